@@ -1,0 +1,38 @@
+// Backend: which monitor a context runs on, and why.
+//
+//   absl::StatusOr<SelectedMonitor> selected = select_monitor(Backend::kAuto);
+//   LOG(selected->monitor->name(), selected->reason);
+//
+// kAuto takes the first of io_uring, epoll and ppoll that works here; docs/decisions.md has the
+// figures behind the order. The environment variable COAIO_BACKEND ("auto", "ppoll", "epoll",
+// "io_uring") decides where the program leaves the choice to kAuto.
+//
+// Errors: a forced back end that is not available fails with the errno and the likely cause.
+
+#ifndef COAIO_BACKENDS_BACKEND_H_
+#define COAIO_BACKENDS_BACKEND_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "backends/fd_monitor.h"
+
+namespace coaio {
+
+enum class Backend { kAuto, kPpoll, kEpoll, kIoUring };
+
+// "auto", "ppoll", "epoll" or "io_uring"; anything else is kInvalidArgument.
+absl::StatusOr<Backend> parse_backend(absl::string_view name);
+
+struct SelectedMonitor {
+  std::unique_ptr<FdMonitor> monitor;
+  std::string reason;  // what was asked for, and what each refused back end said
+};
+
+absl::StatusOr<SelectedMonitor> select_monitor(Backend wanted);
+
+}  // namespace coaio
+
+#endif  // COAIO_BACKENDS_BACKEND_H_

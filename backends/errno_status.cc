@@ -1,0 +1,102 @@
+#include "backends/errno_status.h"
+
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+
+namespace coaio {
+namespace {
+
+constexpr char kErrnoPayload[] = "coaio.errno";
+
+absl::StatusCode code_of(int error) {
+  switch (error) {
+    case EINVAL:
+    case EAFNOSUPPORT:
+    case EDESTADDRREQ:
+    case ENAMETOOLONG:
+    case ENOTSOCK:
+    case EPROTOTYPE:
+      return absl::StatusCode::kInvalidArgument;
+    case ENOENT:
+    case ENODEV:
+    case ENXIO:
+    case ESRCH:
+      return absl::StatusCode::kNotFound;
+    case EEXIST:
+    case EADDRINUSE:
+    case EALREADY:
+      return absl::StatusCode::kAlreadyExists;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return absl::StatusCode::kPermissionDenied;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+    case ENOSPC:
+    case EDQUOT:
+      return absl::StatusCode::kResourceExhausted;
+    case EBADF:
+    case ENOTCONN:
+    case EISCONN:
+    case EPIPE:
+    case ESHUTDOWN:
+    case EISDIR:
+    case ENOTDIR:
+    case ENOTEMPTY:
+      return absl::StatusCode::kFailedPrecondition;
+    case ENOSYS:
+    case EOPNOTSUPP:
+    case EPROTONOSUPPORT:
+      return absl::StatusCode::kUnimplemented;
+    case ECONNREFUSED:
+    case ECONNRESET:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case ETIMEDOUT:
+    case EADDRNOTAVAIL:
+    case EAGAIN:
+      return absl::StatusCode::kUnavailable;
+    case ECONNABORTED:
+      return absl::StatusCode::kAborted;
+    case ERANGE:
+    case EFBIG:
+    case EOVERFLOW:
+      return absl::StatusCode::kOutOfRange;
+    case EIO:
+      return absl::StatusCode::kDataLoss;
+    default:
+      return absl::StatusCode::kUnknown;
+  }
+}
+
+}  // namespace
+
+absl::Status errno_status(int error, absl::string_view what) {
+  const char* name = strerrorname_np(error);
+  const char* description = strerrordesc_np(error);
+  absl::Status status(code_of(error),
+                      name == nullptr ? absl::StrCat(what, ": errno ", error)
+                                      : absl::StrCat(what, ": ", name, " (", description, ")"));
+  status.SetPayload(kErrnoPayload, absl::Cord(absl::StrCat(error)));
+  return status;
+}
+
+int errno_of(const absl::Status& status) {
+  const auto payload = status.GetPayload(kErrnoPayload);
+  int error = 0;
+  return payload.has_value() && absl::SimpleAtoi(std::string(*payload), &error) ? error : 0;
+}
+
+}  // namespace coaio

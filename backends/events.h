@@ -1,0 +1,46 @@
+// Events: what a file descriptor is watched for, and what was seen on it.
+//
+//   Events interest = Events::kIn | Events::kOut;
+//   if (any(seen & Events::kHangUp)) ...
+//
+// An owner asks for kIn, kOut, kPriority and kReadHangUp. kHangUp, kError and kInvalid cannot be asked
+// for nor masked: the kernel reports them whenever they hold.
+//
+// The values are those of poll(2) and epoll(7), so that no back end translates; backends/poll_bits.h
+// asserts it.
+
+#ifndef COAIO_BACKENDS_EVENTS_H_
+#define COAIO_BACKENDS_EVENTS_H_
+
+#include <cstdint>
+
+namespace coaio {
+
+enum class Events : std::uint32_t {
+  kNone = 0,
+  kIn = 0x1,
+  kPriority = 0x2,  // urgent data, or what else POLLPRI means for the file
+  kOut = 0x4,
+  kError = 0x8,
+  kHangUp = 0x10,
+  kInvalid = 0x20,        // the number is not an open file
+  kReadHangUp = 0x2000,  // the peer has shut down its writing side
+};
+
+constexpr Events operator|(Events a, Events b) {
+  return static_cast<Events>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
+}
+constexpr Events operator&(Events a, Events b) {
+  return static_cast<Events>(static_cast<std::uint32_t>(a) & static_cast<std::uint32_t>(b));
+}
+constexpr Events operator~(Events a) { return static_cast<Events>(~static_cast<std::uint32_t>(a)); }
+constexpr Events& operator|=(Events& a, Events b) { return a = a | b; }
+constexpr Events& operator&=(Events& a, Events b) { return a = a & b; }
+constexpr bool any(Events events) { return events != Events::kNone; }
+
+// These end every wait, whatever its direction.
+inline constexpr Events kFailure = Events::kError | Events::kHangUp | Events::kInvalid;
+
+}  // namespace coaio
+
+#endif  // COAIO_BACKENDS_EVENTS_H_

@@ -1,0 +1,24 @@
+// The io_uring back end: each watch is a poll request on a ring. Changes are submitted together with
+// the wait, in one system call, and user space can see that something is ready.
+
+#ifndef COAIO_BACKENDS_IO_URING_MONITOR_H_
+#define COAIO_BACKENDS_IO_URING_MONITOR_H_
+
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "backends/fd_monitor.h"
+
+namespace coaio {
+
+// Whether this process may use io_uring: sets up a ring and sends one request through it, for some
+// sandboxes allow the first and refuse the second. Asked once per process. A refusal names the errno,
+// the value of the sysctl, and the likely cause.
+const absl::Status& io_uring_support();
+
+absl::StatusOr<std::unique_ptr<FdMonitor>> make_io_uring_monitor();
+
+}  // namespace coaio
+
+#endif  // COAIO_BACKENDS_IO_URING_MONITOR_H_

@@ -1,0 +1,63 @@
+// One connection of the load generator, with at most one request in flight.
+//
+//   ClientConnection connection(server, number, message_size);
+//   connection.start_request();
+//   while (!connection.exchange()) wait_for_readiness(connection.fd());   // true: the whole echo is here and was verified
+//   latencies.record(connection.latency_ns());
+//
+// Errors: a lost connection or an echo that is not what was sent ends the program; a benchmark of a broken server has no result.
+#pragma once
+
+#include <netinet/in.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "bench/echo/message.h"
+
+namespace coaio::bench {
+
+class ClientConnection {
+ public:
+  ClientConnection(const sockaddr_in& server, uint32_t number, size_t message_size);
+  ~ClientConnection();
+  ClientConnection(const ClientConnection&) = delete;
+  ClientConnection& operator=(const ClientConnection&) = delete;
+
+  int fd() const { return fd_; }
+  // No request is in flight.
+  bool idle() const { return received_ == size_; }
+
+  // Begins the next request and sends what it can without blocking.
+  void start_request();
+
+  // Sends and receives what it can without blocking; true when the echo is complete and intact.
+  bool exchange();
+  // The same, sleeping in recv.
+  void exchange_blocking();
+
+  // Of the last complete exchange, from before its first send to after its last recv.
+  int64_t latency_ns() const { return finished_ns_ - started_ns_; }
+  int64_t finished_ns() const { return finished_ns_; }
+
+  // Ends the program unless the connection is open and silent, as one without a request must be.
+  void expect_silence() const;
+
+ private:
+  bool send_some(int flags);
+  bool receive_some(int flags);
+  void finish_request();
+
+  int fd_;
+  RequestId id_;
+  size_t size_;
+  size_t sent_ = size_;
+  size_t received_ = size_;
+  int64_t started_ns_ = 0;
+  int64_t finished_ns_ = 0;
+  // The echo overwrites its own request: what has come back can never exceed what was sent. One byte more shows a surplus.
+  std::vector<char> buffer_;
+};
+
+}  // namespace coaio::bench

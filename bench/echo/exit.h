@@ -1,0 +1,29 @@
+// How the echo programs end when they cannot go on: one sentence on stderr and a code that the orchestrator can tell apart.
+#pragma once
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+namespace coaio::bench {
+
+inline constexpr int kExitFailed = 1;
+inline constexpr int kExitUsage = 2;
+// The contender cannot run on this machine (no io_uring, say), which is a finding and not a failure.
+inline constexpr int kExitUnavailable = 3;
+
+[[noreturn]] inline void exit_with(int code, const std::string& sentence) {
+  std::fprintf(stderr, "%s\n", sentence.c_str());
+  std::exit(code);
+}
+
+// Passes the result of a system call through, unless it is the -1 that comes with errno.
+template <typename Result>
+Result check(Result result, const char* what) {
+  if (result < 0) exit_with(kExitFailed, std::string(what) + " failed: " + std::strerror(errno));
+  return result;
+}
+
+}  // namespace coaio::bench
