@@ -1,5 +1,6 @@
 #include "backends/backend.h"
 
+#include <array>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -7,8 +8,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "backends/epoll_monitor.h"
 #include "backends/fd_monitor.h"
 #include "backends/io_uring_monitor.h"
@@ -19,40 +22,64 @@ namespace {
 
 constexpr char kVariable[] = "COAIO_BACKEND";
 
+struct Candidate {
+  Backend backend;
+  absl::string_view name;
+};
+
+// In the order of kAuto.
+constexpr std::array<Candidate, 3> kCandidates = {{
+    {Backend::kIoUring, "io_uring"},
+    {Backend::kEpoll, "epoll"},
+    {Backend::kPpoll, "ppoll"},
+}};
+
 absl::StatusOr<std::unique_ptr<FdMonitor>> make(Backend backend) {
   switch (backend) {
-    case Backend::kPpoll:
-      return make_ppoll_monitor();
+    case Backend::kIoUring:
+      return make_io_uring_monitor();
     case Backend::kEpoll:
       return make_epoll_monitor();
-    case Backend::kIoUring:
+    case Backend::kPpoll:
     case Backend::kAuto:
       break;
   }
-  return make_io_uring_monitor();
+  return make_ppoll_monitor();
+}
+
+absl::string_view name_of(Backend backend) {
+  for (const Candidate& candidate : kCandidates) {
+    if (candidate.backend == backend) {
+      return candidate.name;
+    }
+  }
+  return "auto";
 }
 
 absl::StatusOr<SelectedMonitor> force(Backend backend, absl::string_view who) {
+  std::string reason = absl::StrCat(who, " asks for ", name_of(backend));
   absl::StatusOr<std::unique_ptr<FdMonitor>> monitor = make(backend);
-  if (!monitor.ok()) {
-    return absl::Status(monitor.status().code(),
-                        absl::StrCat(who, ", which is not available: ", monitor.status().message(),
-                                     "; choose another back end, or \"auto\""));
+  if (monitor.ok()) {
+    return SelectedMonitor{*std::move(monitor), std::move(reason)};
   }
-  return SelectedMonitor{*std::move(monitor), std::string(who)};
+  absl::Status status(monitor.status().code(),
+                      absl::StrCat(reason, ", which is not available: ", monitor.status().message(),
+                                   "; choose another back end, or auto"));
+  monitor.status().ForEachPayload([&](absl::string_view type, const absl::Cord& payload) {
+    status.SetPayload(type, payload);  // errno_of() still answers
+  });
+  return status;
 }
 
-absl::StatusOr<SelectedMonitor> first_that_works() {
-  std::string reason = "auto";
-  for (const Backend backend : {Backend::kIoUring, Backend::kEpoll}) {
-    absl::StatusOr<std::unique_ptr<FdMonitor>> monitor = make(backend);
+SelectedMonitor first_that_works(absl::Span<const Candidate> candidates, std::string reason) {
+  for (const Candidate& candidate : candidates) {
+    absl::StatusOr<std::unique_ptr<FdMonitor>> monitor = make(candidate.backend);
     if (monitor.ok()) {
-      return SelectedMonitor{*std::move(monitor), std::move(reason)};
+      return {*std::move(monitor), std::move(reason)};
     }
-    absl::StrAppend(&reason, backend == Backend::kIoUring ? "; io_uring: " : "; epoll: ",
-                    monitor.status().message());
+    absl::StrAppend(&reason, "; ", candidate.name, ": ", monitor.status().message());
   }
-  return SelectedMonitor{make_ppoll_monitor(), std::move(reason)};
+  return {make_ppoll_monitor(), std::move(reason)};
 }
 
 }  // namespace
@@ -61,14 +88,10 @@ absl::StatusOr<Backend> parse_backend(absl::string_view name) {
   if (name == "auto") {
     return Backend::kAuto;
   }
-  if (name == "ppoll") {
-    return Backend::kPpoll;
-  }
-  if (name == "epoll") {
-    return Backend::kEpoll;
-  }
-  if (name == "io_uring") {
-    return Backend::kIoUring;
+  for (const Candidate& candidate : kCandidates) {
+    if (candidate.name == name) {
+      return candidate.backend;
+    }
   }
   return absl::InvalidArgumentError(
       absl::StrCat("unknown back end \"", name, "\": use auto, ppoll, epoll or io_uring"));
@@ -76,18 +99,26 @@ absl::StatusOr<Backend> parse_backend(absl::string_view name) {
 
 absl::StatusOr<SelectedMonitor> select_monitor(Backend wanted) {
   if (wanted != Backend::kAuto) {
-    return force(wanted, "the program asks for this back end");
+    return force(wanted, "the program");
   }
   const char* variable = std::getenv(kVariable);
-  if (variable == nullptr) {
-    return first_that_works();
-  }
-  absl::StatusOr<Backend> asked = parse_backend(variable);
+  const absl::StatusOr<Backend> asked = parse_backend(variable == nullptr ? "auto" : variable);
   if (!asked.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(kVariable, ": ", asked.status().message()));
   }
-  return *asked == Backend::kAuto ? first_that_works()
-                                  : force(*asked, absl::StrCat(kVariable, " asks for ", variable));
+  if (*asked != Backend::kAuto) {
+    return force(*asked, kVariable);
+  }
+  return first_that_works(kCandidates, "auto");
+}
+
+SelectedMonitor next_monitor(const FdMonitor& failed, const absl::Status& why) {
+  absl::Span<const Candidate> rest = kCandidates;
+  while (!rest.empty() && rest.front().name != failed.name()) {
+    rest.remove_prefix(1);
+  }
+  rest.remove_prefix(rest.empty() ? 0 : 1);
+  return first_that_works(rest, absl::StrCat(failed.name(), " failed: ", why.message()));
 }
 
 }  // namespace coaio

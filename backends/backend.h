@@ -15,6 +15,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "backends/fd_monitor.h"
@@ -32,6 +33,10 @@ struct SelectedMonitor {
 };
 
 absl::StatusOr<SelectedMonitor> select_monitor(Backend wanted);
+
+// For moving off a monitor whose wait() has begun to fail: the next of io_uring, epoll and ppoll that
+// works. Always finds one, for ppoll takes nothing from the kernel.
+SelectedMonitor next_monitor(const FdMonitor& failed, const absl::Status& why);
 
 }  // namespace coaio
 

@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "backends/always_ready.h"
 #include "backends/errno_status.h"
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
@@ -28,25 +29,29 @@ namespace coaio {
 namespace {
 
 struct EpollWatch : Watch {
-  bool registered = false;      // the kernel's set has
-  int told_fd = -1;             // this descriptor
-  std::uint64_t told_key = 0;   // under this key
-  std::uint32_t told_bits = 0;  // with these bits
+  bool registered = false;            // the set has
+  int told_fd = -1;                   // this descriptor,
+  std::uint32_t told_generation = 0;  // under this generation,
+  std::uint32_t told_bits = 0;        // with these bits
+
+  bool always_ready = false;  // the kernel cannot watch the file
+  bool listed = false;        // and its slot stands in always_ready_
 };
 
-std::uint64_t to_data(std::uint32_t slot, std::uint32_t generation) {
-  return std::uint64_t{generation} << 32 | slot;
-}
+// What the kernel keeps of a one-shot watch that it has reported: not even hang-up and error. A set
+// that is told so reports these two, so an interest that the owner empties is a removal.
+constexpr std::uint32_t kSilent = EPOLLONESHOT;
+
+constexpr Events kDirections = Events::kIn | Events::kOut;
+
+std::uint64_t to_data(Key key) { return std::uint64_t{key.generation} << 32 | key.slot; }
 
 Key to_key(std::uint64_t data) {
   return {.slot = static_cast<std::uint32_t>(data),
           .generation = static_cast<std::uint32_t>(data >> 32)};
 }
 
-std::uint32_t trigger_bits(const Watch& watch) {
-  if (!any(watch.interest)) {
-    return EPOLLONESHOT;  // registered and silent: not even hang-up and error are reported
-  }
+std::uint32_t to_bits(const Watch& watch) {
   switch (watch.trigger) {
     case Trigger::kOneShot:
       return poll_bits(watch.interest) | EPOLLONESHOT;
@@ -58,22 +63,30 @@ std::uint32_t trigger_bits(const Watch& watch) {
   return poll_bits(watch.interest);
 }
 
+// Returns an errno.
+int control(int epoll, int operation, int fd, std::uint32_t bits, Key key) {
+  epoll_event event{.events = bits, .data = {.u64 = to_data(key)}};
+  return epoll_ctl(epoll, operation, fd, &event) == 0 ? 0 : errno;
+}
+
 class EpollMonitor final : public FdMonitor {
  public:
-  explicit EpollMonitor(UniqueFd epoll) : epoll_(std::move(epoll)), buffer_(kFirstBuffer) {}
+  explicit EpollMonitor(UniqueFd set) : set_(std::move(set)), buffer_(kFirstBuffer) {}
 
   absl::string_view name() const override { return "epoll"; }
 
   // --- change ---------------------------------------------------------------------------------------
 
   void arm(int fd, Key key, Events interest, Trigger trigger) override {
-    watches_.arm(fd, key, interest, trigger);
+    const bool again = watches_.find(key) != nullptr;
+    EpollWatch& watch = watches_.arm(fd, key, interest, trigger);
+    watch.always_ready = again && watch.always_ready;
   }
 
   void want(Key key, Events interest) override {
-    // The kernel needs no reminder, except where it refused the file and we answer for it.
+    // The kernel needs no reminder, except of a file that it refused and that we answer for.
     EpollWatch* watch = watches_.find(key);
-    if (watch != nullptr && watch->unpollable) {
+    if (watch != nullptr && watch->always_ready) {
       watch->interest |= interest;
       watches_.touch(key.slot);
     }
@@ -88,8 +101,8 @@ class EpollMonitor final : public FdMonitor {
     if (absl::Status status = apply_changes(ready); !status.ok()) {
       return status;
     }
-    watches_.report_unpollable(ready);
-    const int count = epoll(ready.size() == before ? timeout : std::chrono::nanoseconds(0));
+    report_always_ready(ready);
+    const int count = sleep(ready.size() == before ? timeout : std::chrono::nanoseconds(0));
     if (count < 0) {
       return errno == EINTR ? absl::OkStatus() : errno_status(errno, "epoll_wait");
     }
@@ -100,14 +113,27 @@ class EpollMonitor final : public FdMonitor {
     if (static_cast<std::size_t>(count) == buffer_.size()) {
       buffer_.resize(buffer_.size() * 2);  // the rest is reported by the next wait
     }
-    return stale ? rebuild() : absl::OkStatus();
+    return stale ? rebuild(ready) : absl::OkStatus();
   }
 
   Peek peek() const override {
-    return watches_.has_unpollable() ? Peek::kReady : Peek::kCannotTell;
+    return always_ready_.empty() ? Peek::kCannotTell : Peek::kReady;
   }
 
-  absl::StatusOr<int> pollable_fd() override { return epoll_.get(); }
+  // A set around the set, so that the descriptor stays the same when the inner one is rebuilt.
+  absl::StatusOr<int> pollable_fd() override {
+    if (!outer_.valid()) {
+      UniqueFd outer(epoll_create1(EPOLL_CLOEXEC));
+      if (!outer.valid()) {
+        return errno_status(errno, "epoll_create1");
+      }
+      if (int error = control(outer.get(), EPOLL_CTL_ADD, set_.get(), EPOLLIN, {}); error != 0) {
+        return errno_status(error, "epoll_ctl");
+      }
+      outer_ = std::move(outer);
+    }
+    return outer_.get();
+  }
 
  private:
   static constexpr std::size_t kFirstBuffer = 128;
@@ -124,99 +150,122 @@ class EpollMonitor final : public FdMonitor {
   }
 
   absl::Status apply(std::uint32_t slot, EpollWatch& watch, std::vector<Ready>& ready) {
-    if (!watch.live) {
-      forget(watch);
+    if (!any(watch.interest)) {  // as of a disarmed watch
+      if (!watch.live || watch.told_bits != kSilent) {
+        forget(slot, watch);
+      }
       return absl::OkStatus();
     }
-    if (watch.unpollable) {
-      watches_.list_unpollable(slot);
+    if (watch.always_ready) {
+      list_always_ready(slot, watch);
       return absl::OkStatus();
     }
-    const std::uint64_t data = to_data(slot, watch.generation);
-    const std::uint32_t bits = trigger_bits(watch);
-    if (watch.registered && watch.told_key == data && watch.told_bits == bits) {
-      return absl::OkStatus();
-    }
-    switch (const int error = tell(watch, data, bits)) {
+    const int error = tell(slot, watch);
+    switch (error) {
       case 0:
-        return absl::OkStatus();
-      case EPERM:
-        watches_.list_unpollable(slot);
         return absl::OkStatus();
       case EBADF:
         watch.interest = Events::kNone;
-        ready.push_back({.key = to_key(data), .events = Events::kInvalid});
+        ready.push_back({.key = {slot, watch.generation}, .events = Events::kInvalid});
         return absl::OkStatus();
+      case EPERM:
+        if (is_always_ready(watch.fd)) {
+          watch.always_ready = true;
+          list_always_ready(slot, watch);
+          return absl::OkStatus();
+        }
+        break;  // a sandbox's refusal
       default:  // ENOMEM, or ENOSPC: /proc/sys/fs/epoll/max_user_watches is reached
-        return errno_status(error, absl::StrCat("epoll_ctl for descriptor ", watch.fd));
+        break;
     }
+    return errno_status(error, absl::StrCat("epoll_ctl for descriptor ", watch.fd));
   }
 
   // The number may stand for another file than the one in the set, without our having been told:
   // whichever of the two operations fits is right. Returns an errno.
-  int tell(EpollWatch& watch, std::uint64_t data, std::uint32_t bits) {
-    if (watch.told_fd != watch.fd) {
-      forget(watch);
+  int tell(std::uint32_t slot, EpollWatch& watch) {
+    const std::uint32_t bits = to_bits(watch);
+    const Key key{slot, watch.generation};
+    if (watch.registered && watch.told_fd != watch.fd) {
+      forget(slot, watch);
     }
-    int error = control(watch.registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, watch.fd, bits, data);
+    if (watch.registered && watch.told_generation == watch.generation && watch.told_bits == bits) {
+      return 0;
+    }
+    int error = control(set_.get(), watch.registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, watch.fd, bits, key);
     if (error == ENOENT) {
-      error = control(EPOLL_CTL_ADD, watch.fd, bits, data);
+      error = control(set_.get(), EPOLL_CTL_ADD, watch.fd, bits, key);
     } else if (error == EEXIST) {
-      error = control(EPOLL_CTL_MOD, watch.fd, bits, data);
+      error = control(set_.get(), EPOLL_CTL_MOD, watch.fd, bits, key);
     }
     watch.registered = error == 0;
-    watch.told_fd = watch.fd;
-    watch.told_key = data;
-    watch.told_bits = bits;
+    if (watch.registered) {
+      watch.told_fd = watch.fd;
+      watch.told_generation = watch.generation;
+      watch.told_bits = bits;
+      own(watch.fd, slot);
+    }
     return error;
   }
 
-  int control(int operation, int fd, std::uint32_t bits, std::uint64_t data) const {
-    epoll_event event{.events = bits, .data = {.u64 = data}};
-    return epoll_ctl(epoll_.get(), operation, fd, &event) == 0 ? 0 : errno;
+  // The set knows descriptors, we know slots: a removal that comes after the number went to another
+  // slot must leave that one alone.
+  void own(int fd, std::uint32_t slot) {
+    const auto index = static_cast<std::size_t>(fd);
+    if (index >= owners_.size()) {
+      owners_.resize(index + 1);
+    }
+    owners_[index] = slot;
   }
 
-  // ENOENT and EBADF mean that the descriptor was closed, and left the set by that.
-  void forget(EpollWatch& watch) {
-    if (std::exchange(watch.registered, false)) {
-      control(EPOLL_CTL_DEL, watch.told_fd, 0, 0);
+  // Errors are ignored: ENOENT and EBADF mean that the descriptor was closed, and left the set by that.
+  // If its file lives on elsewhere, it did not, and deliver() will find out.
+  void forget(std::uint32_t slot, EpollWatch& watch) {
+    if (std::exchange(watch.registered, false) &&
+        owners_[static_cast<std::size_t>(watch.told_fd)] == slot) {
+      control(set_.get(), EPOLL_CTL_DEL, watch.told_fd, 0, {});
     }
   }
 
   // A closed descriptor whose file lives on elsewhere (dup, fork) stays in the set, out of reach of
   // epoll_ctl: only a new set is rid of it.
-  absl::Status rebuild() {
-    UniqueFd fresh(epoll_create1(EPOLL_CLOEXEC));
-    if (!fresh.valid()) {
+  absl::Status rebuild(std::vector<Ready>& ready) {
+    UniqueFd set(epoll_create1(EPOLL_CLOEXEC));
+    if (!set.valid()) {
       return errno_status(errno, "epoll_create1");
     }
-    epoll_ = std::move(fresh);
+    if (outer_.valid()) {
+      if (int error = control(outer_.get(), EPOLL_CTL_ADD, set.get(), EPOLLIN, {}); error != 0) {
+        return errno_status(error, "epoll_ctl");
+      }
+    }
+    set_ = std::move(set);
     for (std::uint32_t slot = 0; slot < watches_.size(); ++slot) {
-      if (std::exchange(watches_[slot].registered, false) && watches_[slot].live) {
+      if (std::exchange(watches_[slot].registered, false)) {
         watches_.touch(slot);
       }
     }
-    return absl::OkStatus();
+    return apply_changes(ready);
   }
 
   // --- hearing from it ------------------------------------------------------------------------------
 
-  int epoll(std::chrono::nanoseconds timeout) {
+  int sleep(std::chrono::nanoseconds timeout) {
     const int capacity = static_cast<int>(buffer_.size());
     if (timeout <= std::chrono::nanoseconds(0) || timeout == kForever) {
-      return epoll_wait(epoll_.get(), buffer_.data(), capacity, timeout == kForever ? -1 : 0);
+      return epoll_wait(set_.get(), buffer_.data(), capacity, timeout == kForever ? -1 : 0);
     }
     const timespec limit = to_timespec(timeout);
     if (has_pwait2_) {
-      const int count = epoll_pwait2(epoll_.get(), buffer_.data(), capacity, &limit, nullptr);
+      const int count = epoll_pwait2(set_.get(), buffer_.data(), capacity, &limit, nullptr);
       if (count >= 0 || (errno != ENOSYS && errno != EPERM)) {
         return count;
       }
       has_pwait2_ = false;
     }
-    pollfd set{.fd = epoll_.get(), .events = POLLIN, .revents = 0};
+    pollfd set{.fd = set_.get(), .events = POLLIN, .revents = 0};
     const int count = ppoll(&set, 1, &limit, nullptr);
-    return count <= 0 ? count : epoll_wait(epoll_.get(), buffer_.data(), capacity, 0);
+    return count <= 0 ? count : epoll_wait(set_.get(), buffer_.data(), capacity, 0);
   }
 
   // False for a report that no live watch stands behind.
@@ -228,26 +277,52 @@ class EpollMonitor final : public FdMonitor {
     }
     if (watch->trigger == Trigger::kOneShot) {
       watch->interest = Events::kNone;
-      watch->told_bits = EPOLLONESHOT;
+      watch->told_bits = kSilent;
     }
     ready.push_back({.key = key, .events = events_of(event.events)});
     return true;
   }
 
-  UniqueFd epoll_;
+  // --- files that the kernel cannot watch -----------------------------------------------------------
+
+  void list_always_ready(std::uint32_t slot, EpollWatch& watch) {
+    if (!std::exchange(watch.listed, true)) {
+      always_ready_.push_back(slot);
+    }
+  }
+
+  void report_always_ready(std::vector<Ready>& ready) {
+    std::erase_if(always_ready_, [&](std::uint32_t slot) {
+      EpollWatch& watch = watches_[slot];
+      const Events events = watch.always_ready ? watch.interest & kDirections : Events::kNone;
+      if (any(events)) {
+        ready.push_back({.key = {slot, watch.generation}, .events = events});
+      }
+      watch.listed = any(events) && watch.trigger == Trigger::kLevel;
+      if (watch.always_ready && !watch.listed) {
+        watch.interest = Events::kNone;
+      }
+      return !watch.listed;
+    });
+  }
+
+  UniqueFd set_;
+  UniqueFd outer_;
   WatchTable<EpollWatch> watches_;
+  std::vector<std::uint32_t> owners_;        // by descriptor: the slot that registered it last
+  std::vector<std::uint32_t> always_ready_;  // slots
   std::vector<epoll_event> buffer_;
-  bool has_pwait2_ = true;                 // until the kernel, or a sandbox, says otherwise
+  bool has_pwait2_ = true;  // until the kernel, or a sandbox, says otherwise
 };
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<FdMonitor>> make_epoll_monitor() {
-  UniqueFd epoll(epoll_create1(EPOLL_CLOEXEC));
-  if (!epoll.valid()) {
+  UniqueFd set(epoll_create1(EPOLL_CLOEXEC));
+  if (!set.valid()) {
     return errno_status(errno, "epoll_create1");
   }
-  return std::make_unique<EpollMonitor>(std::move(epoll));
+  return std::make_unique<EpollMonitor>(std::move(set));
 }
 
 }  // namespace coaio

@@ -83,13 +83,16 @@ absl::StatusCode code_of(int error) {
 
 }  // namespace
 
-absl::Status errno_status(int error, absl::string_view what) {
+absl::Status errno_status(int error, absl::string_view what, absl::string_view remark) {
   const char* name = strerrorname_np(error);
-  const char* description = strerrordesc_np(error);
+  const std::string text = name == nullptr ? absl::StrCat("errno ", error)
+                                           : absl::StrCat(name, " (", strerrordesc_np(error), ")");
   absl::Status status(code_of(error),
-                      name == nullptr ? absl::StrCat(what, ": errno ", error)
-                                      : absl::StrCat(what, ": ", name, " (", description, ")"));
-  status.SetPayload(kErrnoPayload, absl::Cord(absl::StrCat(error)));
+                      absl::StrCat(what, ": ", text, remark.empty() ? "" : "; ", remark));
+  // By view: of Cord's constructors from a string, the one that takes an rvalue is a template whose
+  // name clang and g++ mangle differently, and a distribution's abseil is built with one of them.
+  const std::string number = absl::StrCat(error);
+  status.SetPayload(kErrnoPayload, absl::Cord(absl::string_view(number)));
   return status;
 }
 

@@ -14,8 +14,9 @@
 
 namespace coaio {
 
-// "what: EADDRINUSE (Address already in use)", with the code of the table. Allocates.
-absl::Status errno_status(int error, absl::string_view what);
+// "what: EADDRINUSE (Address already in use)", and "; remark" if there is one, with the code of the
+// table. Allocates.
+absl::Status errno_status(int error, absl::string_view what, absl::string_view remark = "");
 
 // The errno that made this status, or 0.
 int errno_of(const absl::Status& status);

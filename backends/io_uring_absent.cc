@@ -15,6 +15,8 @@ const absl::Status& io_uring_support() {
   return status;
 }
 
-absl::StatusOr<std::unique_ptr<FdMonitor>> make_io_uring_monitor() { return io_uring_support(); }
+absl::StatusOr<std::unique_ptr<FdMonitor>> make_io_uring_monitor(IoUringOptions) {
+  return io_uring_support();
+}
 
 }  // namespace coaio

@@ -2,6 +2,7 @@
 
 #include <liburing.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -10,19 +11,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
-#include <fstream>
 #include <memory>
-#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "backends/always_ready.h"
 #include "backends/errno_status.h"
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
+#include "backends/io_uring_refusal.h"
+#include "backends/io_uring_watch.h"
 #include "backends/kernel_timeout.h"
 #include "backends/poll_bits.h"
 #include "backends/unique_fd.h"
@@ -31,53 +32,50 @@
 namespace coaio {
 namespace {
 
-constexpr unsigned kSubmissions = 256;
-// Room for a burst of events between two waits; more than that overflows into kernel memory and costs
-// the multishot requests that were hit.
-constexpr unsigned kCompletions = 4096;
+// From the cheapest way to run completions to the oldest. Rings are made disabled, and enabled by the
+// first wait: SINGLE_ISSUER binds a ring to the thread that enables it.
+constexpr std::array<unsigned, 3> kLadder = {
+    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG, 0};
+
+constexpr unsigned kNeeded = IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP | IORING_FEAT_CQE_SKIP;
+
+constexpr std::chrono::nanoseconds kNoSleep{0};
 
 // The user data of removals: no watch has it, since requests are numbered from 1.
 constexpr std::uint64_t kNobody = 0;
 
-struct UringWatch : Watch {
-  bool in_flight = false;             // the ring holds a poll request,
-  std::uint32_t request = 0;          // of this number,
-  int told_fd = -1;                   // for this descriptor,
-  std::uint32_t told_generation = 0;  // under this generation,
-  Events told_interest = Events::kNone;  // with these bits
-};
+std::uint64_t to_user_data(std::uint32_t slot, std::uint32_t request) {
+  return std::uint64_t{request} << 32 | slot;
+}
 
-class UringMonitor final : public FdMonitor {
+// Not io_uring_enable_rings(): Debian's shared liburing 2.3 does not export it.
+int enable(const io_uring& ring) {
+  return io_uring_register(static_cast<unsigned>(ring.ring_fd), IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
+}
+
+class IoUringMonitor final : public FdMonitor {
  public:
-  UringMonitor() { ring_.ring_fd = -1; }
-  ~UringMonitor() override {
+  IoUringMonitor() { ring_.ring_fd = -1; }
+  ~IoUringMonitor() override {
     if (ring_.ring_fd >= 0) {
       io_uring_queue_exit(&ring_);
     }
   }
 
-  // Returns an errno.
-  int set_up() {
-    // From the cheapest way to run completions to the oldest. Rings are made disabled, and enabled by
-    // the first wait: SINGLE_ISSUER binds a ring to the thread that enables it.
-    constexpr std::array<unsigned, 3> kLadder = {
-        IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-        IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG, 0};
-    int error = 0;
-    for (const unsigned flags : kLadder) {
+  // Returns an errno. Whatever it is, an older ring may be to be had.
+  int set_up(const IoUringOptions& options) {
+    int error = EINVAL;
+    for (std::size_t rung = options.rung; error != 0 && rung < kLadder.size(); ++rung) {
       io_uring_params params{};
-      params.flags = flags | IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE;
-      params.cq_entries = kCompletions;
-      error = -io_uring_queue_init_params(kSubmissions, &ring_, &params);
-      if (error != EINVAL) {
-        break;
-      }
+      params.flags = kLadder[rung] | IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE;
+      params.cq_entries = options.completions;
+      error = -io_uring_queue_init_params(options.submissions, &ring_, &params);
     }
     if (error != 0) {
       ring_.ring_fd = -1;
       return error;
     }
-    constexpr unsigned kNeeded = IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP | IORING_FEAT_CQE_SKIP;
     return (ring_.features & kNeeded) == kNeeded ? 0 : EOPNOTSUPP;
   }
 
@@ -89,13 +87,12 @@ class UringMonitor final : public FdMonitor {
     watches_.arm(fd, key, interest, trigger);
   }
 
-  void want(Key key, Events interest) override {
-    UringWatch* watch = watches_.find(key);
-    if (watch == nullptr || watch->in_flight) {
-      return;
+  void want(Key key, Events) override {
+    // A multishot request needs no reminder, unless the kernel has ended it.
+    IoUringWatch* watch = watches_.find(key);
+    if (watch != nullptr && !watch->in_flight) {
+      watches_.touch(key.slot);
     }
-    watch->interest |= interest;
-    watches_.touch(key.slot);
   }
 
   void disarm(Key key) override { watches_.disarm(key); }
@@ -103,45 +100,28 @@ class UringMonitor final : public FdMonitor {
   // --- wait -----------------------------------------------------------------------------------------
 
   absl::Status wait(std::chrono::nanoseconds timeout, std::vector<Ready>& ready) override {
-    if (absl::Status status = enable(); !status.ok()) {
+    if (absl::Status status = enable_once(); !status.ok()) {
       return status;
     }
     const std::size_t before = ready.size();
-    if (int error = apply_changes(ready); error != 0) {
-      return errno_status(error, "io_uring_enter");
-    }
-    watches_.report_unpollable(ready);
-    if (ready.size() != before) {
-      timeout = std::chrono::nanoseconds(0);
-    }
-    const bool finite = timeout != kForever;
-    const auto until = finite && timeout.count() > 0 ? Clock::now() + timeout : Clock::time_point();
-    for (;;) {
-      const int error = enter(timeout);
+    int error = apply_changes();
+    if (error == 0 && std::exchange(removed_, false)) {
+      // What is left of the removed watches would end the sleep, so it has to come first.
+      error = enter(kNoSleep);
       reap(ready);
-      switch (error) {
-        case 0:
-          break;
-        case ETIME:
-        case EINTR:
-        case EAGAIN:  // memory is short: an early return, and the next wait tries again
-        case EBUSY:   // completions were backed up: reaped by now
-          return absl::OkStatus();
-        default:
-          return errno_status(error, "io_uring_enter");
-      }
-      if (ready.size() != before || timeout.count() <= 0) {
-        return absl::OkStatus();
-      }
-      // Only leftovers of removed watches ended the sleep: sleep through the rest of it.
-      if (finite) {
-        timeout = std::max(until - Clock::now(), std::chrono::nanoseconds(0));
-      }
     }
+    if (error == 0 && ready.size() == before) {
+      error = enter(timeout);
+    }
+    reap(ready);
+    if (event_.valid()) {
+      settle_event();
+    }
+    return status_of(error != 0 ? error : std::exchange(refused_, 0));
   }
 
   Peek peek() const override {
-    if (kernel_asks() || io_uring_cq_ready(&ring_) != 0 || watches_.has_unpollable()) {
+    if (kernel_asks() || io_uring_cq_ready(&ring_) != 0) {
       return Peek::kReady;
     }
     // A request for a ready descriptor shows nothing before it is submitted.
@@ -156,97 +136,83 @@ class UringMonitor final : public FdMonitor {
         return errno_status(errno, "eventfd");
       }
       if (int error = -io_uring_register_eventfd(&ring_, event.get()); error != 0) {
-        return errno_status(error, "io_uring_register_eventfd");
+        return errno_status(error, "io_uring_register(EVENTFD)");
       }
       event_ = std::move(event);
+      settle_event();
     }
     return event_.get();
   }
 
  private:
-  using Clock = std::chrono::steady_clock;
+  // --- telling the kernel ---------------------------------------------------------------------------
 
-  absl::Status enable() {
+  absl::Status enable_once() {
     if (enabled_) {
       return absl::OkStatus();
     }
-    // Not io_uring_enable_rings(): Debian's shared liburing 2.3 does not export it.
-    const int result = io_uring_register(static_cast<unsigned>(ring_.ring_fd), IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
-    if (result < 0) {
-      return errno_status(-result, "io_uring_register(ENABLE_RINGS)");
+    if (int result = enable(ring_); result < 0) {
+      return io_uring_refusal(-result, "io_uring_register");
     }
     enabled_ = true;
     return absl::OkStatus();
   }
 
-  // --- telling the kernel ---------------------------------------------------------------------------
-
-  // Returns an errno.
-  int apply_changes(std::vector<Ready>& ready) {
+  // Returns an errno; the changes that are left then wait for the next time.
+  int apply_changes() {
     int error = 0;
-    watches_.apply_changes([&](std::uint32_t slot, UringWatch& watch) {
-      if (watch.unpollable) {
-        watches_.list_unpollable(slot);
-        return true;
-      }
-      error = apply(slot, watch, ready);
+    watches_.apply_changes([&](std::uint32_t slot, IoUringWatch& watch) {
+      error = apply(slot, watch);
       return error == 0;
     });
     return error;
   }
 
-  int apply(std::uint32_t slot, UringWatch& watch, std::vector<Ready>& ready) {
-    const bool wanted = watch.live && any(watch.interest);
-    const bool as_told = watch.told_fd == watch.fd && watch.told_generation == watch.generation &&
-                         watch.told_interest == watch.interest;
-    if (watch.in_flight && !(wanted && as_told)) {
-      io_uring_sqe* sqe = next_sqe(ready);
-      if (sqe == nullptr) {
-        return submit_error_;
-      }
-      // By number: removal by descriptor costs ten times as much. Only a failure is worth a report,
-      // and the one there is, ENOENT, means that the request has completed by itself.
-      io_uring_prep_poll_remove(sqe, user_data(slot, watch.request));
-      sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-      io_uring_sqe_set_data64(sqe, kNobody);
-      watch.in_flight = false;
+  int apply(std::uint32_t slot, IoUringWatch& watch) {
+    if (int error = make_room(); error != 0) {
+      return error;
     }
-    if (wanted && !watch.in_flight) {
-      io_uring_sqe* sqe = next_sqe(ready);
-      if (sqe == nullptr) {
-        return submit_error_;
-      }
-      if (watch.trigger == Trigger::kEdge) {
-        io_uring_prep_poll_multishot(sqe, watch.fd, poll_bits(watch.interest));
-      } else {
-        io_uring_prep_poll_add(sqe, watch.fd, poll_bits(watch.interest));
-      }
-      watch.request = next_request();
-      watch.in_flight = true;
-      watch.told_fd = watch.fd;
-      watch.told_generation = watch.generation;
-      watch.told_interest = watch.interest;
-      io_uring_sqe_set_data64(sqe, user_data(slot, watch.request));
+    if (watch.in_flight && !(watch.wanted() && watch.as_told())) {
+      remove(slot, watch);
+    }
+    if (watch.wanted() && !watch.in_flight) {
+      add(slot, watch);
     }
     return 0;
   }
 
-  // A full submission ring is submitted on the spot. Null if the kernel refuses; submit_error_ says why.
-  io_uring_sqe* next_sqe(std::vector<Ready>& ready) {
-    io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
-    for (int tries = 0; sqe == nullptr && tries < 2; ++tries) {
-      const int result = io_uring_submit(&ring_);
-      submit_error_ = result < 0 ? -result : EBUSY;
-      if (submit_error_ == EBUSY) {
-        reap(ready);  // the completions are backed up
-      }
-      sqe = io_uring_get_sqe(&ring_);
+  // For the two requests that a change may need. Returns an errno.
+  int make_room() {
+    constexpr unsigned kRequests = 2;
+    if (io_uring_sq_space_left(&ring_) >= kRequests) {
+      return 0;
     }
-    return sqe;
+    const int result = io_uring_submit(&ring_);
+    if (result < 0) {
+      return -result;
+    }
+    return io_uring_sq_space_left(&ring_) >= kRequests ? 0 : EAGAIN;
   }
 
-  static std::uint64_t user_data(std::uint32_t slot, std::uint32_t request) {
-    return std::uint64_t{request} << 32 | slot;
+  void add(std::uint32_t slot, IoUringWatch& watch) {
+    watch.tell(next_request());
+    io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
+    io_uring_prep_poll_add(sqe, watch.fd, watch.bits());
+    sqe->len = watch.multishot() ? IORING_POLL_ADD_MULTI : 0;
+    io_uring_sqe_set_data64(sqe, to_user_data(slot, watch.request));
+  }
+
+  // By number: a removal by descriptor costs ten times as much. A cancellation, not a poll removal: the
+  // latter leaves a multishot request alone (EALREADY) whose event is on its way, and with it a
+  // reference that keeps a closed socket open. Only a failure is worth a report, and the one there is,
+  // ENOENT, means that the request has completed by itself.
+  void remove(std::uint32_t slot, IoUringWatch& watch) {
+    io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
+    io_uring_prep_cancel64(sqe, to_user_data(slot, watch.request), 0);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    io_uring_sqe_set_data64(sqe, kNobody);
+    watch.in_flight = false;
+    removed_ = true;
   }
 
   std::uint32_t next_request() {
@@ -258,7 +224,8 @@ class UringMonitor final : public FdMonitor {
 
   // --- hearing from it ------------------------------------------------------------------------------
 
-  // The kernel has events that it publishes only when we enter.
+  // The kernel has events that it publishes only when we enter. Relaxed: what it publishes is read
+  // after that system call, or behind the acquire of the completion ring's tail.
   bool kernel_asks() const {
     return (__atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED) &
             (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
@@ -266,7 +233,7 @@ class UringMonitor final : public FdMonitor {
 
   // Submits, lets the kernel publish, and sleeps if there is nothing to report. Returns an errno.
   int enter(std::chrono::nanoseconds timeout) {
-    if (timeout.count() > 0 && !kernel_asks() && io_uring_cq_ready(&ring_) == 0) {
+    if (timeout > kNoSleep && !kernel_asks() && io_uring_cq_ready(&ring_) == 0) {
       const timespec limit = to_timespec(timeout);
       __kernel_timespec kernel_limit{.tv_sec = limit.tv_sec, .tv_nsec = limit.tv_nsec};
       io_uring_cqe* unused = nullptr;
@@ -277,6 +244,19 @@ class UringMonitor final : public FdMonitor {
       return std::max(0, -io_uring_submit_and_get_events(&ring_));
     }
     return 0;
+  }
+
+  static absl::Status status_of(int error) {
+    switch (error) {
+      case 0:
+      case ETIME:
+      case EINTR:
+      case EAGAIN:  // memory is short: an early return, and the next wait tries again
+      case EBUSY:   // completions were backed up: they are reaped by now
+        return absl::OkStatus();
+      default:
+        return io_uring_refusal(error, "io_uring_enter");
+    }
   }
 
   void reap(std::vector<Ready>& ready) {
@@ -293,89 +273,113 @@ class UringMonitor final : public FdMonitor {
   void complete(const io_uring_cqe& cqe, std::vector<Ready>& ready) {
     const auto slot = static_cast<std::uint32_t>(cqe.user_data);
     const auto request = static_cast<std::uint32_t>(cqe.user_data >> 32);
-    if (cqe.user_data == kNobody || slot >= watches_.size() || !watches_[slot].in_flight ||
-        watches_[slot].request != request) {
+    if (cqe.user_data == kNobody || !watches_[slot].in_flight || watches_[slot].request != request) {
       return;  // of a watch that was changed or removed
     }
-    UringWatch& watch = watches_[slot];
+    IoUringWatch& watch = watches_[slot];
     watch.in_flight = (cqe.flags & IORING_CQE_F_MORE) != 0;
     if (!watch.live || watch.told_generation != watch.generation) {
-      return;  // disarmed since the ring was told
+      return;  // changed, and the ring is not told yet
     }
     if (cqe.res < 0) {
-      fail(slot, watch, -cqe.res, ready);
+      refuse(slot, watch, -cqe.res, ready);
       return;
+    }
+    const Events events =
+        events_of(static_cast<std::uint32_t>(cqe.res)) & (watch.told_interest | kFailure);
+    if (!any(events)) {
+      wait_past(slot, watch);
+      return;
+    }
+    watch.patient = false;
+    ready.push_back({.key = {slot, watch.generation}, .events = events});
+    settle(slot, watch);
+  }
+
+  // After a report that nobody asked for. A file without readiness has no other to wait for.
+  void wait_past(std::uint32_t slot, IoUringWatch& watch) {
+    const bool again = std::exchange(watch.patient, true);
+    if (!again || !is_always_ready(watch.fd)) {
+      again_if_ended(slot, watch);
+    }
+  }
+
+  // After a report: brings what the ring holds in line with the trigger.
+  void settle(std::uint32_t slot, IoUringWatch& watch) {
+    if (watch.trigger == Trigger::kEdge) {
+      return;  // want() looks after a request that has ended
     }
     if (watch.trigger == Trigger::kOneShot) {
       watch.interest = Events::kNone;
-    } else if (watch.trigger == Trigger::kLevel) {
-      watches_.touch(slot);  // asks again with the next wait: the kernel has no level-triggered poll
     }
-    ready.push_back({.key = {slot, watch.generation}, .events = events_of(static_cast<std::uint32_t>(cqe.res))});
+    // kLevel asks again with the next wait, for the kernel has no level-triggered poll request; and a
+    // patient request, which is multishot, has done its work.
+    if (watch.trigger == Trigger::kLevel || watch.in_flight) {
+      watch.told_interest = Events::kNone;
+      watches_.touch(slot);
+    }
   }
 
-  void fail(std::uint32_t slot, UringWatch& watch, int error, std::vector<Ready>& ready) {
+  void again_if_ended(std::uint32_t slot, const IoUringWatch& watch) {
+    if (!watch.in_flight) {
+      watches_.touch(slot);
+    }
+  }
+
+  void refuse(std::uint32_t slot, IoUringWatch& watch, int error, std::vector<Ready>& ready) {
     switch (error) {
-      case EINVAL:  // the file has no poll operation; a multishot request says so instead of firing
-      case EPERM:
-      case EOPNOTSUPP:
-        watches_.list_unpollable(slot);
-        return;
-      case ECANCELED:  // by nobody we know: ask again
-        watches_.touch(slot);
-        return;
-      default:
+      case ECANCELED:  // by nobody we know
+        break;
+      case EBADF:
         watch.interest = Events::kNone;
-        ready.push_back({.key = {slot, watch.generation},
-                         .events = error == EBADF ? Events::kInvalid : Events::kError});
+        ready.push_back({.key = {slot, watch.generation}, .events = Events::kInvalid});
+        return;
+      case EINVAL:  // an always ready file, asked for what it never shows
+        if (is_always_ready(watch.fd)) {
+          return;
+        }
+        [[fallthrough]];
+      default:  // of the mechanism: ENOMEM, or a sandbox
+        refused_ = error;
+    }
+    again_if_ended(slot, watch);
+  }
+
+  // Keeps the eventfd readable exactly as long as there is something to hear.
+  void settle_event() {
+    std::uint64_t count = 0;
+    const auto drained = ::read(event_.get(), &count, sizeof count);
+    if (drained < 0 && errno != EAGAIN && errno != EINTR) {
+      return;  // spurious readiness is allowed
+    }
+    if (kernel_asks() || io_uring_cq_ready(&ring_) != 0) {
+      eventfd_write(event_.get(), 1);
     }
   }
 
   io_uring ring_{};
   bool enabled_ = false;
-  int submit_error_ = 0;
+  bool removed_ = false;  // requests that the kernel still has to let go of
+  int refused_ = 0;       // an errno that a completion brought and wait() has not returned yet
   std::uint32_t last_request_ = 0;
-  WatchTable<UringWatch> watches_;
+  WatchTable<IoUringWatch> watches_;
   UniqueFd event_;
 };
 
-// --- support ----------------------------------------------------------------------------------------
-
-std::string likely_cause(int error) {
-  std::string sysctl = "absent";
-  std::ifstream("/proc/sys/kernel/io_uring_disabled") >> sysctl;
-  switch (error) {
-    case ENOSYS:
-      return "; the kernel has no io_uring, or a seccomp filter hides it";
-    case EPERM:
-    case EACCES:
-      return absl::StrCat("; sysctl kernel.io_uring_disabled is ", sysctl,
-                          sysctl == "0" || sysctl == "absent"
-                              ? ", so a seccomp filter is the likely cause (containers install one)"
-                              : ": set it to 0, or run with CAP_SYS_ADMIN if it is 1");
-    case EOPNOTSUPP:
-      return "; the kernel is older than 5.17";
-    case ENOMEM:
-      return "; raise RLIMIT_MEMLOCK (ulimit -l)";
-    default:
-      return "";
-  }
-}
-
-absl::Status refusal(int error, const char* call) {
-  const absl::Status status = errno_status(error, call);
-  return absl::Status(status.code(), absl::StrCat(status.message(), likely_cause(error)));
-}
-
+// Each of the three calls that a ring needs may be refused by itself.
 absl::Status probe() {
   io_uring ring{};
-  if (int error = -io_uring_queue_init(2, &ring, 0); error != 0) {
-    return refusal(error, "io_uring_setup");
+  if (int error = -io_uring_queue_init(2, &ring, IORING_SETUP_R_DISABLED); error != 0) {
+    return io_uring_refusal(error, "io_uring_setup");
   }
   io_uring_prep_nop(io_uring_get_sqe(&ring));
-  const int submitted = io_uring_submit_and_wait(&ring, 1);
+  const int enabled = enable(ring);
+  const int submitted = enabled < 0 ? 0 : io_uring_submit_and_wait(&ring, 1);
   io_uring_queue_exit(&ring);
-  return submitted < 0 ? refusal(-submitted, "io_uring_enter") : absl::OkStatus();
+  if (enabled < 0) {
+    return io_uring_refusal(-enabled, "io_uring_register");
+  }
+  return submitted < 0 ? io_uring_refusal(-submitted, "io_uring_enter") : absl::OkStatus();
 }
 
 }  // namespace
@@ -385,13 +389,13 @@ const absl::Status& io_uring_support() {
   return status;
 }
 
-absl::StatusOr<std::unique_ptr<FdMonitor>> make_io_uring_monitor() {
+absl::StatusOr<std::unique_ptr<FdMonitor>> make_io_uring_monitor(IoUringOptions options) {
   if (!io_uring_support().ok()) {
     return io_uring_support();
   }
-  auto monitor = std::make_unique<UringMonitor>();
-  if (int error = monitor->set_up(); error != 0) {
-    return refusal(error, "io_uring_setup");
+  auto monitor = std::make_unique<IoUringMonitor>();
+  if (int error = monitor->set_up(options); error != 0) {
+    return io_uring_refusal(error, "io_uring_setup");
   }
   return monitor;
 }

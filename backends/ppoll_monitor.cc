@@ -27,8 +27,19 @@ namespace {
 struct PpollWatch : Watch {
   static constexpr std::uint32_t kAbsent = std::numeric_limits<std::uint32_t>::max();
 
+  Events wanted = Events::kNone;  // kEdge: what of the interest the owner is waiting for
   std::uint32_t index = kAbsent;  // into the array
 };
+
+// The array asks for an edge-triggered watch only what is wanted: an idle socket is always ready for
+// "out". Read-hang-up comes with "in", as it does where the kernel keeps the set.
+Events asked_of(const PpollWatch& watch) {
+  if (watch.trigger != Trigger::kEdge || !watch.live) {
+    return watch.interest;
+  }
+  return any(watch.wanted & Events::kIn) ? watch.wanted | (watch.interest & Events::kReadHangUp)
+                                         : watch.wanted;
+}
 
 class PpollMonitor final : public FdMonitor {
  public:
@@ -37,16 +48,14 @@ class PpollMonitor final : public FdMonitor {
   // --- change ---------------------------------------------------------------------------------------
 
   void arm(int fd, Key key, Events interest, Trigger trigger) override {
+    const bool again = watches_.find(key) != nullptr;
     PpollWatch& watch = watches_.arm(fd, key, interest, trigger);
-    if (trigger == Trigger::kEdge) {
-      // An idle socket is always ready for "out": ask for what is wanted, once it is wanted.
-      watch.interest = Events::kNone;
-    }
+    watch.wanted = again ? watch.wanted & interest : Events::kNone;
   }
 
   void want(Key key, Events interest) override {
     if (PpollWatch* watch = watches_.find(key)) {
-      watch->interest |= interest;
+      watch->wanted |= interest & watch->interest;
       watches_.touch(key.slot);
     }
   }
@@ -81,6 +90,8 @@ class PpollMonitor final : public FdMonitor {
   }
 
  private:
+  // --- telling the kernel ---------------------------------------------------------------------------
+
   void apply_changes() {
     watches_.apply_changes([this](std::uint32_t slot, PpollWatch& watch) {
       ask(slot, watch);
@@ -88,23 +99,10 @@ class PpollMonitor final : public FdMonitor {
     });
   }
 
-  void deliver(std::uint32_t slot, Events events, std::vector<Ready>& ready) {
-    PpollWatch& watch = watches_[slot];
-    ready.push_back({.key = {slot, watch.generation}, .events = events});
-    // Hang-up and error cannot be masked, so an edge-triggered entry that has shown them leaves the
-    // array until the next want(). A closed number leaves it for good.
-    const bool once = watch.trigger == Trigger::kOneShot || any(events & Events::kInvalid);
-    if (once || (watch.trigger == Trigger::kEdge && any(events & kFailure))) {
-      watch.interest = Events::kNone;
-    } else if (watch.trigger == Trigger::kEdge) {
-      watch.interest &= ~events;
-    }
-    ask(slot, watch);
-  }
-
-  // Makes the array ask for the interest of this watch. The array stays dense.
+  // Brings the entry of this watch up to date. The array stays dense.
   void ask(std::uint32_t slot, PpollWatch& watch) {
-    if (!any(watch.interest)) {
+    const Events asked = asked_of(watch);
+    if (!any(asked)) {
       remove(watch);
       return;
     }
@@ -114,7 +112,7 @@ class PpollMonitor final : public FdMonitor {
       slots_.push_back(slot);
     }
     array_[watch.index] = {
-        .fd = watch.fd, .events = static_cast<short>(poll_bits(watch.interest)), .revents = 0};
+        .fd = watch.fd, .events = static_cast<short>(poll_bits(asked)), .revents = 0};
   }
 
   void remove(PpollWatch& watch) {
@@ -127,6 +125,23 @@ class PpollMonitor final : public FdMonitor {
     watch.index = PpollWatch::kAbsent;
     array_.pop_back();
     slots_.pop_back();
+  }
+
+  // --- hearing from it ------------------------------------------------------------------------------
+
+  void deliver(std::uint32_t slot, Events events, std::vector<Ready>& ready) {
+    PpollWatch& watch = watches_[slot];
+    ready.push_back({.key = {slot, watch.generation}, .events = events});
+    // Hang-up and error cannot be masked, so an edge-triggered entry that has shown them leaves the
+    // array until the next want().
+    watch.wanted = any(events & kFailure) ? Events::kNone : watch.wanted & ~events;
+    // A number that is no file stays out of it until it is armed again.
+    if (watch.trigger == Trigger::kOneShot || any(events & Events::kInvalid)) {
+      watch.interest = Events::kNone;
+    }
+    if (watch.trigger != Trigger::kLevel || !any(watch.interest)) {
+      ask(slot, watch);
+    }
   }
 
   WatchTable<PpollWatch> watches_;

@@ -8,7 +8,6 @@
 #ifndef COAIO_BACKENDS_WATCH_TABLE_H_
 #define COAIO_BACKENDS_WATCH_TABLE_H_
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -25,27 +24,24 @@ struct Watch {
   std::uint32_t generation = 0;
   Events interest = Events::kNone;
   Trigger trigger = Trigger::kOneShot;
-  bool live = false;        // armed and not disarmed
-  bool changed = false;     // is listed for the next wait()
-  bool unpollable = false;  // the kernel has no readiness for the file: it is always ready
+  bool live = false;     // armed and not disarmed
+  bool changed = false;  // is listed for the next wait()
 };
 
 template <typename Record>
 class WatchTable {
  public:
   Record& arm(int fd, Key key, Events interest, Trigger trigger) {
+    check(fd >= 0, "a watch needs a descriptor: look at the result of the call that made it");
     check(trigger != Trigger::kEdge || any(interest),
           "an edge-triggered watch is armed without interest: arm all directions, once");
     if (key.slot >= records_.size()) {
       records_.resize(key.slot + 1);
     }
     Record& record = records_[key.slot];
-    if (record.live && record.generation == key.generation) {
-      check(record.fd == fd && record.trigger == trigger,
-            "a watch is armed again with another descriptor or trigger: disarm it first");
-    } else {
-      record.unpollable = false;
-    }
+    check(!record.live || record.generation != key.generation ||
+              (record.fd == fd && record.trigger == trigger),
+          "a watch is armed again with another descriptor or trigger: disarm it first");
     record.fd = fd;
     record.generation = key.generation;
     record.interest = interest;
@@ -64,18 +60,15 @@ class WatchTable {
     return record.live && record.generation == key.generation ? &record : nullptr;
   }
 
-  // False if the key was dead already.
-  bool disarm(Key key) {
-    Record* record = find(key);
-    if (record == nullptr) {
-      return false;
+  void disarm(Key key) {
+    if (Record* record = find(key)) {
+      record->live = false;
+      record->interest = Events::kNone;
+      touch(key.slot);
     }
-    record->live = false;
-    record->interest = Events::kNone;
-    touch(key.slot);
-    return true;
   }
 
+  // Lists the slot for the next apply_changes(). Not to be called from inside it.
   void touch(std::uint32_t slot) {
     if (!std::exchange(records_[slot].changed, true)) {
       changed_.push_back(slot);
@@ -89,44 +82,12 @@ class WatchTable {
   template <typename Apply>
   bool apply_changes(Apply apply) {
     std::size_t done = 0;
-    bool ok = true;
-    while (ok && done < changed_.size()) {
-      const std::uint32_t slot = changed_[done];
-      ok = apply(slot, records_[slot]);
-      if (ok) {
-        records_[slot].changed = false;
-        ++done;
-      }
+    while (done < changed_.size() && apply(changed_[done], records_[changed_[done]])) {
+      records_[changed_[done++]].changed = false;
     }
+    const bool all = done == changed_.size();
     changed_.erase(changed_.begin(), changed_.begin() + static_cast<std::ptrdiff_t>(done));
-    return ok;
-  }
-
-  // Files that the kernel cannot watch (regular files, /dev/null, ...) are ready whenever somebody is
-  // interested. A back end marks them when the kernel refuses one, and lists the slot again whenever
-  // its interest changes.
-  void list_unpollable(std::uint32_t slot) {
-    records_[slot].unpollable = true;
-    if (std::find(unpollable_.begin(), unpollable_.end(), slot) == unpollable_.end()) {
-      unpollable_.push_back(slot);
-    }
-  }
-
-  bool has_unpollable() const { return !unpollable_.empty(); }
-
-  void report_unpollable(std::vector<Ready>& ready) {
-    std::erase_if(unpollable_, [&](std::uint32_t slot) {
-      Record& record = records_[slot];
-      const Events events = record.interest & (Events::kIn | Events::kOut);
-      if (!record.live || !record.unpollable || !any(events)) {
-        return true;
-      }
-      ready.push_back({.key = {slot, record.generation}, .events = events});
-      if (record.trigger != Trigger::kLevel) {
-        record.interest = Events::kNone;
-      }
-      return record.trigger != Trigger::kLevel;
-    });
+    return all;
   }
 
   Record& operator[](std::uint32_t slot) { return records_[slot]; }
@@ -135,7 +96,6 @@ class WatchTable {
  private:
   std::vector<Record> records_;
   std::vector<std::uint32_t> changed_;
-  std::vector<std::uint32_t> unpollable_;  // slots with an interest
 };
 
 }  // namespace coaio

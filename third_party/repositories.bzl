@@ -1,5 +1,7 @@
 """What coaio needs from elsewhere, for builds that use WORKSPACE."""
 
+load("@bazel_tools//tools/build_defs/repo:http.bzl", "http_archive")
+load("@bazel_tools//tools/build_defs/repo:utils.bzl", "maybe")
 load(":debian.bzl", "debian_or_upstream", "debian_rules", "no_coverage_tools")
 
 # The upstream labels that Debian's abseil answers to. All of them are one library: its archives are
@@ -49,27 +51,22 @@ def _absl_build_files():
         files["absl/{}/BUILD".format(package)] = "".join([_ALIAS.format(name = n) for n in names])
     return files
 
-def _maybe(rule, name, **kwargs):
-    # Whoever defines a repository first supplies it: a user's own comes before coaio's.
-    if not native.existing_rule(name):
-        rule(name = name, **kwargs)
-
 def coaio_dependencies():
-    """Defines each repository that coaio uses and that the workspace does not define itself."""
+    """Defines what coaio uses, except what the workspace has defined before: a user's own comes first."""
 
-    # The downloads are those of the Bazel Central Registry. They were not tried: coaio is developed
-    # on machines that have the Debian packages and no internet.
-    _maybe(
+    # Archives and checksums are those of the Bazel Central Registry. coaio is developed without
+    # internet: building from exactly these archives was tried, downloading them was not.
+    maybe(
         debian_or_upstream,
         name = "com_google_absl",
         marker = "/usr/include/absl/base/config.h",
         archives = {"libabsl.a": "libabsl_*.a"},
         build_files = _absl_build_files(),
-        url = "https://github.com/abseil/abseil-cpp/archive/refs/tags/20220623.1.tar.gz",
-        integrity = "sha256-kayH0wzG15+auXTFGHSnBN6cJkfED2kyWXMpooIhe6g=",
-        strip_prefix = "abseil-cpp-20220623.1",
+        url = "https://github.com/abseil/abseil-cpp/releases/download/20240722.0/abseil-cpp-20240722.0.tar.gz",
+        integrity = "sha256-9Q5awxGoE4Laf6dblzEOS5AGR0+VYKxG9UqZZ/B9SuM=",
+        strip_prefix = "abseil-cpp-20240722.0",
     )
-    _maybe(
+    maybe(
         debian_or_upstream,
         name = "doctest",
         marker = "/usr/include/doctest/doctest.h",
@@ -78,7 +75,7 @@ def coaio_dependencies():
         integrity = "sha256-Yy7SwFp/U/qWE4FJe/gGkJPw1mKMXyYoYWH70ypWAYY=",
         strip_prefix = "doctest-2.4.11",
     )
-    _maybe(
+    maybe(
         debian_or_upstream,
         name = "liburing",
         marker = "/usr/include/liburing.h",
@@ -87,19 +84,26 @@ def coaio_dependencies():
         url = "https://github.com/axboe/liburing/archive/refs/tags/liburing-2.5.tar.gz",
         integrity = "sha256-RW9fiCFlYw8Nx7dej9U70BqVXV1HIHKbQyMJfm6fKpg=",
         strip_prefix = "liburing-liburing-2.5",
-        upstream_build_file = "//third_party:liburing.BUILD",
+        upstream_build_file = Label("//third_party:liburing.BUILD"),
     )
-    if not native.bazel_version:
-        # Only Debian's own build of Bazel has no version. It needs Debian's rules.
+    if native.bazel_version:
+        maybe(
+            http_archive,
+            name = "bazel_skylib",
+            url = "https://github.com/bazelbuild/bazel-skylib/releases/download/1.4.1/bazel-skylib-1.4.1.tar.gz",
+            sha256 = "b8a1527901774180afc798aeb28c4634bdccf19c4d98e7bdd1ce79d1fe9aaad7",
+        )
+    else:
         _debian_bazel_rules()
 
+# What other builds of Bazel fetch by themselves, Debian packages. Only Debian's has no version.
 def _debian_bazel_rules():
-    _maybe(no_coverage_tools, name = "remote_coverage_tools")
-    _maybe(debian_rules, name = "bazel_skylib", path = "/usr/share/bazel/tools/skylib")
-    _maybe(debian_rules, name = "platforms", path = "/usr/share/bazel/tools/platforms")
-    _maybe(debian_rules, name = "rules_java", path = "/usr/share/bazel/rules/java")
-    _maybe(debian_rules, name = "rules_proto", path = "/usr/share/bazel/rules/proto")
-    _maybe(
+    maybe(no_coverage_tools, name = "remote_coverage_tools")
+    maybe(debian_rules, name = "bazel_skylib", path = "/usr/share/bazel/tools/skylib")
+    maybe(debian_rules, name = "platforms", path = "/usr/share/bazel/tools/platforms")
+    maybe(debian_rules, name = "rules_java", path = "/usr/share/bazel/rules/java")
+    maybe(debian_rules, name = "rules_proto", path = "/usr/share/bazel/rules/proto")
+    maybe(
         debian_rules,
         name = "rules_cc",
         path = "/usr/share/bazel/rules/cc",

@@ -5,17 +5,16 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/coaio
 
-# One compiler for tests and benchmarks, so that figures speak of what was tested.
-if [ -z "${CC:-}" ]; then
-  if command -v clang-19 >/dev/null; then CC=clang-19; else CC=gcc; fi
-fi
-export CC
-
-# The disk cache keeps every configuration; Bazel's own output folder keeps only the last one.
+# coaio_bazel COMMAND [argument]...
 coaio_bazel() {
   local command=$1
   shift
+  # One compiler for tests and benchmarks, so that figures speak of what was tested.
+  local compiler=(--config=gcc)
+  if command -v clang-19 >/dev/null; then compiler=(--config=clang); fi
+  case " $* " in *" --config=gcc "* | *" --config=clang "*) compiler=() ;; esac
   local progress=()
   [ -t 2 ] || progress=(--noshow_progress)
-  bazel "$command" --disk_cache="$cache/bazel" --repo_env=CC="$CC" "${progress[@]}" "$@"
+  # The disk cache keeps every configuration; Bazel's own output folder keeps only the last one.
+  bazel "$command" --disk_cache="$cache/bazel" "${compiler[@]}" "${progress[@]}" "$@"
 }

@@ -1,6 +1,6 @@
 """Ends a test run: repeats what was skipped, counts, and fails unless everything passed.
 
-report_tests.py BAZEL_STATUS BUILD_EVENTS [passed|failed]...
+report_tests.py BAZEL_STATUS BUILD_EVENTS [passed | failed | "skipped: REASON"]...
 
 Counts are test cases where a log holds doctest's summary, else whole tests. The further arguments
 are tests that ran outside Bazel.
@@ -23,7 +23,7 @@ def read_log(uri):
 def main():
     bazel_status, events, outside = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
     passed, failed = outside.count("passed"), outside.count("failed")
-    skipped = []
+    skipped = [result.removeprefix("skipped: ") for result in outside if result.startswith("skipped: ")]
     with open(events, encoding="utf-8") as lines:
         for event in map(json.loads, lines):
             summary = event.get("testSummary")

@@ -17,29 +17,35 @@
 namespace coaio::bench {
 namespace {
 
-// Stays below the 28,232 ports that Linux hands out per source address by default; above it, the next loopback address is used.
+// Stays below the 28,232 ports that Linux hands out per source address by default; above it, the
+// next loopback address is used.
 constexpr uint32_t kConnectionsPerSourceAddress = 20'000;
 
 int connect_to(const sockaddr_in& server, uint32_t number) {
   const int fd = check(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
   const int on = 1;
   check(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), "TCP_NODELAY");
-  // An abortive close leaves no socket in TIME_WAIT, so runs that follow each other quickly cannot run out of ports.
+  // An abortive close leaves no socket in TIME_WAIT, so runs that follow each other quickly cannot
+  // run out of ports.
   const linger abort_on_close{.l_onoff = 1, .l_linger = 0};
-  check(setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort_on_close, sizeof(abort_on_close)), "SO_LINGER");
+  check(setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort_on_close, sizeof(abort_on_close)),
+        "SO_LINGER");
   if (number >= kConnectionsPerSourceAddress) {
     sockaddr_in source{};
     source.sin_family = AF_INET;
     source.sin_addr.s_addr = htonl(INADDR_LOOPBACK + number / kConnectionsPerSourceAddress);
-    check(setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)), "IP_BIND_ADDRESS_NO_PORT");
-    check(bind(fd, reinterpret_cast<const sockaddr*>(&source), sizeof(source)), "bind to a loopback address");
+    check(setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)),
+          "IP_BIND_ADDRESS_NO_PORT");
+    check(bind(fd, reinterpret_cast<const sockaddr*>(&source), sizeof(source)),
+          "bind to a loopback address");
   }
   check(connect(fd, reinterpret_cast<const sockaddr*>(&server), sizeof(server)), "connect");
   return fd;
 }
 
 [[noreturn]] void fail(RequestId id, const std::string& sentence) {
-  exit_with(kExitFailed, "connection " + std::to_string(id.connection) + ", request " + std::to_string(id.sequence) + ": " + sentence);
+  exit_with(kExitFailed, "connection " + std::to_string(id.connection) + ", request " +
+                             std::to_string(id.sequence) + ": " + sentence);
 }
 
 bool would_block() { return errno == EAGAIN || errno == EINTR; }
@@ -47,7 +53,10 @@ bool would_block() { return errno == EAGAIN || errno == EINTR; }
 }  // namespace
 
 ClientConnection::ClientConnection(const sockaddr_in& server, uint32_t number, size_t message_size)
-    : fd_(connect_to(server, number)), id_{.connection = number, .sequence = 0}, size_(message_size), buffer_(message_size + 1) {}
+    : fd_(connect_to(server, number)),
+      id_{.connection = number, .sequence = 0},
+      size_(message_size),
+      buffer_(message_size + 1) {}
 
 ClientConnection::~ClientConnection() { close(fd_); }
 
@@ -95,7 +104,8 @@ bool ClientConnection::receive_some(int flags) {
 
 void ClientConnection::finish_request() {
   finished_ns_ = steady_now_ns();
-  if (!carries(std::span(buffer_).first(size_), id_)) fail(id_, "the echo differs from the message");
+  if (!carries(std::span(buffer_).first(size_), id_))
+    fail(id_, "the echo differs from the message");
 }
 
 void ClientConnection::expect_silence() const {

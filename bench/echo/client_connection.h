@@ -2,11 +2,14 @@
 //
 //   ClientConnection connection(server, number, message_size);
 //   connection.start_request();
-//   while (!connection.exchange()) wait_for_readiness(connection.fd());   // true: the whole echo is here and was verified
-//   latencies.record(connection.latency_ns());
+//   while (!connection.exchange()) wait_for_readiness(connection.fd());   // true: the whole echo
+//   is here and was verified latencies.record(connection.latency_ns());
 //
-// Errors: a lost connection or an echo that is not what was sent ends the program; a benchmark of a broken server has no result.
-#pragma once
+// Errors: a lost connection or an echo that is not what was sent ends the program; a benchmark of a
+// broken server has no result.
+
+#ifndef COAIO_BENCH_ECHO_CLIENT_CONNECTION_H_
+#define COAIO_BENCH_ECHO_CLIENT_CONNECTION_H_
 
 #include <netinet/in.h>
 
@@ -56,8 +59,11 @@ class ClientConnection {
   size_t received_ = size_;
   int64_t started_ns_ = 0;
   int64_t finished_ns_ = 0;
-  // The echo overwrites its own request: what has come back can never exceed what was sent. One byte more shows a surplus.
+  // The echo overwrites its own request: what has come back can never exceed what was sent. One
+  // byte more shows a surplus.
   std::vector<char> buffer_;
 };
 
 }  // namespace coaio::bench
+
+#endif  // COAIO_BENCH_ECHO_CLIENT_CONNECTION_H_

@@ -28,7 +28,8 @@ CommandLine::CommandLine(int argc, char** argv, std::string_view usage) : usage_
       std::exit(0);
     }
     const size_t equals = argument.find('=');
-    if (!argument.starts_with("--") || equals == std::string::npos) reject("expected --name=value, not '" + argument + "'");
+    if (!argument.starts_with("--") || equals == std::string::npos)
+      reject("expected --name=value, not '" + argument + "'");
     values_[argument.substr(2, equals - 2)] = argument.substr(equals + 1);
   }
 }
@@ -38,9 +39,11 @@ std::string CommandLine::text(const std::string& name, std::string fallback) {
   return node.empty() ? std::move(fallback) : std::move(node.mapped());
 }
 
-std::string CommandLine::choice(const std::string& name, std::initializer_list<std::string_view> allowed) {
+std::string CommandLine::choice(const std::string& name,
+                                std::initializer_list<std::string_view> allowed) {
   std::string value = text(name, std::string(*allowed.begin()));
-  if (std::find(allowed.begin(), allowed.end(), value) == allowed.end()) reject("--" + name + " does not know '" + value + "'");
+  if (std::find(allowed.begin(), allowed.end(), value) == allowed.end())
+    reject("--" + name + " does not know '" + value + "'");
   return value;
 }
 
@@ -48,7 +51,8 @@ int64_t CommandLine::integer(const std::string& name, int64_t fallback, int64_t 
   const std::string value = text(name, std::to_string(fallback));
   int64_t number = 0;
   if (!parse(value, number) || number < min || number > max) {
-    reject("--" + name + " wants an integer from " + std::to_string(min) + " to " + std::to_string(max) + ", not '" + value + "'");
+    reject("--" + name + " wants an integer from " + std::to_string(min) + " to " +
+           std::to_string(max) + ", not '" + value + "'");
   }
   return number;
 }
@@ -58,7 +62,8 @@ double CommandLine::seconds(const std::string& name, double fallback, double max
   double number = 0;
   // The negated form also refuses NaN.
   if (!parse(value, number) || !(number >= 0 && number <= max)) {
-    reject("--" + name + " wants seconds from 0 to " + std::to_string(max) + ", not '" + value + "'");
+    reject("--" + name + " wants seconds from 0 to " + std::to_string(max) + ", not '" + value +
+           "'");
   }
   return number;
 }

@@ -2,11 +2,14 @@
 //
 //   CommandLine arguments(argc, argv, kUsage);
 //   const int64_t port = arguments.integer("port", 0, 0, 65535);
-//   const std::string wait = arguments.choice("wait", {"block", "spin"});   // the first one is the default
-//   arguments.finish();
+//   const std::string wait = arguments.choice("wait", {"block", "spin"});   // the first one is the
+//   default arguments.finish();
 //
-// Errors: anything unknown, malformed or out of range ends the program with the usage text and exit code 2.
-#pragma once
+// Errors: anything unknown, malformed or out of range ends the program with the usage text and exit
+// code 2.
+
+#ifndef COAIO_BENCH_ECHO_COMMAND_LINE_H_
+#define COAIO_BENCH_ECHO_COMMAND_LINE_H_
 
 #include <cstdint>
 #include <initializer_list>
@@ -36,3 +39,5 @@ class CommandLine {
 };
 
 }  // namespace coaio::bench
+
+#endif  // COAIO_BENCH_ECHO_COMMAND_LINE_H_

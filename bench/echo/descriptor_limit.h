@@ -1,5 +1,8 @@
-// Raises the number of file descriptors this process may have open to the hard limit, as ten thousand connections need it.
-#pragma once
+// Raises the number of file descriptors this process may have open to the hard limit, as ten
+// thousand connections need it.
+
+#ifndef COAIO_BENCH_ECHO_DESCRIPTOR_LIMIT_H_
+#define COAIO_BENCH_ECHO_DESCRIPTOR_LIMIT_H_
 
 #include <sys/resource.h>
 
@@ -17,3 +20,5 @@ inline rlim_t raise_descriptor_limit() {
 }
 
 }  // namespace coaio::bench
+
+#endif  // COAIO_BENCH_ECHO_DESCRIPTOR_LIMIT_H_

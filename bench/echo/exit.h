@@ -1,5 +1,8 @@
-// How the echo programs end when they cannot go on: one sentence on stderr and a code that the orchestrator can tell apart.
-#pragma once
+// How the echo programs end when they cannot go on: one sentence on stderr and a code that the
+// orchestrator can tell apart.
+
+#ifndef COAIO_BENCH_ECHO_EXIT_H_
+#define COAIO_BENCH_ECHO_EXIT_H_
 
 #include <cerrno>
 #include <cstdio>
@@ -11,7 +14,8 @@ namespace coaio::bench {
 
 inline constexpr int kExitFailed = 1;
 inline constexpr int kExitUsage = 2;
-// The contender cannot run on this machine (no io_uring, say), which is a finding and not a failure.
+// The contender cannot run on this machine (no io_uring, say), which is a finding and not a
+// failure.
 inline constexpr int kExitUnavailable = 3;
 
 [[noreturn]] inline void exit_with(int code, const std::string& sentence) {
@@ -27,3 +31,5 @@ Result check(Result result, const char* what) {
 }
 
 }  // namespace coaio::bench
+
+#endif  // COAIO_BENCH_ECHO_EXIT_H_

@@ -1,12 +1,14 @@
-// Latencies in nanoseconds, counted in log-linear buckets: exact below 256 ns, and from there 128 buckets per power of two,
-// so a bucket is less than 0.8 % of its value wide, whatever the value.
+// Latencies in nanoseconds, counted in log-linear buckets: exact below 256 ns, and from there 128
+// buckets per power of two, so a bucket is less than 0.8 % of its value wide, whatever the value.
 //
 //   Histogram latencies;
 //   latencies.record(25'300);
 //   int64_t p99 = latencies.percentile(0.99);
 //
 // Recording neither allocates nor branches on the value's magnitude. *Threads*: one at a time.
-#pragma once
+
+#ifndef COAIO_BENCH_ECHO_HISTOGRAM_H_
+#define COAIO_BENCH_ECHO_HISTOGRAM_H_
 
 #include <algorithm>
 #include <array>
@@ -40,7 +42,8 @@ class Histogram {
   int64_t min() const { return count_ == 0 ? 0 : min_; }
   int64_t max() const { return max_; }
 
-  // The smallest recorded value that at least `fraction` of all values do not exceed, to the bucket's middle. 0 if empty.
+  // The smallest recorded value that at least `fraction` of all values do not exceed, to the
+  // bucket's middle. 0 if empty.
   int64_t percentile(double fraction) const {
     const auto wanted = static_cast<uint64_t>(std::ceil(fraction * static_cast<double>(count_)));
     const uint64_t rank = std::clamp<uint64_t>(wanted, 1, std::max<uint64_t>(count_, 1));
@@ -66,8 +69,9 @@ class Histogram {
   static constexpr int kOctaves = 42 - kHalfBits;
   static constexpr size_t kBuckets = (kOctaves + 1) * kHalf;
 
-  // The value's leading eight bits select the bucket; octave is how many bits are dropped below them. Eight leading bits lie in
-  // [kHalf, 2 * kHalf), so consecutive octaves continue each other's numbering.
+  // The value's leading eight bits select the bucket; octave is how many bits are dropped below
+  // them. Eight leading bits lie in [kHalf, 2 * kHalf), so consecutive octaves continue each
+  // other's numbering.
   static size_t index_of(int64_t value) {
     const auto bits = static_cast<uint64_t>(std::clamp<int64_t>(value, 0, kLargest));
     const int octave = std::max(0, static_cast<int>(std::bit_width(bits)) - (kHalfBits + 1));
@@ -88,3 +92,5 @@ class Histogram {
 };
 
 }  // namespace coaio::bench
+
+#endif  // COAIO_BENCH_ECHO_HISTOGRAM_H_

@@ -1,4 +1,5 @@
-// The client side of the echo benchmark: drives one server on this machine and prints one JSON object about it.
+// The client side of the echo benchmark: drives one server on this machine and prints one JSON
+// object about it.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -28,16 +29,17 @@
 namespace coaio::bench {
 namespace {
 
-constexpr std::string_view kUsage = R"(usage: load_generator --connect=ADDRESS:PORT [--name=value ...]
+constexpr std::string_view kUsage =
+    R"(usage: load_generator --connect=ADDRESS:PORT [--name=value ...]
 
   --connect=ADDRESS:PORT   the echo server, IPv4
   --mode=ping_pong         one connection, one request in flight (default)
-         concurrent        many connections with one request in flight each, from a loop that never sleeps
+         concurrent        many connections, one request in flight on each, never sleeping
          idle              many connections without any request
-  --wait=block|spin        ping_pong: how the client waits for the echo, sleeping or not (default block)
+  --wait=block|spin        ping_pong: how the client waits for the echo (default block)
   --connections=N          concurrent, idle: how many (default 64)
   --size=BYTES             of a message, 8 to 65536 (default 64)
-  --think=MICROSECONDS     between an echo and the next request on the connection, spent spinning (default 0)
+  --think=MICROSECONDS     between an echo and the next request, spent spinning (default 0)
   --warm_up=SECONDS        before the measurement (default 0.1)
   --duration=SECONDS       of the measurement (default 1)
   --server_pid=PID         also measure the CPU time of this process
@@ -48,7 +50,8 @@ struct Options {
   std::string mode;
   bool spin = false;
   uint32_t connections = 0;
-  // A message above the socket buffers would let a blocking client and a server that sends before it receives wait for each other.
+  // A message above the socket buffers would let a blocking client and a server that sends before
+  // it receives wait for each other.
   size_t size = 0;
   int64_t think_ns = 0;
   double warm_up = 0;
@@ -61,7 +64,8 @@ sockaddr_in parse_address(const CommandLine& arguments, const std::string& text)
   address.sin_family = AF_INET;
   const size_t colon = text.rfind(':');
   const int port = colon == std::string::npos ? 0 : std::atoi(text.c_str() + colon + 1);
-  if (port <= 0 || port > 65535 || inet_pton(AF_INET, text.substr(0, colon).c_str(), &address.sin_addr) != 1) {
+  if (port <= 0 || port > 65535 ||
+      inet_pton(AF_INET, text.substr(0, colon).c_str(), &address.sin_addr) != 1) {
     arguments.reject("--connect wants ADDRESS:PORT, not '" + text + "'");
   }
   address.sin_port = htons(static_cast<uint16_t>(port));
@@ -81,7 +85,8 @@ Options parse_options(int argc, char** argv) {
   options.duration = arguments.seconds("duration", 1, 3600);
   options.server_pid = static_cast<pid_t>(arguments.integer("server_pid", 0, 0, INT32_MAX));
   arguments.finish();
-  if (options.mode == "idle" && options.server_pid == 0) arguments.reject("--mode=idle measures the CPU time of --server_pid, which is missing");
+  if (options.mode == "idle" && options.server_pid == 0)
+    arguments.reject("--mode=idle measures the CPU time of --server_pid, which is missing");
   return options;
 }
 
@@ -91,8 +96,10 @@ Connections open_connections(const Options& options) {
   constexpr uint64_t kOtherDescriptors = 16;
   const uint64_t limit = raise_descriptor_limit();
   if (options.connections + kOtherDescriptors > limit) {
-    exit_with(kExitUnavailable, std::to_string(options.connections) + " connections need more file descriptors than the hard limit of " +
-                                    std::to_string(limit) + " (RLIMIT_NOFILE) allows");
+    exit_with(kExitUnavailable,
+              std::to_string(options.connections) +
+                  " connections need more file descriptors than the hard limit of " +
+                  std::to_string(limit) + " (RLIMIT_NOFILE) allows");
   }
   Connections connections;
   for (uint32_t i = 0; i < options.connections; ++i) {
@@ -134,13 +141,15 @@ int watch_edges(const Connections& connections) {
 void run_concurrent(const Options& options) {
   const Connections connections = open_connections(options);
   const int epoll_fd = watch_edges(connections);
-  // Every connection thinks equally long, so those that think stand in the order in which they are due.
+  // Every connection thinks equally long, so those that think stand in the order in which they are
+  // due.
   std::deque<ClientConnection*> thinking;
   MeasuredWindow window(options.warm_up, options.duration, options.server_pid);
   for (const auto& connection : connections) connection->start_request();
   std::vector<epoll_event> events(256);
   for (;;) {
-    while (!thinking.empty() && steady_now_ns() >= thinking.front()->finished_ns() + options.think_ns) {
+    while (!thinking.empty() &&
+           steady_now_ns() >= thinking.front()->finished_ns() + options.think_ns) {
       thinking.front()->start_request();
       thinking.pop_front();
     }
@@ -150,7 +159,8 @@ void run_concurrent(const Options& options) {
     for (int i = 0; i < n; ++i) {
       auto& connection = *static_cast<ClientConnection*>(events[i].data.ptr);
       if (connection.idle() || !connection.exchange()) continue;
-      if (!window.add(connection.finished_ns(), connection.latency_ns())) return window.print_json();
+      if (!window.add(connection.finished_ns(), connection.latency_ns()))
+        return window.print_json();
       if (options.think_ns == 0) {
         connection.start_request();
       } else {
@@ -173,7 +183,8 @@ void run_idle(const Options& options) {
   const int64_t cpu_ns = server_clock.now_ns() - begin_cpu_ns;
   const int64_t elapsed_ns = steady_now_ns() - begin_ns;
   for (const auto& connection : connections) connection->expect_silence();
-  std::printf("{\"connections\": %u, \"seconds\": %.9f, \"server_cpu_seconds\": %.9f}\n", options.connections, elapsed_ns * 1e-9, cpu_ns * 1e-9);
+  std::printf("{\"connections\": %u, \"seconds\": %.9f, \"server_cpu_seconds\": %.9f}\n",
+              options.connections, elapsed_ns * 1e-9, cpu_ns * 1e-9);
 }
 
 void run(const Options& options) {

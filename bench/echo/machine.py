@@ -8,7 +8,9 @@ import subprocess
 
 def _output(*command):
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
 
@@ -23,7 +25,9 @@ def _read(path):
 
 def describe_machine():
     cpuinfo = _read("/proc/cpuinfo") or ""
-    model = re.search(r"^(?:model name|Hardware|CPU implementer)\s*:\s*(.*)$", cpuinfo, re.MULTILINE)
+    model = re.search(
+        r"^(?:model name|Hardware|CPU implementer)\s*:\s*(.*)$", cpuinfo, re.MULTILINE
+    )
     return {
         "kernel": f"{platform.system()} {platform.release()}",
         "cpu_model": model.group(1) if model else platform.machine(),
@@ -35,15 +39,21 @@ def describe_machine():
     }
 
 
+_FLAGS_FOR_SPEED = re.compile(
+    r"(?<=\s)-(?:O\w*|march=\S+|mtune=\S+|fsanitize=\S+|flto\S*|fno-exceptions|D ?NDEBUG)"
+)
+
+
 def describe_build(program, checkout):
     """Taken from the program itself, so that it is true however it was built."""
     comment = _output("readelf", "-p", ".comment", program) or ""
-    compiler = re.search(r"\]\s+((?:GCC|[^\n]*clang)[^\n]*)", comment)
+    compilers = re.findall(r"\]\s+(.+)", comment)
+    # A program made by clang names gcc too, which made the C library's start-up code.
+    compiler = next((c for c in compilers if "clang" in c), compilers[0] if compilers else None)
     recorded = _output("readelf", "-p", ".GCC.command.line", program) or ""
-    flags = sorted(set(re.findall(r"(?<=\s)-(?:O\w*|std=\S+|march=\S+|mtune=\S+|fsanitize=\S+|flto\S*|fno-exceptions|DNDEBUG)(?=\s|$)", recorded)))
     return {
-        "compiler": compiler.group(1).strip() if compiler else None,
-        "flags": " ".join(flags) or None,
+        "compiler": compiler.replace("GCC: (", "GCC (") if compiler else None,
+        "flags": " ".join(sorted(set(_FLAGS_FOR_SPEED.findall(recorded)))) or None,
         "commit": _output("git", "-C", checkout, "describe", "--always", "--dirty", "--abbrev=12"),
     }
 
@@ -58,9 +68,11 @@ def _siblings(cpu):
 
 
 def choose_cpus(usable):
-    """(client's CPU, server's CPU): two different cores where there are, and None where there is only one CPU.
+    """(client's CPU, server's CPU): two different cores where there are, and None where there is
+    only one CPU.
 
-    The client takes the first CPU, where most interrupts go on a default machine, and leaves the server a quieter one.
+    The client takes the first CPU, where most interrupts go on a default machine, and leaves the
+    server a quieter one.
     """
     client, *others = sorted(usable)
     if not others:

@@ -1,4 +1,6 @@
-"""The measurement itself: every contender under every scenario, interleaved, and what comes out of it as one document."""
+"""The measurement itself: every contender under every scenario, interleaved, and what comes out of
+it as one document.
+"""
 
 import dataclasses
 import os
@@ -9,6 +11,8 @@ import statistics_of_runs as statistics
 # What starting, connecting and stopping cost, for the estimate of the time that is left.
 _OVERHEAD_SECONDS = 0.15
 _IDLE_OVERHEAD_SECONDS = 0.9
+# Beyond this, a run that gives no result is given up.
+_PATIENCE_SECONDS = 60
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +38,9 @@ class Plan:
         return self.duration + self.warm_up + _OVERHEAD_SECONDS
 
     def total_seconds(self):
-        return len(self.contenders) * sum(self.seconds_of(s) * self.repetitions_of(s) for s in self.scenarios)
+        return len(self.contenders) * sum(
+            self.seconds_of(s) * self.repetitions_of(s) for s in self.scenarios
+        )
 
 
 def _rotated(items, by):
@@ -44,14 +50,28 @@ def _rotated(items, by):
 
 def _run_once(plan, contender, scenario):
     duration = plan.idle_duration if scenario.mode == "idle" else plan.duration
-    with processes.Server([os.path.join(plan.binaries, contender.program), *contender.arguments], plan.server_cpu) as server:
-        command = [os.path.join(plan.binaries, "load_generator"), f"--connect={server.address}", f"--server_pid={server.pid}",
-                   f"--warm_up={plan.warm_up}", f"--duration={duration}", *scenario.generator_arguments(plan.think_us)]
-        return processes.run_to_json(command, plan.client_cpu, timeout=plan.warm_up + duration + 60)
+    program = os.path.join(plan.binaries, contender.program)
+    with processes.Server([program, *contender.arguments], plan.server_cpu) as server:
+        command = [
+            os.path.join(plan.binaries, "load_generator"),
+            f"--connect={server.address}",
+            f"--server_pid={server.pid}",
+            f"--warm_up={plan.warm_up}",
+            f"--duration={duration}",
+            *scenario.generator_arguments(plan.think_us),
+        ]
+        try:
+            timeout = plan.warm_up + duration + _PATIENCE_SECONDS
+            return processes.run_to_json(command, plan.client_cpu, timeout)
+        except processes.Failed as failure:
+            sentence = failure.sentence + server.how_it_ended()
+            raise processes.Failed(sentence, failure.exit_code) from failure
 
 
 class Runs:
-    """All runs so far: results by (scenario, contender, repetition), and the sentences of those that failed."""
+    """All runs so far: results by (scenario, contender, repetition), and the sentences of those
+    that failed.
+    """
 
     def __init__(self):
         self._results = {}
@@ -61,21 +81,29 @@ class Runs:
         self._results.setdefault((scenario.id, contender.id), {})[repetition] = result
 
     def fail(self, scenario, contender, repetition, sentence):
-        self.failures.append({"scenario": scenario.id, "contender": contender.id, "repetition": repetition, "reason": sentence})
+        self.failures.append(
+            {
+                "scenario": scenario.id,
+                "contender": contender.id,
+                "repetition": repetition,
+                "reason": sentence,
+            }
+        )
 
     def of(self, scenario, contender_id):
         return self._results.get((scenario.id, contender_id), {})
 
 
 def measure(plan, progress):
-    """Runs the plan. The contenders take turns within each repetition, in an order that rotates, so that a slow minute of the
-    machine or a warm cache falls on each of them."""
+    """Runs the plan. The contenders take turns within each repetition, in an order that rotates, so
+    that a slow minute of the machine or a warm cache falls on each of them.
+    """
     runs = Runs()
     for repetition in range(max(plan.repetitions_of(s) for s in plan.scenarios)):
         for number, scenario in enumerate(plan.scenarios):
             if repetition >= plan.repetitions_of(scenario):
                 continue
-            chapter = f"run {repetition + 1} of {plan.repetitions_of(scenario)} · {scenario.title}"
+            chapter = f"{repetition + 1}/{plan.repetitions_of(scenario)} · {scenario.title}"
             for contender in _rotated(plan.contenders, repetition * 3 + number):
                 progress.show(chapter, contender.label)
                 try:
@@ -96,14 +124,25 @@ def results_of(plan, runs):
                 continue
             in_order = [own[repetition] for repetition in sorted(own)]
             metric = scenario.bounded_metric
-            ratio = statistics.paired_ratio(own, runs.of(scenario, contender.floor), metric) if metric else None
-            results.append({
-                "scenario": scenario.id,
-                "contender": contender.id,
-                "runs": [{"repetition": repetition, **{k: v for k, v in own[repetition].items() if k != "histogram"}}
-                         for repetition in sorted(own)],
-                "summary": statistics.summary(in_order),
-                "ratio_to_floor": ratio,
-                "histogram": statistics.merged_histogram(in_order),
-            })
+            ratio = (
+                statistics.paired_ratio(own, runs.of(scenario, contender.floor), metric)
+                if metric
+                else None
+            )
+            results.append(
+                {
+                    "scenario": scenario.id,
+                    "contender": contender.id,
+                    "runs": [
+                        {
+                            "repetition": repetition,
+                            **{k: v for k, v in own[repetition].items() if k != "histogram"},
+                        }
+                        for repetition in sorted(own)
+                    ],
+                    "summary": statistics.summary(in_order),
+                    "ratio_to_floor": ratio,
+                    "histogram": statistics.merged_histogram(in_order),
+                }
+            )
     return results

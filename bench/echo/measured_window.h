@@ -1,11 +1,15 @@
-// What happens between the end of the warm-up and the end of the measurement: latencies, and the CPU time that the server spends.
+// What happens between the end of the warm-up and the end of the measurement: latencies, and the
+// CPU time that the server spends.
 //
 //   MeasuredWindow window(warm_up, duration, server_pid);
 //   do { ... } while (window.add(finished_ns, latency_ns));
 //   window.print_json();
 //
-// Both ends lie on completed requests, so requests, seconds and CPU time describe exactly the same stretch.
-#pragma once
+// Both ends lie on completed requests, so requests, seconds and CPU time describe exactly the same
+// stretch.
+
+#ifndef COAIO_BENCH_ECHO_MEASURED_WINDOW_H_
+#define COAIO_BENCH_ECHO_MEASURED_WINDOW_H_
 
 #include <sys/types.h>
 
@@ -44,9 +48,11 @@ class MeasuredWindow {
     return false;
   }
 
-  // One object, one line. The histogram is the pairs [middle of the bucket in ns, count] of the buckets that are not empty.
+  // One object, one line. The histogram is the pairs [middle of the bucket in ns, count] of the
+  // buckets that are not empty.
   void print_json() const {
-    std::printf("{\"requests\": %llu, \"seconds\": %.9f, ", static_cast<unsigned long long>(latencies_.count()), (end_ns_ - begin_ns_) * 1e-9);
+    std::printf("{\"requests\": %llu, \"seconds\": %.9f, ",
+                static_cast<unsigned long long>(latencies_.count()), (end_ns_ - begin_ns_) * 1e-9);
     if (server_clock_) std::printf("\"server_cpu_seconds\": %.9f, ", server_cpu_ns_ * 1e-9);
     print_nanoseconds("min_ns", latencies_.min());
     print_nanoseconds("p50_ns", latencies_.percentile(0.5));
@@ -57,14 +63,18 @@ class MeasuredWindow {
     std::printf("\"histogram\": [");
     const char* separator = "";
     latencies_.for_each([&](const Histogram::Bucket& bucket) {
-      std::printf("%s[%lld, %llu]", separator, static_cast<long long>(bucket.low + bucket.width / 2), static_cast<unsigned long long>(bucket.count));
+      std::printf("%s[%lld, %llu]", separator,
+                  static_cast<long long>(bucket.low + bucket.width / 2),
+                  static_cast<unsigned long long>(bucket.count));
       separator = ", ";
     });
     std::printf("]}\n");
   }
 
  private:
-  static void print_nanoseconds(const char* name, int64_t value) { std::printf("\"%s\": %lld, ", name, static_cast<long long>(value)); }
+  static void print_nanoseconds(const char* name, int64_t value) {
+    std::printf("\"%s\": %lld, ", name, static_cast<long long>(value));
+  }
 
   int64_t begin_ns_;
   int64_t duration_ns_;
@@ -76,3 +86,5 @@ class MeasuredWindow {
 };
 
 }  // namespace coaio::bench
+
+#endif  // COAIO_BENCH_ECHO_MEASURED_WINDOW_H_

@@ -1,6 +1,9 @@
-// The content of one echo message: words that only this request of this connection has, at the beginning, at the end and every
-// 512 bytes between, so that an echo which is cut, shifted, swapped or stale is noticed without comparing every byte.
-#pragma once
+// The content of one echo message: words that only this request of this connection has, at the
+// beginning, at the end and every 512 bytes between, so that an echo which is cut, shifted, swapped
+// or stale is noticed without comparing every byte.
+
+#ifndef COAIO_BENCH_ECHO_MESSAGE_H_
+#define COAIO_BENCH_ECHO_MESSAGE_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -26,7 +29,8 @@ inline uint64_t word_at(RequestId id, size_t offset) {
   return x ^ (x >> 31);
 }
 
-// The offsets are the same for every message of a size, so stamping a new message overwrites all words of the last one.
+// The offsets are the same for every message of a size, so stamping a new message overwrites all
+// words of the last one.
 template <typename Visit>
 bool all_offsets(size_t size, Visit visit) {
   constexpr size_t kStride = 512;
@@ -55,3 +59,5 @@ inline bool carries(std::span<const char> message, RequestId id) {
 }
 
 }  // namespace coaio::bench
+
+#endif  // COAIO_BENCH_ECHO_MESSAGE_H_

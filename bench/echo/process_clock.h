@@ -1,7 +1,10 @@
-// The CPU time of another process: user and system, all of its threads (io_uring's workers are among them), in nanoseconds and
-// up to date to the call, which the ticks of /proc/PID/stat are not. Reading it costs under a microsecond and does not disturb
-// the process, so it can bracket exactly the measured window, the same way for every contender.
-#pragma once
+// The CPU time of another process: user and system, all of its threads (io_uring's workers are
+// among them), in nanoseconds and up to date to the call, which the ticks of /proc/PID/stat are
+// not. Reading it costs under a microsecond and does not disturb the process, so it can bracket
+// exactly the measured window, the same way for every contender.
+
+#ifndef COAIO_BENCH_ECHO_PROCESS_CLOCK_H_
+#define COAIO_BENCH_ECHO_PROCESS_CLOCK_H_
 
 #include <sys/types.h>
 
@@ -16,7 +19,8 @@ namespace coaio::bench {
 class ProcessClock {
  public:
   explicit ProcessClock(pid_t pid) {
-    if (clock_getcpuclockid(pid, &clock_) != 0) exit_with(kExitFailed, "no process " + std::to_string(pid) + " to take CPU time of");
+    if (clock_getcpuclockid(pid, &clock_) != 0)
+      exit_with(kExitFailed, "no process " + std::to_string(pid) + " to take CPU time of");
   }
 
   int64_t now_ns() const {
@@ -30,3 +34,5 @@ class ProcessClock {
 };
 
 }  // namespace coaio::bench
+
+#endif  // COAIO_BENCH_ECHO_PROCESS_CLOCK_H_

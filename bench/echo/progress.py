@@ -1,9 +1,10 @@
-"""How far the benchmark is: a bar that stays on its line on a terminal, and plain lines elsewhere."""
+"""How far the benchmark is: a bar that stays on its line on a terminal, plain lines elsewhere."""
 
+import shutil
 import sys
 import time
 
-_WIDTH = 24
+_WIDTH = 12
 
 
 class Progress:
@@ -21,7 +22,8 @@ class Progress:
             share = min(1.0, self._done / self._total)
             filled = round(share * _WIDTH)
             bar = "█" * filled + "░" * (_WIDTH - filled)
-            self._stream.write(f"\r\x1b[K{bar} {share:4.0%}  {self._remaining(share):>9}  {chapter} · {step}"[:110])
+            line = f"{bar} {share:4.0%} {self._remaining(share):>10}  {chapter} · {step}"
+            self._stream.write("\r\x1b[K" + line[: shutil.get_terminal_size().columns - 1])
         elif chapter != self._last_chapter:
             self._stream.write(f"{self._remaining(self._done / self._total):>12}  {chapter}\n")
         self._last_chapter = chapter

@@ -1,5 +1,5 @@
-// The floor for readiness: an echo server on bare epoll. Edge-triggered and watched once for both directions, so that in steady state
-// a message costs recv, send and epoll_wait, and no epoll_ctl.
+// The floor for readiness: an echo server on bare epoll. Edge-triggered and watched once for both
+// directions, so that in steady state a message costs recv, send and epoll_wait, and no epoll_ctl.
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -27,14 +27,16 @@ constexpr std::string_view kUsage = R"(usage: raw_epoll_server [--port=PORT] [--
 
 class Connection {
  public:
-  explicit Connection(int fd) : fd_(fd), buffer_(std::make_unique_for_overwrite<char[]>(kBufferSize)) {}
+  explicit Connection(int fd)
+      : fd_(fd), buffer_(std::make_unique_for_overwrite<char[]>(kBufferSize)) {}
   ~Connection() { close(fd_); }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
   // Echoes until the socket has nothing more to give or to take. False when the connection is over.
   bool on_ready(uint32_t events) {
-    // An end of file or an error makes no further edge, so only with one of them must a short recv be followed by another.
+    // An end of file or an error makes no further edge, so only with one of them must a short recv
+    // be followed by another.
     const bool drain = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
     for (;;) {
       if (sent_ < received_ && !flush()) return errno == EAGAIN;
@@ -108,7 +110,8 @@ class Server {
       if (fd < 0 && errno == EAGAIN) return;
       if (fd < 0 && (errno == ECONNABORTED || errno == EINTR)) continue;
       check(fd, "accept4");
-      if (connections_.size() <= static_cast<size_t>(fd)) connections_.resize(static_cast<size_t>(fd) + 1);
+      if (connections_.size() <= static_cast<size_t>(fd))
+        connections_.resize(static_cast<size_t>(fd) + 1);
       connections_[static_cast<size_t>(fd)] = std::make_unique<Connection>(fd);
       watch(fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
     }

@@ -1,5 +1,5 @@
-// The floor for completion: an echo server on bare io_uring. One multishot accept into the ring's own file table; then per message one
-// recv and one send request.
+// The floor for completion: an echo server on bare io_uring. One multishot accept into the ring's
+// own file table; then per message one recv and one send request.
 
 #include <liburing.h>
 #include <poll.h>
@@ -38,7 +38,8 @@ std::string reason_for_refusal(int error) {
   std::string reason = "io_uring is not available: " + std::string(std::strerror(error));
   std::ifstream sysctl("/proc/sys/kernel/io_uring_disabled");
   if (int disabled = 0; error == EPERM && sysctl >> disabled) {
-    reason += disabled != 0 ? ", kernel.io_uring_disabled is " + std::to_string(disabled) : ", probably forbidden by a seccomp filter";
+    reason += disabled != 0 ? ", kernel.io_uring_disabled is " + std::to_string(disabled)
+                            : ", probably forbidden by a seccomp filter";
   }
   if (error == EINVAL) reason += ", DEFER_TASKRUN wants Linux 6.1";
   return reason;
@@ -48,10 +49,13 @@ class Ring {
  public:
   Ring() {
     io_uring_params params{};
-    // Completions are worked off by this thread, when it enters the kernel, and not by an interrupt of it; the flag tells when to enter.
-    params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CQSIZE;
+    // Completions are worked off by this thread, when it enters the kernel, and not by an interrupt
+    // of it; the flag tells when to enter.
+    params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                   IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CQSIZE;
     params.cq_entries = kCompletionEntries;
-    if (const int result = io_uring_queue_init_params(kSubmissionEntries, &ring_, &params); result < 0) {
+    if (const int result = io_uring_queue_init_params(kSubmissionEntries, &ring_, &params);
+        result < 0) {
       exit_with(kExitUnavailable, reason_for_refusal(-result));
     }
     // Saves the look-up of the ring's fd in each call.
@@ -79,7 +83,8 @@ class Ring {
     if (io_uring_sq_ready(&ring_) != 0) accept_result(io_uring_submit_and_get_events(&ring_));
     while (io_uring_cq_ready(&ring_) == 0) {
       const unsigned flags = __atomic_load_n(ring_.sq.kflags, __ATOMIC_ACQUIRE);
-      if ((flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0) accept_result(io_uring_get_events(&ring_));
+      if ((flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0)
+        accept_result(io_uring_get_events(&ring_));
     }
   }
 
@@ -98,10 +103,13 @@ enum class Operation : uint8_t { kAccept, kTerminate, kReceive, kSend, kClose };
 class Server {
  public:
   explicit Server(const ServerOptions& options)
-      : spin_(options.spin), termination_(termination_descriptor()), listener_(listen_on_loopback(options.port)) {
+      : spin_(options.spin),
+        termination_(termination_descriptor()),
+        listener_(listen_on_loopback(options.port)) {
     const auto slots = static_cast<unsigned>(std::min<rlim_t>(raise_descriptor_limit(), 65536));
     if (const int result = io_uring_register_files_sparse(ring_.get(), slots); result < 0) {
-      exit_with(kExitUnavailable, std::string("io_uring has no sparse file table: ") + std::strerror(-result));
+      exit_with(kExitUnavailable,
+                std::string("io_uring has no sparse file table: ") + std::strerror(-result));
     }
     connections_.resize(slots);
   }
@@ -145,11 +153,17 @@ class Server {
   void complete(const io_uring_cqe& completion) {
     const auto slot = static_cast<uint32_t>(completion.user_data >> 8);
     switch (static_cast<Operation>(completion.user_data & 0xff)) {
-      case Operation::kAccept: return on_accept(completion);
-      case Operation::kReceive: return on_receive(slot, completion.res);
-      case Operation::kSend: return on_send(slot, completion.res);
-      case Operation::kTerminate: terminated_ = true; return;
-      case Operation::kClose: return;
+      case Operation::kAccept:
+        return on_accept(completion);
+      case Operation::kReceive:
+        return on_receive(slot, completion.res);
+      case Operation::kSend:
+        return on_send(slot, completion.res);
+      case Operation::kTerminate:
+        terminated_ = true;
+        return;
+      case Operation::kClose:
+        return;
     }
   }
 
@@ -159,7 +173,8 @@ class Server {
     name(request, Operation::kTerminate, 0);
   }
 
-  // The accepted sockets go into the ring's file table: a request then finds its file by index, without counting references.
+  // The accepted sockets go into the ring's file table: a request then finds its file by index,
+  // without counting references.
   void accept_connections() {
     io_uring_sqe* request = ring_.next_request();
     io_uring_prep_multishot_accept_direct(request, listener_, nullptr, nullptr, 0);
@@ -177,10 +192,12 @@ class Server {
     if ((completion.flags & IORING_CQE_F_MORE) == 0) accept_connections();
   }
 
-  // Polls first: right after an echo the next message cannot be there, so an attempt to receive it would be in vain.
+  // Polls first: right after an echo the next message cannot be there, so an attempt to receive it
+  // would be in vain.
   void receive(uint32_t slot) {
     io_uring_sqe* request = ring_.next_request();
-    io_uring_prep_recv(request, static_cast<int>(slot), connections_[slot].buffer.get(), kBufferSize, 0);
+    io_uring_prep_recv(request, static_cast<int>(slot), connections_[slot].buffer.get(),
+                       kBufferSize, 0);
     request->flags |= IOSQE_FIXED_FILE;
     request->ioprio |= IORING_RECVSEND_POLL_FIRST;
     name(request, Operation::kReceive, slot);
@@ -193,13 +210,13 @@ class Server {
     send(slot);
   }
 
-  // Not linked with the recv that follows it: that saves a call, but a linked request is started by way of task work, and the two
-  // came out equal.
+  // Not linked with the recv that follows it: that saves a call, but a linked request is started by
+  // way of task work, and the two came out equal.
   void send(uint32_t slot) {
     const Connection& connection = connections_[slot];
     io_uring_sqe* request = ring_.next_request();
-    io_uring_prep_send(request, static_cast<int>(slot), connection.buffer.get() + connection.sent, connection.received - connection.sent,
-                       MSG_NOSIGNAL);
+    io_uring_prep_send(request, static_cast<int>(slot), connection.buffer.get() + connection.sent,
+                       connection.received - connection.sent, MSG_NOSIGNAL);
     request->flags |= IOSQE_FIXED_FILE;
     name(request, Operation::kSend, slot);
   }

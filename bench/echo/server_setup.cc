@@ -27,7 +27,8 @@ ServerOptions parse_server_options(int argc, char** argv, std::string_view usage
 
 int listen_on_loopback(int port) {
   raise_descriptor_limit();
-  const int listener = check(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket");
+  const int listener =
+      check(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket");
   const int on = 1;
   check(setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), "SO_REUSEADDR");
   check(setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), "TCP_NODELAY");
@@ -59,8 +60,11 @@ int termination_descriptor() {
 void print_cpu_time() {
   rusage usage{};
   check(getrusage(RUSAGE_SELF, &usage), "getrusage");
-  const auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6; };
-  std::printf("{\"user_seconds\": %.6f, \"system_seconds\": %.6f}\n", seconds(usage.ru_utime), seconds(usage.ru_stime));
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+  };
+  std::printf("{\"user_seconds\": %.6f, \"system_seconds\": %.6f}\n", seconds(usage.ru_utime),
+              seconds(usage.ru_stime));
 }
 
 }  // namespace coaio::bench

@@ -1,4 +1,6 @@
-"""From single runs to what is reported: medians with their range, and ratios to the floor taken pair by pair."""
+"""From single runs to what is reported: medians with their range, and ratios to the floor taken
+pair by pair.
+"""
 
 import random
 import statistics
@@ -30,16 +32,22 @@ def summary(runs):
 
 
 def bootstrap_interval(values, seed=1):
-    """The central 95 % of the medians of resampled values; the seed is fixed so that a report can be made again."""
+    """The central 95 % of the medians of resampled values; the seed is fixed so that a report can
+    be made again.
+    """
     source = random.Random(seed)
-    medians = sorted(statistics.median(source.choices(values, k=len(values))) for _ in range(_RESAMPLES))
+    medians = sorted(
+        statistics.median(source.choices(values, k=len(values))) for _ in range(_RESAMPLES)
+    )
     return medians[int(0.025 * _RESAMPLES)], medians[int(0.975 * _RESAMPLES) - 1]
 
 
 def paired_ratio(runs, floor_runs, metric):
-    """Median over the repetitions of this contender's figure by its floor's in the same repetition, or None without a pair.
+    """Median over the repetitions of this contender's figure by its floor's in the same repetition,
+    or None without a pair.
 
-    Runs are dicts by repetition. What moves the whole machine for a while moves both halves of a pair.
+    Runs are dicts by repetition. What moves the whole machine for a while moves both halves of a
+    pair.
     """
     ratios = []
     for repetition in sorted(runs.keys() & floor_runs.keys()):
@@ -50,8 +58,14 @@ def paired_ratio(runs, floor_runs, metric):
         return None
     bootstrap = len(ratios) >= _PAIRS_FOR_BOOTSTRAP
     low, high = bootstrap_interval(ratios) if bootstrap else (min(ratios), max(ratios))
-    return {"metric": metric, "median": statistics.median(ratios), "low": low, "high": high, "pairs": len(ratios),
-            "interval": "bootstrap 95 %" if bootstrap else "range"}
+    return {
+        "metric": metric,
+        "median": statistics.median(ratios),
+        "low": low,
+        "high": high,
+        "pairs": len(ratios),
+        "interval": "bootstrap 95 %" if bootstrap else "range",
+    }
 
 
 def merged_histogram(runs):

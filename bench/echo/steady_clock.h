@@ -1,5 +1,7 @@
 // Now, in nanoseconds of a clock that no clock change moves.
-#pragma once
+
+#ifndef COAIO_BENCH_ECHO_STEADY_CLOCK_H_
+#define COAIO_BENCH_ECHO_STEADY_CLOCK_H_
 
 #include <chrono>
 #include <cstdint>
@@ -7,7 +9,11 @@
 namespace coaio::bench {
 
 inline int64_t steady_now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 }  // namespace coaio::bench
+
+#endif  // COAIO_BENCH_ECHO_STEADY_CLOCK_H_

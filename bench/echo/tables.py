@@ -1,5 +1,8 @@
 """The results as tables, in plain text and in Markdown. Both are made from the same rows."""
 
+import re
+import textwrap
+
 _METRIC_TITLES = {"p50_us": "p50 : floor", "cpu_us_per_request": "CPU : floor"}
 
 
@@ -27,21 +30,35 @@ def ratio_text(ratio):
     return f"{ratio['median']:.2f} [{ratio['low']:.2f}–{ratio['high']:.2f}]"
 
 
-def _row(result):
+def latency_unit(results):
+    """(name, how many of it make a µs) that keeps the latencies of these results short."""
+    typical = max(r["summary"]["p50_us"]["median"] for r in results)
+    return ("ms", 0.001) if typical >= 1000 else ("µs", 1.0)
+
+
+def _busy_row(result, scale):
     s = result["summary"]
-    return [with_range(s["p50_us"]), number(s["p99_us"]["median"]), number(s["p999_us"]["median"]),
-            number(s["requests_per_second"]["median"] / 1000), with_range(s["cpu_us_per_request"]),
-            number(s["cpu_percent"]["median"]), ratio_text(result["ratio_to_floor"])]
+    return [
+        with_range(s["p50_us"], scale),
+        number(s["p99_us"]["median"] * scale),
+        number(s["p999_us"]["median"] * scale),
+        number(s["requests_per_second"]["median"] / 1000),
+        number(s["cpu_us_per_request"]["median"]),
+        number(s["cpu_percent"]["median"]),
+        ratio_text(result["ratio_to_floor"]),
+    ]
 
 
-def _busy_header(results):
+def _busy_header(results, unit):
     ratios = [r["ratio_to_floor"] for r in results if r["ratio_to_floor"]]
     title = _METRIC_TITLES[ratios[0]["metric"]] if ratios else "to floor"
-    return ["p50 µs", "p99", "p99.9", "kreq/s", "CPU µs/request", "CPU %", title]
+    return [f"p50 {unit}", "p99", "p99.9", "kreq/s", "CPU µs/req", "CPU %", title]
 
 
 def scenario_tables(document):
-    """(scenario, header, rows) for each scenario with results; the first cell of a row is the contender."""
+    """(scenario, header, rows) for each scenario with results; the first cell of a row is the
+    contender.
+    """
     labels = {c["id"]: c["label"] for c in document["contenders"]}
     for scenario in document["scenarios"]:
         results = [r for r in document["results"] if r["scenario"] == scenario["id"]]
@@ -50,23 +67,41 @@ def scenario_tables(document):
         if scenario["mode"] == "idle":
             header, cells = ["server CPU %"], lambda r: [with_range(r["summary"]["cpu_percent"])]
         else:
-            header, cells = _busy_header(results), _row
+            unit, scale = latency_unit(results)
+            header, cells = _busy_header(results, unit), lambda r: _busy_row(r, scale)
         yield scenario, ["", *header], [[labels[r["contender"]], *cells(r)] for r in results]
 
 
-def _notes(document):
+def notes(document):
+    """What a reader must know before believing the figures."""
+    flags = document["build"]["flags"]
+    if flags and not re.search(r"-O[23s]", flags):
+        yield f"The programs were not built for speed ({flags})."
+    if "-fsanitize" in (flags or ""):
+        yield "The programs were built with a sanitizer."
+    if document["run"]["shared_cpu"]:
+        yield "Client and server shared one CPU: the latencies measure the scheduler."
+    if document["machine"]["load_average"] > 0.5:
+        yield f"The machine was not quiet before (load {document['machine']['load_average']:.1f})."
+    for scenario in document["scenarios"]:
+        if scenario["unavailable"]:
+            yield f"{scenario['title']} could not be measured: {scenario['unavailable']}."
     for contender in document["contenders"]:
         if contender["unavailable"]:
             yield f"{contender['label']} did not take part: {contender['unavailable']}."
     for failure in document["failures"]:
-        yield f"{failure['contender']} under {failure['scenario']}, run {failure['repetition'] + 1}: {failure['reason']}."
+        where = f"{failure['contender']} under {failure['scenario']}"
+        yield f"{where}, run {failure['repetition'] + 1}: {failure['reason']}."
 
 
 def legend(document):
     run = document["run"]
-    return (f"Medians of {run['repetitions']} interleaved runs of {run['duration_seconds']:g} s (idle: {run['idle_repetitions']} of "
-            f"{run['idle_duration_seconds']:g} s), with (min–max) over the runs; ratios are taken within each repetition, "
-            "then their median, with [95 % bootstrap interval] from five pairs up and [min–max] below.")
+    return (
+        f"Medians of interleaved runs: {run['repetitions']} × {run['duration_seconds']:g} s, "
+        f"idle {run['idle_repetitions']} × {run['idle_duration_seconds']:g} s, with (min–max). "
+        "Ratios are taken within each repetition, then their median, with [95 % bootstrap "
+        "interval] from five pairs up and [min–max] below."
+    )
 
 
 def as_text(document):
@@ -76,21 +111,33 @@ def as_text(document):
         widths[0] = max(widths[0], 23)
         lines += ["", scenario["title"]]
         for row in [header, *rows]:
-            cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]
+            cells = [
+                row[0].ljust(widths[0]),
+                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:])),
+            ]
             lines.append("  " + "  ".join(cells).rstrip())
-    lines += ["", legend(document), *_notes(document)]
+    for paragraph in [legend(document), *notes(document)]:
+        lines += ["", textwrap.fill(paragraph, 98)]
     return "\n".join(lines)
 
 
 def as_markdown(document):
     lines = []
     for scenario, header, rows in scenario_tables(document):
-        lines += [f"**{scenario['title']}**", "", "| " + " | ".join(header) + " |", "| --- |" + " ---: |" * (len(header) - 1)]
+        lines += [
+            f"**{scenario['title']}**",
+            "",
+            "| " + " | ".join(header) + " |",
+            "| --- |" + " ---: |" * (len(header) - 1),
+        ]
         lines += ["| " + " | ".join(row) + " |" for row in rows]
         lines.append("")
     machine, build = document["machine"], document["build"]
-    lines += [f"{machine['kernel']}, {machine['cpus']} × {machine['cpu_model']}{' (virtual)' if machine['virtual'] else ''}, "
-              f"{build['compiler']}. {legend(document)}"]
-    for note in _notes(document):
+    lines += [
+        f"{machine['kernel']}, {machine['cpus']} × {machine['cpu_model']}"
+        f"{' (virtual)' if machine['virtual'] else ''}, "
+        f"{build['compiler']}. {legend(document)}"
+    ]
+    for note in notes(document):
         lines += ["", note]
     return "\n".join(lines)

@@ -1,11 +1,10 @@
 // The one translation unit that compiles doctest's implementation, which is most of its header.
 
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#include "doctest/doctest.h"
-
 #include <iostream>
 #include <string_view>
 
+#include "doctest/doctest.h"
 #include "tests/support/skipped.h"
 
 namespace coaio::testing {

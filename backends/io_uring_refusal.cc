@@ -1,0 +1,56 @@
+#include "backends/io_uring_refusal.h"
+
+#include <cerrno>
+#include <fstream>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "backends/errno_status.h"
+
+namespace coaio {
+namespace {
+
+constexpr char kSysctl[] = "/proc/sys/kernel/io_uring_disabled";
+
+// The same errno comes from the sysctl and from a sandbox: its value tells them apart.
+std::string who_forbids() {
+  std::string value = "absent";
+  std::ifstream(kSysctl) >> value;
+  if (value == "1") {
+    return "sysctl kernel.io_uring_disabled is 1: set it to 0, or run with CAP_SYS_ADMIN or in the "
+           "group of kernel.io_uring_group";
+  }
+  if (value == "2") {
+    return "sysctl kernel.io_uring_disabled is 2: set it to 0";
+  }
+  return absl::StrCat("sysctl kernel.io_uring_disabled is ", value,
+                      ", so the likely cause is a seccomp filter, as containers install one");
+}
+
+std::string likely_cause(int error) {
+  switch (error) {
+    case EPERM:
+    case EACCES:
+      return who_forbids();
+    case ENOSYS:
+      return "the kernel has no io_uring, or a seccomp filter hides it";
+    case EOPNOTSUPP:
+      return "the kernel is older than 5.17";
+    case ENOMEM:
+      return "memory is short, or RLIMIT_MEMLOCK (ulimit -l) is too small";
+    case EMFILE:
+      return "raise RLIMIT_NOFILE (ulimit -n)";
+    default:
+      return "";
+  }
+}
+
+}  // namespace
+
+absl::Status io_uring_refusal(int error, absl::string_view call) {
+  return errno_status(error, call, likely_cause(error));
+}
+
+}  // namespace coaio

@@ -1,0 +1,50 @@
+// IoUringWatch: a watch, and what the ring was told of it. Private to the io_uring back end.
+
+#ifndef COAIO_BACKENDS_IO_URING_WATCH_H_
+#define COAIO_BACKENDS_IO_URING_WATCH_H_
+
+#include <cstdint>
+
+#include "backends/events.h"
+#include "backends/poll_bits.h"
+#include "backends/watch_table.h"
+
+namespace coaio {
+
+struct IoUringWatch : Watch {
+  bool in_flight = false;                // the ring holds a poll request,
+  std::uint32_t request = 0;             // of this number,
+  int told_fd = -1;                      // for this descriptor,
+  std::uint32_t told_generation = 0;     // under this generation,
+  Events told_interest = Events::kNone;  // with these bits
+
+  // One-shot requests end with whatever the kernel shows, and read-hang-up it shows unasked: after such
+  // an end the watch waits past it with a multishot request, which shows it once.
+  bool patient = false;
+
+  // A disarmed watch has no interest.
+  bool wanted() const { return any(interest); }
+
+  bool as_told() const {
+    return told_fd == fd && told_generation == generation && told_interest == interest;
+  }
+
+  bool multishot() const { return trigger == Trigger::kEdge || patient; }
+
+  // A wake-up for urgent data passes the kernel's filter only as one for data.
+  std::uint32_t bits() const {
+    return poll_bits(any(interest & Events::kPriority) ? interest | Events::kIn : interest);
+  }
+
+  void tell(std::uint32_t number) {
+    in_flight = true;
+    request = number;
+    told_fd = fd;
+    told_generation = generation;
+    told_interest = interest;
+  }
+};
+
+}  // namespace coaio
+
+#endif  // COAIO_BACKENDS_IO_URING_WATCH_H_

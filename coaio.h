@@ -1,0 +1,27 @@
+// coaio: C++20 coroutines on an event loop that polls before it sleeps. The one include a user needs.
+
+#ifndef COAIO_COAIO_H_
+#define COAIO_COAIO_H_
+
+// IWYU pragma: begin_exports
+#include "backends/backend.h"
+#include "backends/errno_status.h"
+#include "coro/cancel.h"
+#include "coro/io/signals.h"
+#include "coro/io/socket_address.h"
+#include "coro/io/tcp_listener.h"
+#include "coro/io/tcp_stream.h"
+#include "coro/readiness.h"
+#include "coro/run.h"
+#include "coro/sleep.h"
+#include "coro/task.h"
+#include "coro/task_group.h"
+#include "coro/yield.h"
+#include "runtime/bottom_half.h"
+#include "runtime/clock.h"
+#include "runtime/context.h"
+#include "runtime/poll_policy.h"
+#include "runtime/timer.h"
+// IWYU pragma: end_exports
+
+#endif  // COAIO_COAIO_H_

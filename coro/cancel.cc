@@ -1,0 +1,32 @@
+#include "coro/cancel.h"
+
+#include <atomic>
+
+#include "runtime/context.h"
+#include "runtime/run_queue.h"
+
+namespace coaio {
+
+void CancelSource::request_cancel() {
+  // Release: pairs with the acquire in cancel_requested().
+  if (!requested_.exchange(true, std::memory_order_release)) {
+    context_.schedule(*this);
+  }
+}
+
+// One at a time from the front: a callback may end other operations of this source.
+void CancelSource::deliver(RunNode& node) {
+  auto& self = static_cast<CancelSource&>(node);
+  while (CancelNode* operation = self.nodes_.pop_front()) {
+    operation->cancel_(*operation);
+  }
+}
+
+void CancelSource::close() {
+  if (!closed_ && cancel_requested()) {
+    context_.cancel(*this);
+  }
+  closed_ = true;
+}
+
+}  // namespace coaio

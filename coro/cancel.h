@@ -1,0 +1,104 @@
+// CancelSource and CancelToken: asking tasks to end.
+//
+//   CancelSource source(context);
+//   ... tasks that were given source.token() ...
+//   source.request_cancel();
+//
+// Cancellation only asks: each operation that is under way withdraws from the loop and completes with
+// kCancelled in the task's own time, and operations that begin later complete with it at once. A task
+// gets its token from whoever awaits or spawns it; nothing is passed by hand.
+//
+// Threads: a source belongs to one context. request_cancel() anywhere; everything else on the home
+//   thread.
+// Lifetime: a source outlives the tasks that hold its token. TaskGroup sees to that.
+
+#ifndef COAIO_CORO_CANCEL_H_
+#define COAIO_CORO_CANCEL_H_
+
+#include <atomic>
+
+#include "absl/status/status.h"
+#include "runtime/context.h"
+#include "runtime/intrusive_list.h"
+#include "runtime/run_queue.h"
+
+namespace coaio {
+
+class CancelSource;
+
+// An operation that can be cancelled. The callback withdraws it; it must not run user code.
+class CancelNode : private ListNode {
+ public:
+  using Cancel = void (*)(CancelNode&);
+
+  explicit CancelNode(Cancel cancel) : cancel_(cancel) {}
+  ~CancelNode() { unlink(); }
+
+  // The operation has completed.
+  using ListNode::unlink;
+
+ private:
+  friend class CancelSource;
+  friend class IntrusiveList<CancelNode>;
+
+  Cancel cancel_;
+};
+
+// What a task may ask. A default-made one is never cancelled.
+class CancelToken {
+ public:
+  CancelToken() = default;
+  explicit CancelToken(CancelSource& source) : source_(&source) {}
+
+  bool cancel_requested() const;
+
+  // Null if it cannot be cancelled.
+  CancelSource* source() const { return source_; }
+
+ private:
+  CancelSource* source_ = nullptr;
+};
+
+class CancelSource : private RunNode {
+ public:
+  explicit CancelSource(Context& context)
+      : RunNode(&CancelSource::deliver), context_(context) {}
+  ~CancelSource() { close(); }
+
+  CancelToken token() { return CancelToken(*this); }
+  Context& context() const { return context_; }
+
+  // Once is enough; later calls do nothing.
+  void request_cancel();
+
+  bool cancel_requested() const {
+    // Acquire: pairs with the release in request_cancel().
+    return requested_.load(std::memory_order_acquire);
+  }
+
+  // Lists an operation. Whoever finds cancel_requested() does not begin one.
+  void add(CancelNode& node) { nodes_.push_back(node); }
+
+  // Takes back a delivery that is under way. For an end that is not on the home thread: call it there
+  // before, and see to it that no request comes after.
+  void close();
+
+ private:
+  static void deliver(RunNode& node);
+
+  Context& context_;
+  std::atomic<bool> requested_{false};
+  bool closed_ = false;
+  IntrusiveList<CancelNode> nodes_;
+};
+
+inline bool CancelToken::cancel_requested() const {
+  return source_ != nullptr && source_->cancel_requested();
+}
+
+// The one status of what was cancelled. Without a message, so that it never allocates.
+inline absl::Status cancelled() { return absl::Status(absl::StatusCode::kCancelled, ""); }
+
+}  // namespace coaio
+
+#endif  // COAIO_CORO_CANCEL_H_

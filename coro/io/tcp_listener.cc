@@ -1,0 +1,128 @@
+#include "coro/io/tcp_listener.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "backends/errno_status.h"
+#include "backends/events.h"
+#include "backends/unique_fd.h"
+#include "coro/cancel.h"
+#include "coro/io/socket_address.h"
+#include "coro/io/tcp_stream.h"
+#include "coro/io/try_operation.h"
+#include "coro/sleep.h"
+#include "coro/task.h"
+#include "runtime/context.h"
+#include "runtime/watched_fd.h"
+
+namespace coaio {
+namespace {
+
+constexpr std::chrono::milliseconds kPauseWhenExhausted{100};
+
+// One accept4 that has an answer: a descriptor, or an errno.
+class AcceptOne : public TryOperation {
+ public:
+  explicit AcceptOne(const WatchedFd& listener)
+      : TryOperation(listener, Events::kIn, &AcceptOne::attempt) {}
+
+  // The errno, or 0; ECANCELED if it was cancelled.
+  int await_resume() const { return was_cancelled() ? ECANCELED : error_; }
+  UniqueFd take() { return std::move(accepted_); }
+
+ private:
+  static bool attempt(TryOperation& operation) {
+    auto& self = static_cast<AcceptOne&>(operation);
+    self.accepted_ = UniqueFd(accept4(self.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    self.error_ = self.accepted_.valid() ? 0 : errno;
+    return self.error_ != EAGAIN;
+  }
+
+  UniqueFd accepted_;
+  int error_ = 0;
+};
+
+bool is_exhaustion(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+// accept(2) passes on errors of the connection that it would have returned.
+bool is_of_one_connection(int error) {
+  switch (error) {
+    case ECONNABORTED:
+    case EINTR:
+    case ENETDOWN:
+    case EPROTO:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case EOPNOTSUPP:
+    case ENETUNREACH:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<TcpListener> TcpListener::listen(Context& context, const SocketAddress& address) {
+  const auto failure = [&](const char* call) {
+    return errno_status(errno, absl::StrCat(call, " ", address.to_string()));
+  };
+  UniqueFd fd(socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd.valid()) {
+    return failure("socket for");
+  }
+  const int on = 1;
+  // A server that is restarted takes its port at once, although old connections linger.
+  setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (bind(fd.get(), address.data(), address.size()) != 0) {
+    return failure("bind");
+  }
+  if (::listen(fd.get(), SOMAXCONN) != 0) {
+    return failure("listen on");
+  }
+  return TcpListener(context, std::move(fd));
+}
+
+Task<absl::StatusOr<TcpStream>> TcpListener::accept() {
+  for (;;) {
+    AcceptOne one(socket_);
+    const int error = co_await one;
+    if (error == 0) {
+      UniqueFd accepted = one.take();
+      const int on = 1;
+      setsockopt(accepted.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+      complained_ = false;
+      co_return TcpStream(socket_.context(), std::move(accepted));
+    }
+    if (error == ECANCELED) {
+      co_return cancelled();
+    }
+    if (is_exhaustion(error)) {
+      if (!std::exchange(complained_, true)) {
+        std::fprintf(stderr, "coaio: accept: %s; connections wait (raise ulimit -n?)\n",
+                     strerrordesc_np(error));
+      }
+      if (absl::Status status = co_await sleep_for(kPauseWhenExhausted); !status.ok()) {
+        co_return status;
+      }
+    } else if (!is_of_one_connection(error)) {
+      co_return errno_status(error, "accept");
+    }
+  }
+}
+
+}  // namespace coaio

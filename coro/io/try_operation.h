@@ -1,0 +1,52 @@
+// TryOperation: an operation on a descriptor that coaio owns: try the system call, wait if it would
+// block, try again. Private to coro/io.
+//
+// A derived class supplies the call (attempt) and keeps the result. The call is retried by the loop
+// without resuming the task in between, so that a false alarm costs one system call.
+
+#ifndef COAIO_CORO_IO_TRY_OPERATION_H_
+#define COAIO_CORO_IO_TRY_OPERATION_H_
+
+#include <coroutine>
+
+#include "backends/events.h"
+#include "coro/operation.h"
+#include "coro/promise.h"
+#include "runtime/fd_table.h"
+#include "runtime/watched_fd.h"
+
+namespace coaio {
+
+class TryOperation : protected Operation, private FdWaiter {
+ public:
+  bool await_ready() const noexcept { return false; }
+  template <typename Promise>
+  bool await_suspend(std::coroutine_handle<Promise> task) {
+    return suspend(task.promise());
+  }
+
+ protected:
+  // Returns whether the operation has its result; if not, the direction is exhausted.
+  using Attempt = bool (*)(TryOperation&);
+
+  TryOperation(const WatchedFd& fd, Events direction, Attempt attempt);
+  ~TryOperation();
+
+  int fd() const { return record_->fd; }
+  FdRecord& record() const { return *record_; }
+
+ private:
+  bool suspend(PromiseBase& task);
+  void wait();
+  static void wake(FdWaiter& waiter, Events events);
+  static void withdraw(CancelNode& node);
+
+  Context* home_;
+  FdRecord* record_;
+  Events direction_;
+  Attempt attempt_;
+};
+
+}  // namespace coaio
+
+#endif  // COAIO_CORO_IO_TRY_OPERATION_H_

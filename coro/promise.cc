@@ -1,0 +1,111 @@
+#include "coro/promise.h"
+
+#include <coroutine>
+#include <memory>
+
+#include "backends/check.h"
+#include "coro/cancel.h"
+#include "coro/cancel_relay.h"
+#include "runtime/context.h"
+#include "runtime/run_queue.h"
+
+namespace coaio {
+
+PromiseBase::~PromiseBase() {
+  if (queued()) {
+    context_->cancel(*this);
+  }
+}
+
+void PromiseBase::run(RunNode& node) { static_cast<PromiseBase&>(node).resume(); }
+
+// --- start and end --------------------------------------------------------------------------------------
+
+// Symmetric transfer keeps the stack flat only where the compiler makes it a tail call, which g++ does
+// not at -O0 and under sanitizers. The allowance bounds the depth everywhere.
+std::coroutine_handle<> PromiseBase::start(PromiseBase& parent) {
+  parent_ = &parent;
+  context_ = parent.context_;
+  cancel_ = parent.cancel_;
+  if (context_->may_go_on()) {
+    return self_;
+  }
+  context_->schedule(*this);
+  return std::noop_coroutine();
+}
+
+void PromiseBase::start(TaskOwner& owner, CancelToken token) {
+  owner_ = &owner;
+  context_ = &owner.context_;
+  cancel_ = token.source();
+  context_->schedule(*this);
+}
+
+std::coroutine_handle<> PromiseBase::finish() noexcept {
+  Context& destination = parent_ != nullptr ? *parent_->context_ : owner_->context_;
+  if (relay_ != nullptr) {
+    relay_->leave();
+  }
+  if (&destination != context_) {
+    // The frame may be destroyed as soon as it arrives there, so it departs through the queue, which
+    // runs after the coroutine has suspended.
+    Context& here = *context_;
+    context_ = &destination;
+    set_function(&PromiseBase::depart_to_end);
+    here.schedule(*this);
+    return std::noop_coroutine();
+  }
+  if (parent_ == nullptr) {
+    set_function(&PromiseBase::end);  // the owner destroys the frame: not while it is running
+    context_->schedule(*this);
+    return std::noop_coroutine();
+  }
+  if (context_->may_go_on()) {
+    return parent_->self_;
+  }
+  context_->schedule(*parent_);
+  return std::noop_coroutine();
+}
+
+void PromiseBase::end(RunNode& node) {
+  auto& promise = static_cast<PromiseBase&>(node);
+  if (promise.parent_ != nullptr) {
+    promise.parent_->resume();
+  } else {
+    promise.owner_->done_(*promise.owner_, promise);
+  }
+}
+
+// --- moving ---------------------------------------------------------------------------------------------
+
+void PromiseBase::move_to(Context& target) {
+  Context& here = *context_;
+  if (&target == &here) {
+    here.schedule(*this);
+    return;
+  }
+  if (cancel_ != nullptr) {
+    if (relay_ == nullptr) {
+      relay_ = std::make_unique<CancelRelay>(*cancel_);
+    }
+    relay_->follow(target);
+    cancel_ = relay_->downstream();
+  }
+  context_ = &target;
+  set_function(&PromiseBase::depart);
+  here.schedule(*this);
+}
+
+void PromiseBase::depart(RunNode& node) {
+  auto& promise = static_cast<PromiseBase&>(node);
+  promise.set_function(&PromiseBase::run);
+  promise.context_->schedule(promise);
+}
+
+void PromiseBase::depart_to_end(RunNode& node) {
+  auto& promise = static_cast<PromiseBase&>(node);
+  promise.set_function(&PromiseBase::end);
+  promise.context_->schedule(promise);
+}
+
+}  // namespace coaio

@@ -1,0 +1,108 @@
+// PromiseBase: what every task knows of itself, whatever its result. For those who write awaitables.
+//
+// An awaitable suspends like this, and later resumes the task at its home, once:
+//
+//   template <typename Promise>
+//   bool await_suspend(std::coroutine_handle<Promise> task) { return suspend(task.promise()); }
+//   ...
+//   promise.resume();                       // called by the loop
+//   promise.context().schedule(promise);    // from elsewhere, or when inside somebody else's call
+//
+// A promise is a RunNode: being queued needs nothing but the frame. Its home context, cancel token and
+// parent come from whoever awaits or spawns it.
+
+#ifndef COAIO_CORO_PROMISE_H_
+#define COAIO_CORO_PROMISE_H_
+
+#include <coroutine>
+#include <cstddef>
+#include <memory>
+
+#include "coro/cancel.h"
+#include "coro/cancel_relay.h"
+#include "coro/frame_memory.h"
+#include "runtime/context.h"
+#include "runtime/run_queue.h"
+
+namespace coaio {
+
+class PromiseBase;
+
+// Who started a task without awaiting it: a group, or run(). Told on its own context when the task has
+// ended, after the coroutine has suspended for good; the owner destroys it.
+class TaskOwner {
+ public:
+  using Done = void (*)(TaskOwner&, PromiseBase&);
+
+  TaskOwner(Context& context, Done done) : context_(context), done_(done) {}
+
+ private:
+  friend class PromiseBase;
+
+  Context& context_;
+  Done done_;
+};
+
+class PromiseBase : public RunNode {
+ public:
+  static void* operator new(std::size_t size) { return allocate_frame(size); }
+  static void operator delete(void* frame, std::size_t size) { free_frame(frame, size); }
+
+  // --- for awaitables -------------------------------------------------------------------------------
+
+  Context& context() const { return *context_; }
+  CancelToken token() const { return cancel_ == nullptr ? CancelToken() : CancelToken(*cancel_); }
+  bool cancel_requested() const { return cancel_ != nullptr && cancel_->cancel_requested(); }
+
+  // Lists the operation that the task waits for, so that a request for cancellation reaches it.
+  void add(CancelNode& operation) {
+    if (cancel_ != nullptr) {
+      cancel_->add(operation);
+    }
+  }
+
+  // Resumes the task. On its home thread, and not inside a call of another task.
+  void resume() {
+    context_->grant_allowance();
+    self_.resume();
+  }
+
+  // The task resumes on `target`, and has its home there from now on.
+  void move_to(Context& target);
+
+  // --- for tasks ------------------------------------------------------------------------------------
+
+  // Makes it a child of the one that awaits it, and returns what to resume: the child, or nothing if
+  // it goes through the queue.
+  std::coroutine_handle<> start(PromiseBase& parent);
+
+  // Queues it for an owner.
+  void start(TaskOwner& owner, CancelToken token);
+
+  // The task has its result and is at its final suspension: returns what to resume.
+  std::coroutine_handle<> finish() noexcept;
+
+  std::coroutine_handle<> self() const { return self_; }
+  const PromiseBase* parent() const { return parent_; }
+
+ protected:
+  explicit PromiseBase(std::coroutine_handle<> self) : RunNode(&PromiseBase::run), self_(self) {}
+  ~PromiseBase();
+
+ private:
+  static void run(RunNode& node);
+  static void depart(RunNode& node);
+  static void depart_to_end(RunNode& node);
+  static void end(RunNode& node);
+
+  std::coroutine_handle<> self_;
+  Context* context_ = nullptr;
+  CancelSource* cancel_ = nullptr;
+  PromiseBase* parent_ = nullptr;  // who awaits it, or
+  TaskOwner* owner_ = nullptr;     // who started it
+  std::unique_ptr<CancelRelay> relay_;  // once it has moved
+};
+
+}  // namespace coaio
+
+#endif  // COAIO_CORO_PROMISE_H_

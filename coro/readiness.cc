@@ -1,0 +1,56 @@
+#include "coro/readiness.h"
+
+#include <cerrno>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "backends/errno_status.h"
+#include "backends/events.h"
+#include "coro/cancel.h"
+#include "coro/promise.h"
+#include "runtime/context.h"
+#include "runtime/fd_table.h"
+
+namespace coaio {
+
+Readiness::~Readiness() {
+  if (waiting()) {
+    context().fds().remove(*this);
+  }
+}
+
+bool Readiness::suspend(PromiseBase& task) {
+  if (!start(task)) {
+    return false;
+  }
+  context().fds().wait(fd_, *this, interest_);
+  return true;
+}
+
+void Readiness::wake(FdWaiter& waiter, Events events) {
+  auto& self = static_cast<Readiness&>(waiter);
+  self.seen_ = events;
+  if (any(events)) {
+    self.complete();
+  } else {
+    self.complete_cancelled();  // the descriptor's owner closes it
+  }
+}
+
+void Readiness::withdraw(CancelNode& node) {
+  auto& self = static_cast<Readiness&>(static_cast<Operation&>(node));
+  self.context().fds().remove(self);
+  self.complete_cancelled();
+}
+
+absl::StatusOr<Events> Readiness::await_resume() const {
+  if (was_cancelled()) {
+    return cancelled();
+  }
+  if (any(seen_ & Events::kInvalid)) {
+    return errno_status(EBADF, absl::StrCat("waiting for descriptor ", fd_));
+  }
+  return seen_;
+}
+
+}  // namespace coaio

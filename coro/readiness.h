@@ -1,0 +1,67 @@
+// readable, writable, ready: waiting for a file descriptor that coaio does not own.
+//
+//   absl::Status status = co_await readable(fd);      // then read(fd, ...), which may still say EAGAIN
+//   absl::StatusOr<Events> seen = co_await ready(fd, Events::kIn | Events::kOut);
+//
+// Any descriptor: sockets and pipes of other libraries, terminals, timerfds, ... Files without
+// readiness (regular files, /dev/null) are ready at once. Several tasks may wait for one descriptor;
+// those of one direction get their turns in the order of asking. Error and hang-up end every wait. The
+// registration with the kernel is kept between waits, which allocate nothing.
+//
+// May complete without suspending? Only when cancelled before.
+// Observes cancellation? Yes: kCancelled.
+// Resumes where? On the task's home, inside the turn that found the descriptor ready.
+// Who must outlive whom? The descriptor stays open while it is waited for.
+// Errors: a number that is not open is kFailedPrecondition (EBADF).
+
+#ifndef COAIO_CORO_READINESS_H_
+#define COAIO_CORO_READINESS_H_
+
+#include <coroutine>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "backends/events.h"
+#include "coro/operation.h"
+#include "coro/promise.h"
+#include "runtime/fd_table.h"
+
+namespace coaio {
+
+class Readiness : private Operation, private FdWaiter {
+ public:
+  Readiness(int fd, Events interest)
+      : Operation(&Readiness::withdraw), FdWaiter(&Readiness::wake), fd_(fd), interest_(interest) {}
+  ~Readiness();
+
+  bool await_ready() const noexcept { return false; }
+  template <typename Promise>
+  bool await_suspend(std::coroutine_handle<Promise> task) {
+    return suspend(task.promise());
+  }
+  absl::StatusOr<Events> await_resume() const;
+
+ private:
+  bool suspend(PromiseBase& task);
+  static void wake(FdWaiter& waiter, Events events);
+  static void withdraw(CancelNode& node);
+
+  int fd_;
+  Events interest_;
+  Events seen_ = Events::kNone;
+};
+
+// The same for those who do not ask what exactly was seen.
+class ReadinessStatus : public Readiness {
+ public:
+  using Readiness::Readiness;
+  absl::Status await_resume() const { return Readiness::await_resume().status(); }
+};
+
+[[nodiscard]] inline ReadinessStatus readable(int fd) { return {fd, Events::kIn}; }
+[[nodiscard]] inline ReadinessStatus writable(int fd) { return {fd, Events::kOut}; }
+[[nodiscard]] inline Readiness ready(int fd, Events interest) { return {fd, interest}; }
+
+}  // namespace coaio
+
+#endif  // COAIO_CORO_READINESS_H_

@@ -1,0 +1,48 @@
+#include "coro/sleep.h"
+
+#include "absl/status/status.h"
+#include "coro/cancel.h"
+#include "coro/promise.h"
+#include "runtime/clock.h"
+#include "runtime/context.h"
+#include "runtime/timer_queue.h"
+
+namespace coaio {
+
+Sleep::~Sleep() {
+  if (pending()) {
+    context().cancel(static_cast<TimerNode&>(*this));
+  }
+}
+
+bool Sleep::suspend(PromiseBase& task) {
+  if (!start(task)) {
+    return false;
+  }
+  const TimePoint now = context().now();
+  const TimePoint deadline = relative_ ? saturating_add(now, delay_) : deadline_;
+  if (deadline > now) {
+    context().arm(*this, deadline);
+    return true;
+  }
+  if (context().may_go_on()) {
+    complete_at_once();
+    return false;
+  }
+  complete_soon();
+  return true;
+}
+
+void Sleep::fire(TimerNode& timer) { static_cast<Sleep&>(timer).complete(); }
+
+void Sleep::withdraw(CancelNode& node) {
+  auto& self = static_cast<Sleep&>(static_cast<Operation&>(node));
+  self.context().cancel(static_cast<TimerNode&>(self));
+  self.complete_cancelled();
+}
+
+absl::Status Sleep::await_resume() const {
+  return was_cancelled() ? cancelled() : absl::OkStatus();
+}
+
+}  // namespace coaio

@@ -1,0 +1,57 @@
+// sleep_for, sleep_until: waiting for a time.
+//
+//   if (absl::Status status = co_await sleep_for(100ms); !status.ok()) co_return status;
+//
+// Never early, by the clock of the context. Equal deadlines end in the order of asking. Allocates
+// nothing in the steady state.
+//
+// May complete without suspending? When the time has come already, or cancelled before.
+// Observes cancellation? Yes: kCancelled. A loop that ignores it would spin once it is cancelled.
+// Resumes where? On the task's home, in the timer step of the turn.
+// Who must outlive whom? Nobody.
+
+#ifndef COAIO_CORO_SLEEP_H_
+#define COAIO_CORO_SLEEP_H_
+
+#include <chrono>
+#include <coroutine>
+
+#include "absl/status/status.h"
+#include "coro/operation.h"
+#include "coro/promise.h"
+#include "runtime/clock.h"
+#include "runtime/timer_queue.h"
+
+namespace coaio {
+
+class Sleep : private Operation, private TimerNode {
+ public:
+  explicit Sleep(TimePoint deadline)
+      : Operation(&Sleep::withdraw), TimerNode(&Sleep::fire), deadline_(deadline) {}
+  explicit Sleep(std::chrono::nanoseconds delay)
+      : Operation(&Sleep::withdraw), TimerNode(&Sleep::fire), delay_(delay), relative_(true) {}
+  ~Sleep();
+
+  bool await_ready() const noexcept { return false; }
+  template <typename Promise>
+  bool await_suspend(std::coroutine_handle<Promise> task) {
+    return suspend(task.promise());
+  }
+  absl::Status await_resume() const;
+
+ private:
+  bool suspend(PromiseBase& task);
+  static void fire(TimerNode& timer);
+  static void withdraw(CancelNode& node);
+
+  TimePoint deadline_;
+  std::chrono::nanoseconds delay_{0};  // counted from the suspension
+  bool relative_ = false;
+};
+
+[[nodiscard]] inline Sleep sleep_for(std::chrono::nanoseconds delay) { return Sleep(delay); }
+[[nodiscard]] inline Sleep sleep_until(TimePoint deadline) { return Sleep(deadline); }
+
+}  // namespace coaio
+
+#endif  // COAIO_CORO_SLEEP_H_

@@ -1,0 +1,148 @@
+// Task<T>: a coroutine that computes a T.
+//
+//   Task<int> answer() { co_await sleep_for(1s); co_return 42; }
+//   Task<void> ask()   { int n = co_await answer(); ... }
+//
+// Lazy: it begins when it is awaited, spawned into a TaskGroup, or run(). It is awaited once, as an
+// rvalue, by a task that it makes its parent and from which it has its home context and its cancel
+// token. An exception that leaves it is thrown at the parent.
+//
+// May complete without suspending? Yes; but after a bounded number of such completions in a row the
+//   parent continues through the loop's queue.
+// Observes cancellation? By itself not: the operations in it do.
+// Resumes where? The parent on its own home, wherever the task ended.
+// Who must outlive whom? Arguments that are taken by reference, and the object that a member coroutine
+//   or a capturing lambda belongs to, outlive the task: it keeps references to them. `co_await f(x)`
+//   is safe; a task that is stored, or spawned, should take its arguments by value.
+
+#ifndef COAIO_CORO_TASK_H_
+#define COAIO_CORO_TASK_H_
+
+#include <coroutine>
+#include <exception>
+#include <utility>
+
+#include "backends/check.h"
+#include "coro/promise.h"
+#include "coro/result.h"
+
+namespace coaio {
+
+template <typename T>
+class Task;
+
+template <typename T>
+class TaskPromise;
+
+// What the promises of all tasks share.
+template <typename T>
+class TaskPromiseBase : public PromiseBase {
+ public:
+  Task<T> get_return_object() noexcept;
+
+  std::suspend_always initial_suspend() const noexcept { return {}; }
+
+  auto final_suspend() const noexcept {
+    struct Finish {
+      bool await_ready() const noexcept { return false; }
+      std::coroutine_handle<> await_suspend(std::coroutine_handle<TaskPromise<T>> task) const noexcept {
+        return task.promise().finish();
+      }
+      void await_resume() const noexcept {}
+    };
+    return Finish{};
+  }
+
+  void unhandled_exception() { result_.set_exception(std::current_exception()); }
+
+  T take_result() { return result_.take(); }
+  std::exception_ptr exception() const { return result_.exception(); }
+
+ protected:
+  TaskPromiseBase();
+
+  Result<T> result_;
+};
+
+template <typename T>
+class TaskPromise final : public TaskPromiseBase<T> {
+ public:
+  template <typename U = T>
+  void return_value(U&& value) {
+    this->result_.set_value(std::forward<U>(value));
+  }
+};
+
+template <>
+class TaskPromise<void> final : public TaskPromiseBase<void> {
+ public:
+  void return_void() const noexcept {}
+};
+
+template <typename T = void>
+class [[nodiscard("a task does nothing until it is awaited, spawned or run")]] Task {
+ public:
+  using promise_type = TaskPromise<T>;
+
+  Task(Task&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  Task& operator=(Task&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  // Destroys a task that has not begun, or has ended.
+  ~Task() {
+    if (handle_ != nullptr) {
+      handle_.destroy();
+    }
+  }
+
+  auto operator co_await() && noexcept {
+    check(handle_ != nullptr, "a task is awaited that was moved from, or awaited before");
+    return Awaiter(std::exchange(handle_, nullptr));
+  }
+
+  // For owners: gives up the coroutine, which they start and destroy.
+  std::coroutine_handle<promise_type> release() && { return std::exchange(handle_, nullptr); }
+
+ private:
+  friend class TaskPromiseBase<T>;
+
+  class Awaiter {
+   public:
+    explicit Awaiter(std::coroutine_handle<promise_type> task) : task_(task) {}
+    Awaiter(const Awaiter&) = delete;
+    Awaiter& operator=(const Awaiter&) = delete;
+    ~Awaiter() { task_.destroy(); }
+
+    bool await_ready() const noexcept { return false; }
+
+    template <typename Promise>
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> parent) noexcept {
+      return task_.promise().start(parent.promise());
+    }
+
+    T await_resume() { return task_.promise().take_result(); }
+
+   private:
+    std::coroutine_handle<promise_type> task_;
+  };
+
+  explicit Task(std::coroutine_handle<promise_type> handle) : handle_(handle) {}
+
+  std::coroutine_handle<promise_type> handle_;
+};
+
+template <typename T>
+TaskPromiseBase<T>::TaskPromiseBase()
+    : PromiseBase(std::coroutine_handle<TaskPromise<T>>::from_promise(
+          static_cast<TaskPromise<T>&>(*this))) {}
+
+template <typename T>
+Task<T> TaskPromiseBase<T>::get_return_object() noexcept {
+  return Task<T>(std::coroutine_handle<TaskPromise<T>>::from_promise(
+      static_cast<TaskPromise<T>&>(*this)));
+}
+
+}  // namespace coaio
+
+#endif  // COAIO_CORO_TASK_H_

@@ -1,0 +1,109 @@
+// TaskGroup: tasks that run at the same time, and end together.
+//
+//   TaskGroup connections(co_await this_task());
+//   connections.spawn(echo(std::move(stream)));
+//   ...
+//   absl::Status first_failure = co_await connections.join();
+//
+// A child that fails, by a status that is not OK or by an exception, cancels the others; join() waits
+// for all of them and reports the first failure. Cancelling the task that owns the group cancels the
+// children. Nothing of the group runs after join().
+//
+// join(): may complete without suspending? When no child is left. Observes cancellation? It passes it
+//   on to the children, and waits for their ends. Resumes where? On the home of the group.
+// Who must outlive whom? The group outlives its children: join() before its destruction, which checks.
+// Threads: the home thread of the context.
+
+#ifndef COAIO_CORO_TASK_GROUP_H_
+#define COAIO_CORO_TASK_GROUP_H_
+
+#include <chrono>
+#include <coroutine>
+#include <cstddef>
+#include <exception>
+
+#include "absl/status/status.h"
+#include "coro/cancel.h"
+#include "coro/promise.h"
+#include "coro/task.h"
+#include "coro/yield.h"
+#include "runtime/context.h"
+#include "runtime/timer_queue.h"
+
+namespace coaio {
+
+class TaskGroup : private CancelNode {
+ public:
+  // Children run on the context of the task, and are cancelled with it.
+  explicit TaskGroup(const TaskRef& here);
+  TaskGroup(const TaskGroup&) = delete;
+  TaskGroup& operator=(const TaskGroup&) = delete;
+  ~TaskGroup();
+
+  // Queues the task; it does not run inside this call.
+  void spawn(Task<void> task);
+  void spawn(Task<absl::Status> task);
+
+  // Asks all children to end, those that are spawned later included.
+  void cancel() { source_.request_cancel(); }
+
+  // cancel() after this time, unless all have ended before.
+  void cancel_after(std::chrono::nanoseconds delay);
+
+  std::size_t size() const { return size_; }
+  Context& context() const { return source_.context(); }
+
+  class Join {
+   public:
+    explicit Join(TaskGroup& group) : group_(group) {}
+
+    bool await_ready() const noexcept { return group_.size_ == 0; }
+    template <typename Promise>
+    void await_suspend(std::coroutine_handle<Promise> task) {
+      group_.suspend(task.promise());
+    }
+    absl::Status await_resume() { return group_.take_result(); }
+
+   private:
+    TaskGroup& group_;
+  };
+
+  [[nodiscard]] Join join() { return Join(*this); }
+
+ private:
+  // Told of the end of each child of one type.
+  template <typename T>
+  struct Owner : TaskOwner {
+    explicit Owner(TaskGroup& g) : TaskOwner(g.context(), &Owner::ended), group(g) {}
+    static void ended(TaskOwner& owner, PromiseBase& child);
+    TaskGroup& group;
+  };
+
+  // Cancels when its time has come.
+  struct Deadline : TimerNode {
+    explicit Deadline(TaskGroup& g) : TimerNode(&Deadline::fire), group(g) {}
+    static void fire(TimerNode& timer) { static_cast<Deadline&>(timer).group.cancel(); }
+    TaskGroup& group;
+  };
+
+  template <typename T>
+  void start(Task<T> task, Owner<T>& owner);
+  void fail(absl::Status status);
+  void child_ended();
+  void suspend(PromiseBase& joiner);
+  absl::Status take_result();
+  static void pass_on(CancelNode& node);
+
+  CancelSource source_;
+  Owner<void> owner_of_void_;
+  Owner<absl::Status> owner_of_status_;
+  Deadline deadline_;
+  std::size_t size_ = 0;
+  PromiseBase* joiner_ = nullptr;
+  absl::Status first_failure_;
+  std::exception_ptr first_exception_;
+};
+
+}  // namespace coaio
+
+#endif  // COAIO_CORO_TASK_GROUP_H_

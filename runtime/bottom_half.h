@@ -1,0 +1,46 @@
+// BottomHalf: a function that the loop calls soon, once however often it was scheduled before that.
+//
+//   BottomHalf flush(context, [&] { write_out(); });
+//   flush.schedule();      // from any thread
+//
+// Scheduled ones run in the next step of the loop, in the order of scheduling of each thread; one that
+// schedules itself runs in the next turn. Scheduling allocates nothing.
+//
+// Threads: schedule() anywhere; schedule_from_signal() also in signal handlers, on any thread; the rest
+//   on the home thread. What the scheduler wrote before is visible to the callback.
+// Lifetime: the callback may schedule, cancel or delete its own bottom half; after deleting it, it must
+//   not use what it captured. Nobody schedules a bottom half that is being destroyed.
+
+#ifndef COAIO_RUNTIME_BOTTOM_HALF_H_
+#define COAIO_RUNTIME_BOTTOM_HALF_H_
+
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "runtime/context.h"
+#include "runtime/run_queue.h"
+
+namespace coaio {
+
+class BottomHalf final : private RunNode {
+ public:
+  BottomHalf(Context& context, absl::AnyInvocable<void()> callback)
+      : RunNode(&BottomHalf::call), context_(context), callback_(std::move(callback)) {}
+  ~BottomHalf() { cancel(); }
+
+  void schedule() { context_.schedule(*this); }
+  void schedule_from_signal() { context_.schedule_from_signal(*this); }
+
+  // Takes back what was scheduled so far.
+  void cancel() { context_.cancel(*this); }
+
+ private:
+  static void call(RunNode& node) { static_cast<BottomHalf&>(node).callback_(); }
+
+  Context& context_;
+  absl::AnyInvocable<void()> callback_;
+};
+
+}  // namespace coaio
+
+#endif  // COAIO_RUNTIME_BOTTOM_HALF_H_

@@ -1,0 +1,72 @@
+// RemoteQueue: the way into a RunQueue from other threads and from signal handlers.
+//
+// Threads: push() anywhere, also in a signal handler; drain() on the home thread.
+
+#ifndef COAIO_RUNTIME_REMOTE_QUEUE_H_
+#define COAIO_RUNTIME_REMOTE_QUEUE_H_
+
+#include <atomic>
+
+#include "runtime/run_queue.h"
+
+namespace coaio {
+
+class RemoteQueue {
+ public:
+  // True if the queue was empty, which makes it the caller's duty to wake the home thread: whoever
+  // finds it filled relies on the wake-up that the first one is about to send.
+  bool push(RunNode& node) {
+    // Acquire and release: pairs with the exchange in drain(). A push that finds the flag set relies
+    // on the coming run to see what the caller wrote before; one that finds it clear must not reach
+    // for remote_next_ before drain() has read it.
+    if (node.remote_.exchange(true, std::memory_order_acq_rel)) {
+      return false;
+    }
+    // Relaxed: only a first guess for the exchange below.
+    RunNode* head = head_.load(std::memory_order_relaxed);
+    do {
+      node.remote_next_ = head;
+      // Release: publishes the node, and what its scheduler wrote, to drain().
+    } while (!head_.compare_exchange_weak(head, &node, std::memory_order_release,
+                                          std::memory_order_relaxed));
+    return head == nullptr;
+  }
+
+  // Relaxed: a hint. What it misses comes with a wake-up.
+  bool empty() const { return head_.load(std::memory_order_relaxed) == nullptr; }
+
+  // Moves all nodes to the home queue, in the order in which they were pushed.
+  void drain(RunQueue& home) {
+    if (empty()) {
+      return;
+    }
+    // Acquire: pairs with the release in push().
+    RunNode* node = reversed(head_.exchange(nullptr, std::memory_order_acquire));
+    while (node != nullptr) {
+      RunNode* next = node->remote_next_;
+      // Release: from here the node may be pushed again, which writes remote_next_. Acquire: sees what
+      // was written before a push that found the flag set.
+      node->remote_.exchange(false, std::memory_order_acq_rel);
+      home.push(*node);
+      node = next;
+    }
+  }
+
+ private:
+  static RunNode* reversed(RunNode* node) {
+    RunNode* result = nullptr;
+    while (node != nullptr) {
+      RunNode* next = node->remote_next_;
+      node->remote_next_ = result;
+      result = node;
+      node = next;
+    }
+    return result;
+  }
+
+  std::atomic<RunNode*> head_{nullptr};
+};
+
+}  // namespace coaio
+
+#endif  // COAIO_RUNTIME_REMOTE_QUEUE_H_

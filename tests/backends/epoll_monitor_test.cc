@@ -1,0 +1,98 @@
+// What the contract does not say and epoll does: sets that must be rebuilt, and what stands around them.
+
+#include "backends/epoll_monitor.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "backends/events.h"
+#include "backends/fd_monitor.h"
+#include "backends/unique_fd.h"
+#include "doctest/doctest.h"
+#include "tests/support/descriptors.h"
+#include "tests/support/watcher.h"
+
+namespace coaio::testing {
+namespace {
+
+std::unique_ptr<FdMonitor> make_monitor() {
+  absl::StatusOr<std::unique_ptr<FdMonitor>> monitor = make_epoll_monitor();
+  REQUIRE(monitor.ok());
+  return *std::move(monitor);
+}
+
+bool readable(int fd) {
+  pollfd entry{.fd = fd, .events = POLLIN, .revents = 0};
+  return poll(&entry, 1, 0) == 1;
+}
+
+// A dead watch in the set: its number is closed, and its file lives on under the number returned.
+UniqueFd leave_dead_watch(FdMonitor& monitor, Pair& pair, Key key) {
+  monitor.arm(pair.a.get(), key, Events::kIn, Trigger::kLevel);
+  CHECK(Watcher(monitor).quiet());
+  UniqueFd twin = checked(dup(pair.a.get()));
+  pair.a.reset();
+  monitor.disarm(key);
+  CHECK(Watcher(monitor).quiet());
+  return twin;
+}
+
+TEST_CASE("a set with dead watches is rebuilt with the live ones, whatever their trigger") {
+  const std::unique_ptr<FdMonitor> monitor = make_monitor();
+  std::vector<Pair> pairs;
+  for (std::uint32_t slot = 0; slot < 3; ++slot) {
+    pairs.push_back(make_unix_pair());
+    monitor->arm(pairs.back().a.get(), {slot, 1}, Events::kIn, static_cast<Trigger>(slot));
+  }
+  Pair dead[2] = {make_unix_pair(), make_unix_pair()};
+  const UniqueFd first = leave_dead_watch(*monitor, dead[0], {10, 1});
+  const UniqueFd second = leave_dead_watch(*monitor, dead[1], {11, 1});
+  write_all(dead[0].b, "x");
+  write_all(dead[1].b, "x");
+  Watcher watcher(*monitor);
+  watcher.settle();
+  CHECK(watcher.quiet());
+  for (std::uint32_t slot = 0; slot < 3; ++slot) {
+    write_all(pairs[slot].b, "x");
+    CHECK(watcher.next_of({slot, 1}) == Events::kIn);
+    read_all(pairs[slot].a);
+  }
+}
+
+TEST_CASE("events of the batch in which a dead watch shows are delivered") {
+  const std::unique_ptr<FdMonitor> monitor = make_monitor();
+  const Pair live = make_unix_pair();
+  monitor->arm(live.a.get(), {0, 1}, Events::kIn, Trigger::kOneShot);
+  Pair dead = make_unix_pair();
+  const UniqueFd twin = leave_dead_watch(*monitor, dead, {1, 1});
+  write_all(dead.b, "x");
+  write_all(live.b, "x");
+  Watcher watcher(*monitor);
+  CHECK(watcher.next_of({0, 1}) == Events::kIn);
+  CHECK(watcher.quiet());
+}
+
+TEST_CASE("the pollable descriptor stays when the set is rebuilt") {
+  const std::unique_ptr<FdMonitor> monitor = make_monitor();
+  const absl::StatusOr<int> pollable = monitor->pollable_fd();
+  REQUIRE(pollable.ok());
+  const Pair live = make_unix_pair();
+  monitor->arm(live.a.get(), {0, 1}, Events::kIn, Trigger::kLevel);
+  Pair dead = make_unix_pair();
+  const UniqueFd twin = leave_dead_watch(*monitor, dead, {1, 1});
+  write_all(dead.b, "x");
+  CHECK(readable(*pollable));
+  Watcher(*monitor).settle();
+  CHECK_FALSE(readable(*pollable));
+  write_all(live.b, "x");
+  CHECK(readable(*pollable));
+}
+
+}  // namespace
+}  // namespace coaio::testing

@@ -1,0 +1,234 @@
+// What happens where a call begins to fail while a monitor is in use: wait() says so and forgets nothing,
+// or copes. Each fault is real, in a process of its own.
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "backends/backend.h"
+#include "backends/epoll_monitor.h"
+#include "backends/errno_status.h"
+#include "backends/events.h"
+#include "backends/fd_monitor.h"
+#include "backends/io_uring_monitor.h"
+#include "backends/unique_fd.h"
+#include "doctest/doctest.h"
+#include "tests/support/child.h"
+#include "tests/support/descriptors.h"
+#include "tests/support/sandbox.h"
+#include "tests/support/skipped.h"
+
+namespace coaio::testing {
+namespace {
+
+using std::chrono::nanoseconds;
+
+constexpr nanoseconds kNow{0};
+constexpr std::uint32_t kMany = 400;
+
+// As a context does: every third pipe has data, all are armed again on the next monitor.
+std::string move_and_count(FdMonitor& failed, const absl::Status& why, const std::vector<Pair>& pipes) {
+  const SelectedMonitor next = next_monitor(failed, why);
+  for (std::uint32_t slot = 0; slot < pipes.size(); ++slot) {
+    next.monitor->arm(pipes[slot].a.get(), {slot, 1}, Events::kIn, Trigger::kOneShot);
+  }
+  std::vector<int> seen(pipes.size(), 0);
+  std::vector<Ready> ready;
+  do {
+    ready.clear();
+    if (const absl::Status status = next.monitor->wait(kNow, ready); !status.ok()) {
+      return status.ToString();
+    }
+    for (const Ready& one : ready) {
+      ++seen[one.key.slot];
+    }
+  } while (!ready.empty());
+  for (std::size_t slot = 0; slot < seen.size(); ++slot) {
+    if (seen[slot] != (slot % 3 == 0 ? 1 : 0)) {
+      return absl::StrCat("slot ", slot, " was reported ", seen[slot], " times by ", next.monitor->name());
+    }
+  }
+  return std::string(next.monitor->name());
+}
+
+// Arms watches, installs the refusal, makes a third ready, and moves when wait() fails.
+std::string move_when(std::unique_ptr<FdMonitor> monitor, const Refusal& refusal, int expected_error) {
+  std::vector<Pair> pipes;
+  for (std::uint32_t slot = 0; slot < kMany; ++slot) {
+    pipes.push_back(make_pipe());
+    monitor->arm(pipes.back().a.get(), {slot, 1}, Events::kIn, Trigger::kOneShot);
+    if (slot == kMany / 2) {  // half of the watches are known to the kernel, half are not
+      std::vector<Ready> ready;
+      if (const absl::Status status = monitor->wait(kNow, ready); !status.ok()) {
+        return status.ToString();
+      }
+      refuse_system_calls({refusal});
+    }
+  }
+  for (std::size_t slot = 0; slot < pipes.size(); slot += 3) {
+    write_all(pipes[slot].b, "x");
+  }
+  std::vector<Ready> ready;
+  const absl::Status status = monitor->wait(FdMonitor::kForever, ready);
+  if (errno_of(status) != expected_error || !ready.empty()) {
+    return absl::StrCat("wait reported ", ready.size(), " and ", status.ToString());
+  }
+  return move_and_count(*monitor, status, pipes);
+}
+
+TEST_CASE("io_uring that is refused after the start is left for epoll without losing an event") {
+  if (!io_uring_support().ok()) {
+    return report_skipped(std::string(io_uring_support().message()));
+  }
+  CHECK(run_in_child([] {
+          return move_when(*make_io_uring_monitor(), {.number = SYS_io_uring_enter, .error = EPERM}, EPERM);
+        }) == "epoll");
+}
+
+TEST_CASE("a ring that dropped completions is left for epoll without losing an event") {
+  if (!io_uring_support().ok()) {
+    return report_skipped(std::string(io_uring_support().message()));
+  }
+  CHECK(run_in_child([] {
+          return move_when(*make_io_uring_monitor(), {.number = SYS_io_uring_enter, .error = EBADR}, EBADR);
+        }) == "epoll");
+}
+
+TEST_CASE("epoll that reaches its limit of watches is left for ppoll without losing an event") {
+  for (const int error : {ENOSPC, ENOMEM}) {
+    CHECK(run_in_child([error] {
+            return move_when(*make_epoll_monitor(), {.number = SYS_epoll_ctl, .error = error}, error);
+          }) == "ppoll");
+  }
+}
+
+TEST_CASE("a sandbox that forbids epoll_ctl does not make every descriptor ready") {
+  CHECK(run_in_child([] {
+          return move_when(*make_epoll_monitor(), {.number = SYS_epoll_ctl, .error = EPERM}, EPERM);
+        }) == "ppoll");
+}
+
+TEST_CASE("epoll whose wait is refused is left for ppoll") {
+  // Which of the three calls stands behind epoll_wait() is the C library's business.
+  CHECK(run_in_child([] {
+          return move_when(*make_epoll_monitor(), {.number = SYS_epoll_wait, .error = EPERM}, EPERM);
+        }) == "ppoll");
+}
+
+TEST_CASE("without epoll_pwait2 a timeout is as exact, and events come as before") {
+  for (const int error : {ENOSYS, EPERM}) {
+    CHECK(run_in_child([error]() -> std::string {
+            refuse_system_calls({{.number = SYS_epoll_pwait2, .error = error}});
+            const std::unique_ptr<FdMonitor> monitor = *make_epoll_monitor();
+            const Pair pipe = make_pipe();
+            monitor->arm(pipe.a.get(), {}, Events::kIn, Trigger::kLevel);
+            std::vector<Ready> ready;
+            for (int i = 0; i < 3; ++i) {
+              const nanoseconds timeout(1'500'001);
+              const auto begin = std::chrono::steady_clock::now();
+              if (!monitor->wait(timeout, ready).ok() || !ready.empty()) {
+                return "failed or reported something";
+              }
+              if (std::chrono::steady_clock::now() - begin < timeout) {
+                return "came back early";
+              }
+            }
+            write_all(pipe.b, "x");
+            const bool ok = monitor->wait(std::chrono::minutes(1), ready).ok();
+            return ok && ready.size() == 1 ? "" : "lost the event";
+          }) == "");
+  }
+}
+
+TEST_CASE("a set that cannot be rebuilt is left for ppoll") {
+  CHECK(run_in_child([]() -> std::string {
+          const std::unique_ptr<FdMonitor> monitor = *make_epoll_monitor();
+          std::vector<Pair> pipes;
+          pipes.push_back(make_pipe());
+          const UniqueFd twin(dup(pipes[0].a.get()));
+          monitor->arm(pipes[0].a.get(), {.slot = 1}, Events::kIn, Trigger::kLevel);
+          std::vector<Ready> ready;
+          if (!monitor->wait(kNow, ready).ok()) {
+            return "first wait";
+          }
+          pipes[0].a.reset();
+          monitor->disarm({.slot = 1});
+          refuse_system_calls({{.number = SYS_epoll_create1, .error = EMFILE}});
+          write_all(pipes[0].b, "x");
+          const absl::Status status = monitor->wait(kNow, ready);
+          return absl::StrCat(ready.size(), " reported, ", status.message());
+        }) == "0 reported, epoll_create1: EMFILE (Too many open files)");
+}
+
+// --- what passes ----------------------------------------------------------------------------------------
+
+// The refusal hits submissions of this many requests, or sleeps; then one of another kind gets through.
+std::string cope_with(int error) {
+  constexpr unsigned kToSubmit = 1;
+  constexpr std::uint32_t kTwo = 2;
+  const std::unique_ptr<FdMonitor> monitor = *make_io_uring_monitor();
+  const Pair one = make_pipe();
+  const Pair two = make_pipe();
+  std::vector<Ready> ready;
+  if (!monitor->wait(kNow, ready).ok()) {
+    return "first wait";
+  }
+  refuse_system_calls({{.number = SYS_io_uring_enter, .error = error, .where = {{kToSubmit, kTwo}}}});
+  monitor->arm(one.a.get(), {.slot = 0}, Events::kIn, Trigger::kOneShot);
+  monitor->arm(two.a.get(), {.slot = 1}, Events::kIn, Trigger::kOneShot);
+  write_all(one.b, "x");
+  write_all(two.b, "x");
+  const absl::Status status = monitor->wait(FdMonitor::kForever, ready);
+  if (!status.ok() || !ready.empty()) {
+    return absl::StrCat("not an early return: ", ready.size(), " ", status.ToString());
+  }
+  if (monitor->peek() == Peek::kNothing) {
+    return "peek forgot what is still to be submitted";
+  }
+  const Pair three = make_pipe();
+  monitor->arm(three.a.get(), {.slot = 2}, Events::kIn, Trigger::kOneShot);
+  const absl::Status again = monitor->wait(FdMonitor::kForever, ready);
+  return again.ok() && ready.size() == 2 ? "" : absl::StrCat(ready.size(), " reported: ", again.ToString());
+}
+
+TEST_CASE("a submission that memory or a backlog refused for now is repeated by the next wait") {
+  if (!io_uring_support().ok()) {
+    return report_skipped(std::string(io_uring_support().message()));
+  }
+  for (const int error : {EAGAIN, EBUSY, EINTR}) {
+    CHECK(run_in_child([error] { return cope_with(error); }) == "");
+  }
+}
+
+TEST_CASE("more changes than the submission ring holds survive a refusal half way") {
+  if (!io_uring_support().ok()) {
+    return report_skipped(std::string(io_uring_support().message()));
+  }
+  CHECK(run_in_child([]() -> std::string {
+          constexpr unsigned kToSubmit = 1;
+          const std::unique_ptr<FdMonitor> monitor = *make_io_uring_monitor({.submissions = 4, .completions = 4});
+          std::vector<Pair> pipes;
+          for (std::uint32_t slot = 0; slot < 5; ++slot) {
+            pipes.push_back(make_pipe());
+            write_all(pipes.back().b, "x");
+            monitor->arm(pipes.back().a.get(), {.slot = slot}, Events::kIn, Trigger::kOneShot);
+          }
+          refuse_system_calls({{.number = SYS_io_uring_enter, .error = EBUSY, .where = {{kToSubmit, 3}}}});
+          std::vector<Ready> ready;
+          const absl::Status status = monitor->wait(FdMonitor::kForever, ready);
+          return absl::StrCat(ready.size(), " reported ", status.ToString(), " ",
+                              monitor->peek() == Peek::kNothing ? "forgotten" : "remembered");
+        }) == "0 reported OK remembered");
+}
+
+}  // namespace
+}  // namespace coaio::testing

@@ -1,0 +1,144 @@
+// What happens where a sandbox or a limit refuses what a back end needs: another one is taken, or the
+// failure has its sentence. Each fault is real, in a process of its own.
+
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include <cerrno>
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "backends/backend.h"
+#include "backends/errno_status.h"
+#include "backends/fd_monitor.h"
+#include "backends/io_uring_monitor.h"
+#include "backends/io_uring_refusal.h"
+#include "doctest/doctest.h"
+#include "tests/support/child.h"
+#include "tests/support/sandbox.h"
+
+namespace coaio::testing {
+namespace {
+
+// The name of what kAuto takes under these refusals, and the reason if it lacks one of the words.
+std::string auto_under(const std::vector<Refusal>& refusals, const std::vector<std::string>& words) {
+  return run_in_child([&]() -> std::string {
+    refuse_system_calls(refusals);
+    const absl::StatusOr<SelectedMonitor> selected = select_monitor(Backend::kAuto);
+    if (!selected.ok()) {
+      return selected.status().ToString();
+    }
+    for (const std::string& word : words) {
+      if (!absl::StrContains(selected->reason, word)) {
+        return absl::StrCat("no \"", word, "\" in: ", selected->reason);
+      }
+    }
+    return std::string(selected->monitor->name());
+  });
+}
+
+std::string forced_under(Backend backend, const std::vector<Refusal>& refusals) {
+  return run_in_child([&]() -> std::string {
+    refuse_system_calls(refusals);
+    const absl::Status status = select_monitor(backend).status();
+    return absl::StrCat(errno_of(status), " ", status.message());
+  });
+}
+
+// In a child, because the answer is kept for the life of a process, and the next children ask anew.
+bool built_with_io_uring() {
+  return run_in_child([]() -> std::string {
+           return absl::StrContains(io_uring_support().message(), "built without") ? "no" : "yes";
+         }) == "yes";
+}
+
+TEST_CASE("where io_uring_setup is refused, auto takes epoll and the reason names errno, sysctl and sandbox") {
+  if (built_with_io_uring()) {
+    CHECK(auto_under({{.number = SYS_io_uring_setup, .error = EPERM}},
+                     {"io_uring: io_uring_setup: EPERM", "sysctl kernel.io_uring_disabled is "}) == "epoll");
+    CHECK(auto_under({{.number = SYS_io_uring_setup, .error = ENOSYS}},
+                     {"io_uring_setup: ENOSYS", "seccomp"}) == "epoll");
+  }
+}
+
+TEST_CASE("any errno is a refusal") {
+  for (const int error : {EACCES, EINVAL, ENOMEM, EMFILE, EOPNOTSUPP, EIO}) {
+    CHECK(auto_under({{.number = SYS_io_uring_setup, .error = error}}, {}) == "epoll");
+  }
+}
+
+TEST_CASE("where set-up is allowed and the rest refused, auto takes epoll") {
+  if (built_with_io_uring()) {
+    CHECK(auto_under({{.number = SYS_io_uring_enter, .error = EPERM}}, {"io_uring_enter: EPERM"}) == "epoll");
+    CHECK(auto_under({{.number = SYS_io_uring_register, .error = EPERM}}, {"io_uring_register: EPERM"}) ==
+          "epoll");
+  }
+}
+
+TEST_CASE("a forced io_uring that is refused fails with the errno and the likely cause") {
+  const std::string message =
+      forced_under(Backend::kIoUring, {{.number = SYS_io_uring_setup, .error = EPERM}});
+  CAPTURE(message);
+  CHECK(absl::StrContains(message, "the program asks for io_uring, which is not available: "));
+  if (built_with_io_uring()) {
+    CHECK(absl::StartsWith(message, absl::StrCat(EPERM, " ")));
+    CHECK(absl::StrContains(message, "io_uring_setup: EPERM (Operation not permitted); sysctl "));
+  }
+}
+
+TEST_CASE("where epoll is refused too, auto takes ppoll") {
+  CHECK(auto_under({{.number = SYS_io_uring_setup, .error = EPERM},
+                    {.number = SYS_epoll_create1, .error = EPERM}},
+                   {"; epoll: epoll_create1: EPERM"}) == "ppoll");
+}
+
+TEST_CASE("a forced epoll that is refused fails with the errno") {
+  const std::string message =
+      forced_under(Backend::kEpoll, {{.number = SYS_epoll_create1, .error = EPERM}});
+  CHECK(message == absl::StrCat(EPERM, " the program asks for epoll, which is not available: epoll_create1: ",
+                                "EPERM (Operation not permitted); choose another back end, or auto"));
+}
+
+TEST_CASE("where no descriptor is left, auto takes ppoll") {
+  CHECK(run_in_child([]() -> std::string {
+          rlimit limit{};
+          getrlimit(RLIMIT_NOFILE, &limit);
+          const rlimit none{.rlim_cur = 0, .rlim_max = limit.rlim_max};
+          setrlimit(RLIMIT_NOFILE, &none);
+          const absl::StatusOr<SelectedMonitor> selected = select_monitor(Backend::kAuto);
+          setrlimit(RLIMIT_NOFILE, &limit);  // sanitizers open descriptors for their checks
+          const bool says_so = absl::StrContains(selected->reason, "; epoll: epoll_create1: EMFILE");
+          return says_so ? std::string(selected->monitor->name()) : selected->reason;
+        }) == "ppoll");
+}
+
+TEST_CASE("with no memory to lock, auto takes what works") {
+  CHECK(run_in_child([]() -> std::string {
+          const rlimit none{.rlim_cur = 0, .rlim_max = 0};
+          if (setrlimit(RLIMIT_MEMLOCK, &none) != 0) {
+            return "setrlimit";
+          }
+          const absl::StatusOr<SelectedMonitor> selected = select_monitor(Backend::kAuto);
+          std::vector<Ready> ready;
+          return selected.ok() ? std::string(selected->monitor->wait(std::chrono::nanoseconds(0), ready).message())
+                               : selected.status().ToString();
+        }) == "");
+}
+
+TEST_CASE("a refusal of io_uring leads to the remedy") {
+  const auto text = [](int error) { return std::string(io_uring_refusal(error, "io_uring_setup").message()); };
+  CHECK(absl::StartsWith(text(EPERM), "io_uring_setup: EPERM (Operation not permitted); sysctl "));
+  CHECK(absl::StrContains(text(ENOSYS), "the kernel has no io_uring"));
+  CHECK(absl::StrContains(text(ENOMEM), "RLIMIT_MEMLOCK"));
+  CHECK(absl::StrContains(text(EMFILE), "RLIMIT_NOFILE"));
+  CHECK(absl::StrContains(text(EOPNOTSUPP), "older than 5.17"));
+  CHECK(text(EIO) == "io_uring_setup: EIO (Input/output error)");
+}
+
+}  // namespace
+}  // namespace coaio::testing

@@ -1,0 +1,3 @@
+#include "coaio.h"
+
+int main() {}

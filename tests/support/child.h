@@ -1,0 +1,25 @@
+// run_in_child: a piece of a test in a process of its own, for what cannot be undone: sandboxes, resource
+// limits, the environment.
+//
+//   CHECK(run_in_child([]() -> std::string {
+//     refuse_system_calls({{.number = SYS_io_uring_setup, .error = EPERM}});
+//     return select_monitor(Backend::kAuto).ok() ? "" : "nothing to fall back to";
+//   }) == "");
+//
+// The child is a copy of the calling thread: there must be no other. doctest's checks say nothing to the
+// parent, so the child returns what went wrong.
+
+#ifndef COAIO_TESTS_SUPPORT_CHILD_H_
+#define COAIO_TESTS_SUPPORT_CHILD_H_
+
+#include <functional>
+#include <string>
+
+namespace coaio::testing {
+
+// What the child returned, or how it died: it has thirty seconds.
+std::string run_in_child(const std::function<std::string()>& work);
+
+}  // namespace coaio::testing
+
+#endif  // COAIO_TESTS_SUPPORT_CHILD_H_

@@ -1,0 +1,88 @@
+#include "tests/support/descriptors.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "backends/unique_fd.h"
+#include "doctest/doctest.h"
+
+namespace coaio::testing {
+
+UniqueFd checked(int fd) {
+  REQUIRE_MESSAGE(fd >= 0, "errno ", errno);
+  return UniqueFd(fd);
+}
+
+Pair make_pipe() {
+  std::array<int, 2> ends{-1, -1};
+  REQUIRE(pipe2(ends.data(), O_NONBLOCK | O_CLOEXEC) == 0);
+  return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+Pair make_unix_pair() {
+  std::array<int, 2> ends{-1, -1};
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) == 0);
+  return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+Pair make_tcp_pair() {
+  const UniqueFd listener = checked(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* name = reinterpret_cast<sockaddr*>(&address);
+  REQUIRE(bind(listener.get(), name, size) == 0);
+  REQUIRE(listen(listener.get(), 1) == 0);
+  REQUIRE(getsockname(listener.get(), name, &size) == 0);
+  UniqueFd client = checked(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  REQUIRE(connect(client.get(), name, size) == 0);
+  REQUIRE(fcntl(client.get(), F_SETFL, O_NONBLOCK) == 0);
+  UniqueFd server = checked(accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  return {std::move(server), std::move(client)};
+}
+
+UniqueFd make_eventfd(unsigned value) { return checked(eventfd(value, EFD_NONBLOCK | EFD_CLOEXEC)); }
+
+void write_all(const UniqueFd& fd, std::string_view data) {
+  while (!data.empty()) {
+    const ssize_t count = write(fd.get(), data.data(), data.size());
+    REQUIRE_MESSAGE(count > 0, "errno ", errno);
+    data.remove_prefix(static_cast<std::size_t>(count));
+  }
+}
+
+std::string read_all(const UniqueFd& fd) {
+  std::string all;
+  std::array<char, 4096> block{};
+  for (;;) {
+    const ssize_t count = read(fd.get(), block.data(), block.size());
+    if (count <= 0) {
+      REQUIRE((count == 0 || errno == EAGAIN));
+      return all;
+    }
+    all.append(block.data(), static_cast<std::size_t>(count));
+  }
+}
+
+void fill(const UniqueFd& fd) {
+  const std::string block(4096, 'x');
+  while (write(fd.get(), block.data(), block.size()) > 0) {
+  }
+  // The last bytes may still find room where a whole block did not.
+  while (write(fd.get(), "x", 1) > 0) {
+  }
+  REQUIRE(errno == EAGAIN);
+}
+
+}  // namespace coaio::testing

@@ -1,0 +1,39 @@
+// Descriptors for tests: made ready, drained, filled and closed at will. All are non-blocking and
+// close-on-exec; what cannot be made fails the test.
+
+#ifndef COAIO_TESTS_SUPPORT_DESCRIPTORS_H_
+#define COAIO_TESTS_SUPPORT_DESCRIPTORS_H_
+
+#include <string>
+#include <string_view>
+
+#include "backends/unique_fd.h"
+
+namespace coaio::testing {
+
+// Two connected ends. Of a pipe, `a` reads and `b` writes.
+struct Pair {
+  UniqueFd a;
+  UniqueFd b;
+};
+
+Pair make_pipe();
+Pair make_unix_pair();  // stream sockets: what one end sends is there when send() returns
+Pair make_tcp_pair();   // over the loopback device: what one end sends arrives soon
+
+UniqueFd make_eventfd(unsigned value);
+
+// The result of a call that makes a descriptor.
+UniqueFd checked(int fd);
+
+void write_all(const UniqueFd& fd, std::string_view data);
+
+// Until EAGAIN or end of file; how often a reader must look.
+std::string read_all(const UniqueFd& fd);
+
+// Until EAGAIN.
+void fill(const UniqueFd& fd);
+
+}  // namespace coaio::testing
+
+#endif  // COAIO_TESTS_SUPPORT_DESCRIPTORS_H_

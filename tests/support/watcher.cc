@@ -1,0 +1,78 @@
+#include "tests/support/watcher.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "backends/events.h"
+#include "backends/fd_monitor.h"
+#include "doctest/doctest.h"
+
+namespace coaio::testing {
+namespace {
+
+constexpr std::chrono::seconds kPatience{10};
+// No test has more reasons than this for one watch to report.
+constexpr int kManyWaits = 1000;
+
+}  // namespace
+
+std::vector<Ready> Watcher::next() {
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  std::vector<Ready> ready;
+  while (ready.empty()) {
+    const auto left = until - std::chrono::steady_clock::now();
+    REQUIRE_MESSAGE(left.count() > 0, "nothing was reported: an event is lost");
+    const absl::Status status = monitor_.wait(left, ready);
+    REQUIRE_MESSAGE(status.ok(), status.ToString());
+  }
+  return ready;
+}
+
+Events Watcher::next_of(Key key) {
+  const std::vector<Ready> ready = next();
+  REQUIRE(ready.size() == 1);
+  CHECK(ready.front().key == key);
+  return ready.front().events;
+}
+
+std::vector<Ready> Watcher::drain() {
+  std::vector<Ready> all;
+  for (int i = 0; i < kManyWaits; ++i) {
+    const std::vector<Ready> ready = wait_now();
+    if (ready.empty()) {
+      return all;
+    }
+    all.insert(all.end(), ready.begin(), ready.end());
+  }
+  FAIL("the monitor reports without end");
+  return all;
+}
+
+bool Watcher::quiet() { return wait_now().empty() && wait_now().empty(); }
+
+std::vector<Ready> Watcher::wait_now() {
+  std::vector<Ready> ready;
+  const absl::Status status = monitor_.wait(std::chrono::nanoseconds(0), ready);
+  REQUIRE_MESSAGE(status.ok(), status.ToString());
+  return ready;
+}
+
+std::size_t count_of(const std::vector<Ready>& ready, Key key) {
+  return static_cast<std::size_t>(
+      std::count_if(ready.begin(), ready.end(), [key](const Ready& one) { return one.key == key; }));
+}
+
+Events events_of(const std::vector<Ready>& ready, Key key) {
+  Events events = Events::kNone;
+  for (const Ready& one : ready) {
+    if (one.key == key) {
+      events |= one.events;
+    }
+  }
+  return events;
+}
+
+}  // namespace coaio::testing
