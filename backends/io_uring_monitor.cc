@@ -105,8 +105,9 @@ class IoUringMonitor final : public FdMonitor {
     }
     const std::size_t before = ready.size();
     int error = apply_changes();
-    if (error == 0 && std::exchange(removed_, false)) {
-      // What is left of the removed watches would end the sleep, so it has to come first.
+    // What is left of removed watches would end the sleep, so it has to come first. The kernel brings a
+    // few at a time.
+    for (bool more = std::exchange(removed_, false); more && error == 0; more = kernel_asks()) {
       error = enter(kNoSleep);
       reap(ready);
     }

@@ -102,7 +102,8 @@ FdRecord& FdTable::record_of(int fd) {
   check(fd >= 0, "a negative number is waited for: look at the result of the call that made it");
   const auto index = static_cast<std::size_t>(fd);
   while (records_.size() <= index) {
-    records_.emplace_back().fd = static_cast<int>(records_.size()) - 1;
+    FdRecord& record = records_.emplace_back();
+    record.fd = static_cast<int>(records_.size()) - 1;
   }
   return records_[index];
 }

@@ -2,7 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <variant>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 
 namespace coaio {
 namespace {
@@ -24,6 +32,23 @@ nanoseconds shrunk(nanoseconds window, const PollGrowShrink& rule) {
 }
 
 }  // namespace
+
+absl::StatusOr<PollPolicy> parse_poll_policy(absl::string_view text) {
+  if (text == "off") {
+    return PollOff{};
+  }
+  absl::string_view number = text;
+  const bool fixed = absl::ConsumePrefix(&number, "fixed:");
+  const bool known = fixed || absl::ConsumePrefix(&number, "grow_shrink:");
+  std::uint32_t max_us = 0;
+  if (!known || !absl::SimpleAtoi(number, &max_us) || max_us == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("unknown poll policy \"", text,
+                     "\": use off, fixed:MAX or grow_shrink:MAX, with MAX in microseconds"));
+  }
+  const std::chrono::microseconds max(max_us);
+  return fixed ? PollPolicy(PollFixed{.max = max}) : PollPolicy(PollGrowShrink{.max = max});
+}
 
 nanoseconds PollBudget::budget() const {
   if (const auto* fixed = std::get_if<PollFixed>(&policy_)) {

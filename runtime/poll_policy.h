@@ -11,6 +11,9 @@
 #include <chrono>
 #include <variant>
 
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
 namespace coaio {
 
 // Block at once.
@@ -34,6 +37,10 @@ struct PollGrowShrink {
 };
 
 using PollPolicy = std::variant<PollOff, PollFixed, PollGrowShrink>;
+
+// "off", "fixed:MAX" or "grow_shrink:MAX", with MAX in microseconds: for command lines. Anything else is
+// kInvalidArgument.
+absl::StatusOr<PollPolicy> parse_poll_policy(absl::string_view text);
 
 // The state of a policy. It has no clock: durations go in, durations come out.
 class PollBudget {

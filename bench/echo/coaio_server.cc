@@ -1,9 +1,7 @@
 // The contender: an echo server written with coaio. What it costs beyond the raw servers is what
 // coaio costs.
 
-#include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -11,11 +9,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/numbers.h"
-#include "bench/echo/command_line.h"
 #include "bench/echo/exit.h"
 #include "bench/echo/server_setup.h"
 #include "coaio.h"
+#include "examples/command_line.h"
 
 namespace coaio::bench {
 namespace {
@@ -47,12 +44,13 @@ Task<void> accept_all(TcpListener& listener, TaskGroup& connections) {
 }
 
 Task<void> serve(int listener_fd) {
-  TcpListener listener = TcpListener::adopt(listener_fd);
-  TaskGroup tasks;
+  const TaskRef here = co_await this_task();
+  TcpListener listener(here.context, UniqueFd(listener_fd));
+  TaskGroup tasks(here);
   tasks.spawn(accept_all(listener, tasks));
   (co_await readable(termination_descriptor())).IgnoreError();
   tasks.cancel();
-  co_await tasks.join();
+  (co_await tasks.join()).IgnoreError();
 }
 
 struct CoaioServerOptions {
@@ -60,29 +58,12 @@ struct CoaioServerOptions {
   ContextOptions context;
 };
 
-// "fixed:MAX_US" and the like.
-PollPolicy parse_polling(const CommandLine& arguments, const std::string& text) {
-  if (text == "off") return PollOff{};
-  const size_t colon = text.find(':');
-  int64_t max_us = 0;
-  if (colon != std::string::npos && absl::SimpleAtoi(text.substr(colon + 1), &max_us) &&
-      max_us > 0) {
-    const std::chrono::microseconds max(max_us);
-    if (text.starts_with("fixed:")) return PollFixed{.max = max};
-    if (text.starts_with("grow_shrink:")) return PollGrowShrink{.max = max};
-  }
-  arguments.reject("--polling does not know '" + text + "'");
-}
-
 CoaioServerOptions parse_options(int argc, char** argv) {
-  CommandLine arguments(argc, argv, kUsage);
+  examples::CommandLine arguments(argc, argv, kUsage);
   CoaioServerOptions options;
   options.port = static_cast<int>(arguments.integer("port", 0, 0, 65535));
-  const std::string backend = arguments.choice("backend", {"epoll", "io_uring", "ppoll"});
-  options.context.backend = backend == "epoll"      ? Backend::kEpoll
-                            : backend == "io_uring" ? Backend::kIoUring
-                                                    : Backend::kPpoll;
-  options.context.polling = parse_polling(arguments, arguments.text("polling", "off"));
+  options.context.backend = arguments.value("backend", "epoll", parse_backend);
+  options.context.polling = arguments.value("polling", "off", parse_poll_policy);
   arguments.finish();
   return options;
 }

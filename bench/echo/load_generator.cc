@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "bench/echo/client_connection.h"
-#include "bench/echo/command_line.h"
+#include "examples/command_line.h"
 #include "bench/echo/descriptor_limit.h"
 #include "bench/echo/exit.h"
 #include "bench/echo/measured_window.h"
@@ -59,7 +59,7 @@ struct Options {
   pid_t server_pid = 0;
 };
 
-sockaddr_in parse_address(const CommandLine& arguments, const std::string& text) {
+sockaddr_in parse_address(const examples::CommandLine& arguments, const std::string& text) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   const size_t colon = text.rfind(':');
@@ -73,7 +73,7 @@ sockaddr_in parse_address(const CommandLine& arguments, const std::string& text)
 }
 
 Options parse_options(int argc, char** argv) {
-  CommandLine arguments(argc, argv, kUsage);
+  examples::CommandLine arguments(argc, argv, kUsage);
   Options options;
   options.server = parse_address(arguments, arguments.text("connect", ""));
   options.mode = arguments.choice("mode", {"ping_pong", "concurrent", "idle"});

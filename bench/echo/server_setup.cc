@@ -10,14 +10,14 @@
 #include <csignal>
 #include <cstdio>
 
-#include "bench/echo/command_line.h"
+#include "examples/command_line.h"
 #include "bench/echo/descriptor_limit.h"
 #include "bench/echo/exit.h"
 
 namespace coaio::bench {
 
 ServerOptions parse_server_options(int argc, char** argv, std::string_view usage) {
-  CommandLine arguments(argc, argv, usage);
+  examples::CommandLine arguments(argc, argv, usage);
   ServerOptions options;
   options.port = static_cast<int>(arguments.integer("port", 0, 0, 65535));
   options.spin = arguments.choice("wait", {"block", "spin"}) == "spin";

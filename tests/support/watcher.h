@@ -31,11 +31,12 @@ class Watcher {
   // The same, without looking at what it was: the watches have settled.
   void settle() { drain(); }
 
-  // Nothing is ready.
+  // Nothing is ready, and a wait with a timeout sleeps: a wake-up without a report is not quiet.
   bool quiet();
 
  private:
   std::vector<Ready> wait_now();
+  bool sleeps();
 
   FdMonitor& monitor_;
 };

@@ -1,23 +1,27 @@
-// `--name=value` arguments for the programs of this directory.
+// `--name=value` arguments for the example and benchmark programs.
 //
 //   CommandLine arguments(argc, argv, kUsage);
 //   const int64_t port = arguments.integer("port", 0, 0, 65535);
-//   const std::string wait = arguments.choice("wait", {"block", "spin"});   // the first one is the
-//   default arguments.finish();
+//   const std::string wait = arguments.choice("wait", {"block", "spin"});   // the first is the default
+//   arguments.finish();
 //
 // Errors: anything unknown, malformed or out of range ends the program with the usage text and exit
 // code 2.
 
-#ifndef COAIO_BENCH_ECHO_COMMAND_LINE_H_
-#define COAIO_BENCH_ECHO_COMMAND_LINE_H_
+#ifndef COAIO_EXAMPLES_COMMAND_LINE_H_
+#define COAIO_EXAMPLES_COMMAND_LINE_H_
 
 #include <cstdint>
 #include <initializer_list>
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 
-namespace coaio::bench {
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace coaio::examples {
 
 class CommandLine {
  public:
@@ -27,6 +31,15 @@ class CommandLine {
   std::string choice(const std::string& name, std::initializer_list<std::string_view> allowed);
   int64_t integer(const std::string& name, int64_t fallback, int64_t min, int64_t max);
   double seconds(const std::string& name, double fallback, double max);
+
+  // What `parse` makes of the text; its error is the sentence that comes before the usage text.
+  template <typename T>
+  T value(const std::string& name, std::string fallback,
+          absl::StatusOr<T> (*parse)(absl::string_view)) {
+    absl::StatusOr<T> parsed = parse(text(name, std::move(fallback)));
+    if (!parsed.ok()) reject("--" + name + ": " + std::string(parsed.status().message()));
+    return *std::move(parsed);
+  }
 
   // Rejects the arguments that nobody has asked for.
   void finish();
@@ -38,6 +51,6 @@ class CommandLine {
   std::map<std::string, std::string> values_;
 };
 
-}  // namespace coaio::bench
+}  // namespace coaio::examples
 
-#endif  // COAIO_BENCH_ECHO_COMMAND_LINE_H_
+#endif  // COAIO_EXAMPLES_COMMAND_LINE_H_

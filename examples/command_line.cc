@@ -1,4 +1,4 @@
-#include "bench/echo/command_line.h"
+#include "examples/command_line.h"
 
 #include <algorithm>
 #include <charconv>
@@ -7,9 +7,7 @@
 #include <system_error>
 #include <utility>
 
-#include "bench/echo/exit.h"
-
-namespace coaio::bench {
+namespace coaio::examples {
 namespace {
 
 template <typename Number>
@@ -74,7 +72,7 @@ void CommandLine::finish() {
 
 void CommandLine::reject(const std::string& sentence) const {
   std::fprintf(stderr, "%s\n\n%s", sentence.c_str(), usage_.c_str());
-  std::exit(kExitUsage);
+  std::exit(2);
 }
 
-}  // namespace coaio::bench
+}  // namespace coaio::examples
