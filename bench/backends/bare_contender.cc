@@ -18,9 +18,11 @@
 namespace coaio::bench {
 namespace {
 
-// One-shot and edge: what was reported is asked for again, so the array never changes.
+// A one-shot or edge-triggered entry rests, its number negated, from its report until it is asked for again.
 class BarePpoll final : public Contender {
  public:
+  explicit BarePpoll(Trigger trigger) : rests_(trigger != Trigger::kLevel) {}
+
   void watch(int fd) override { array_.push_back({.fd = fd, .events = POLLIN, .revents = 0}); }
 
   std::size_t wait() override {
@@ -30,7 +32,11 @@ class BarePpoll final : public Contender {
     for (std::size_t i = 0; found_.size() < static_cast<std::size_t>(count); ++i) {
       if (array_[i].revents != 0) {
         found_.push_back(i);
+        negate_if_rests(i);
       }
+    }
+    for (const std::size_t i : found_) {
+      negate_if_rests(i);
     }
     return found_.size();
   }
@@ -44,6 +50,13 @@ class BarePpoll final : public Contender {
   }
 
  private:
+  void negate_if_rests(std::size_t i) {
+    if (rests_) {
+      array_[i].fd = ~array_[i].fd;
+    }
+  }
+
+  bool rests_;
   std::vector<pollfd> array_;
   std::vector<std::size_t> found_;
 };
@@ -162,7 +175,7 @@ class BareUring final : public Contender {
 std::unique_ptr<Contender> make_bare(Backend backend, Trigger trigger) {
   switch (backend) {
     case Backend::kPpoll:
-      return std::make_unique<BarePpoll>();
+      return std::make_unique<BarePpoll>(trigger);
     case Backend::kEpoll:
       return std::make_unique<BareEpoll>(trigger);
     case Backend::kIoUring:

@@ -75,6 +75,7 @@ Load::Load(std::unique_ptr<Contender> contender, Trigger trigger, std::size_t id
   for (std::size_t i = 0; i < active; ++i) {
     contender_->watch(active_.emplace_back(make_eventfd(1)).get());
   }
+  pair();                        // the kernel knows them all
   for (int i = 0; i < 3; ++i) {  // buffers have grown
     turn();
   }
