@@ -36,6 +36,8 @@ struct EpollWatch : Watch {
 
   bool always_ready = false;  // the kernel cannot watch the file
   bool listed = false;        // and its slot stands in always_ready_
+
+  void renew() { always_ready = false; }
 };
 
 // What the kernel keeps of a one-shot watch that it has reported: not even hang-up and error. A set
@@ -71,16 +73,15 @@ int control(int epoll, int operation, int fd, std::uint32_t bits, Key key) {
 
 class EpollMonitor final : public FdMonitor {
  public:
-  explicit EpollMonitor(UniqueFd set) : set_(std::move(set)), buffer_(kFirstBuffer) {}
+  explicit EpollMonitor(UniqueFd set) : set_(std::move(set)), buffer_(kFirstCapacity) {}
 
   absl::string_view name() const override { return "epoll"; }
 
   // --- change ---------------------------------------------------------------------------------------
 
   void arm(int fd, Key key, Events interest, Trigger trigger) override {
-    const bool again = watches_.find(key) != nullptr;
-    EpollWatch& watch = watches_.arm(fd, key, interest, trigger);
-    watch.always_ready = again && watch.always_ready;
+    watches_.arm(fd, key, interest, trigger);
+    watches_.touch(key.slot);
   }
 
   void want(Key key, Events interest) override {
@@ -92,26 +93,30 @@ class EpollMonitor final : public FdMonitor {
     }
   }
 
-  void disarm(Key key) override { watches_.disarm(key); }
+  void disarm(Key key) override {
+    if (watches_.disarm(key) != nullptr) {
+      watches_.touch(key.slot);
+    }
+  }
 
   // --- wait -----------------------------------------------------------------------------------------
 
   absl::Status wait(std::chrono::nanoseconds timeout, std::vector<Ready>& ready) override {
-    const std::size_t before = ready.size();
-    if (absl::Status status = apply_changes(ready); !status.ok()) {
-      return status;
+    if (watches_.has_changes() || !always_ready_.empty()) {
+      if (absl::Status status = prepare(timeout, ready); !status.ok()) {
+        return status;
+      }
     }
-    report_always_ready(ready);
-    const int count = sleep(ready.size() == before ? timeout : std::chrono::nanoseconds(0));
-    if (count < 0) {
-      return errno == EINTR ? absl::OkStatus() : errno_status(errno, "epoll_wait");
+    const int count = sleep(timeout);
+    if (count <= 0) {
+      return count == 0 || errno == EINTR ? absl::OkStatus() : errno_status(errno, "epoll_wait");
     }
     bool stale = false;
-    for (int i = 0; i < count; ++i) {
-      stale |= !deliver(buffer_[static_cast<std::size_t>(i)], ready);
+    for (const epoll_event* event = buffer_.data(); event != buffer_.data() + count; ++event) {
+      stale |= !deliver(*event, ready);
     }
-    if (static_cast<std::size_t>(count) == buffer_.size()) {
-      buffer_.resize(buffer_.size() * 2);  // the rest is reported by the next wait
+    if (count == capacity_) {
+      grow();
     }
     return stale ? rebuild(ready) : absl::OkStatus();
   }
@@ -136,49 +141,59 @@ class EpollMonitor final : public FdMonitor {
   }
 
  private:
-  static constexpr std::size_t kFirstBuffer = 128;
+  static constexpr int kFirstCapacity = 128;
 
   // --- telling the kernel ---------------------------------------------------------------------------
 
-  absl::Status apply_changes(std::vector<Ready>& ready) {
-    absl::Status status;
-    watches_.apply_changes([&](std::uint32_t slot, EpollWatch& watch) {
-      status = apply(slot, watch, ready);
-      return status.ok();
-    });
-    return status;
+  // Whatever it reports is not to wait for the kernel: the timeout becomes zero.
+  [[gnu::noinline]] absl::Status prepare(std::chrono::nanoseconds& timeout, std::vector<Ready>& ready) {
+    const std::size_t before = ready.size();
+    if (absl::Status status = apply_changes(ready); !status.ok()) {
+      return status;
+    }
+    report_always_ready(ready);
+    if (ready.size() != before) {
+      timeout = std::chrono::nanoseconds(0);
+    }
+    return absl::OkStatus();
   }
 
-  absl::Status apply(std::uint32_t slot, EpollWatch& watch, std::vector<Ready>& ready) {
+  absl::Status apply_changes(std::vector<Ready>& ready) {
+    int error = 0;
+    int fd = -1;
+    watches_.apply_changes([&](std::uint32_t slot, EpollWatch& watch) {
+      fd = watch.fd;
+      error = apply(slot, watch, ready);
+      return error == 0;
+    });
+    return error == 0 ? absl::OkStatus()
+                      : errno_status(error, absl::StrCat("epoll_ctl for descriptor ", fd));
+  }
+
+  // Returns an errno: ENOMEM, ENOSPC (/proc/sys/fs/epoll/max_user_watches is reached), or a sandbox's.
+  int apply(std::uint32_t slot, EpollWatch& watch, std::vector<Ready>& ready) {
     if (!any(watch.interest)) {  // as of a disarmed watch
       if (!watch.live || watch.told_bits != kSilent) {
         forget(slot, watch);
       }
-      return absl::OkStatus();
+      return 0;
     }
     if (watch.always_ready) {
       list_always_ready(slot, watch);
-      return absl::OkStatus();
+      return 0;
     }
     const int error = tell(slot, watch);
-    switch (error) {
-      case 0:
-        return absl::OkStatus();
-      case EBADF:
-        watch.interest = Events::kNone;
-        ready.push_back({.key = {slot, watch.generation}, .events = Events::kInvalid});
-        return absl::OkStatus();
-      case EPERM:
-        if (is_always_ready(watch.fd)) {
-          watch.always_ready = true;
-          list_always_ready(slot, watch);
-          return absl::OkStatus();
-        }
-        break;  // a sandbox's refusal
-      default:  // ENOMEM, or ENOSPC: /proc/sys/fs/epoll/max_user_watches is reached
-        break;
+    if (error == EBADF) {
+      watch.interest = Events::kNone;
+      ready.push_back({.key = {slot, watch.generation}, .events = Events::kInvalid});
+      return 0;
     }
-    return errno_status(error, absl::StrCat("epoll_ctl for descriptor ", watch.fd));
+    if (error == EPERM && is_always_ready(watch.fd)) {
+      watch.always_ready = true;
+      list_always_ready(slot, watch);
+      return 0;
+    }
+    return error;
   }
 
   // The number may stand for another file than the one in the set, without our having been told:
@@ -229,7 +244,7 @@ class EpollMonitor final : public FdMonitor {
 
   // A closed descriptor whose file lives on elsewhere (dup, fork) stays in the set, out of reach of
   // epoll_ctl: only a new set is rid of it.
-  absl::Status rebuild(std::vector<Ready>& ready) {
+  [[gnu::noinline]] absl::Status rebuild(std::vector<Ready>& ready) {
     UniqueFd set(epoll_create1(EPOLL_CLOEXEC));
     if (!set.valid()) {
       return errno_status(errno, "epoll_create1");
@@ -251,13 +266,15 @@ class EpollMonitor final : public FdMonitor {
   // --- hearing from it ------------------------------------------------------------------------------
 
   int sleep(std::chrono::nanoseconds timeout) {
-    const int capacity = static_cast<int>(buffer_.size());
-    if (timeout <= std::chrono::nanoseconds(0) || timeout == kForever) {
-      return epoll_wait(set_.get(), buffer_.data(), capacity, timeout == kForever ? -1 : 0);
+    if (timeout > std::chrono::nanoseconds(0) && timeout != kForever) {
+      return sleep_at_most(to_timespec(timeout));
     }
-    const timespec limit = to_timespec(timeout);
+    return epoll_wait(set_.get(), buffer_.data(), capacity_, timeout == kForever ? -1 : 0);
+  }
+
+  [[gnu::noinline]] int sleep_at_most(const timespec& limit) {
     if (has_pwait2_) {
-      const int count = epoll_pwait2(set_.get(), buffer_.data(), capacity, &limit, nullptr);
+      const int count = epoll_pwait2(set_.get(), buffer_.data(), capacity_, &limit, nullptr);
       if (count >= 0 || (errno != ENOSYS && errno != EPERM)) {
         return count;
       }
@@ -265,19 +282,25 @@ class EpollMonitor final : public FdMonitor {
     }
     pollfd set{.fd = set_.get(), .events = POLLIN, .revents = 0};
     const int count = ppoll(&set, 1, &limit, nullptr);
-    return count <= 0 ? count : epoll_wait(set_.get(), buffer_.data(), capacity, 0);
+    return count <= 0 ? count : epoll_wait(set_.get(), buffer_.data(), capacity_, 0);
+  }
+
+  // There was more to report: the next wait has room for it.
+  void grow() {
+    capacity_ *= 2;
+    buffer_.resize(static_cast<std::size_t>(capacity_));
   }
 
   // False for a report that no live watch stands behind.
   bool deliver(const epoll_event& event, std::vector<Ready>& ready) {
     const Key key = to_key(event.data.u64);
-    EpollWatch* watch = watches_.find(key);
-    if (watch == nullptr) {
+    EpollWatch& watch = watches_[key.slot];
+    if (!watch.live || watch.generation != key.generation) {
       return false;
     }
-    if (watch->trigger == Trigger::kOneShot) {
-      watch->interest = Events::kNone;
-      watch->told_bits = kSilent;
+    if (watch.trigger == Trigger::kOneShot) {
+      watch.interest = Events::kNone;
+      watch.told_bits = kSilent;
     }
     ready.push_back({.key = key, .events = events_of(event.events)});
     return true;
@@ -312,6 +335,7 @@ class EpollMonitor final : public FdMonitor {
   std::vector<std::uint32_t> owners_;        // by descriptor: the slot that registered it last
   std::vector<std::uint32_t> always_ready_;  // slots
   std::vector<epoll_event> buffer_;
+  int capacity_ = kFirstCapacity;  // of buffer_
   bool has_pwait2_ = true;  // until the kernel, or a sandbox, says otherwise
 };
 

@@ -42,7 +42,7 @@ constexpr unsigned kNeeded = IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP | IORING_F
 
 constexpr std::chrono::nanoseconds kNoSleep{0};
 
-// The user data of removals: no watch has it, since requests are numbered from 1.
+// The user data of removals: no request has it, since they are numbered from 1.
 constexpr std::uint64_t kNobody = 0;
 
 std::uint64_t to_user_data(std::uint32_t slot, std::uint32_t request) {
@@ -85,32 +85,28 @@ class IoUringMonitor final : public FdMonitor {
 
   void arm(int fd, Key key, Events interest, Trigger trigger) override {
     watches_.arm(fd, key, interest, trigger);
+    watches_.touch(key.slot);
   }
 
   void want(Key key, Events) override {
     // A multishot request needs no reminder, unless the kernel has ended it.
     IoUringWatch* watch = watches_.find(key);
-    if (watch != nullptr && !watch->in_flight) {
+    if (watch != nullptr && !watch->in_flight()) {
       watches_.touch(key.slot);
     }
   }
 
-  void disarm(Key key) override { watches_.disarm(key); }
+  void disarm(Key key) override {
+    if (watches_.disarm(key) != nullptr) {
+      watches_.touch(key.slot);
+    }
+  }
 
   // --- wait -----------------------------------------------------------------------------------------
 
   absl::Status wait(std::chrono::nanoseconds timeout, std::vector<Ready>& ready) override {
-    if (absl::Status status = enable_once(); !status.ok()) {
-      return status;
-    }
     const std::size_t before = ready.size();
-    int error = apply_changes();
-    // What is left of removed watches would end the sleep, so it has to come first. The kernel brings a
-    // few at a time.
-    for (bool more = std::exchange(removed_, false); more && error == 0; more = kernel_asks()) {
-      error = enter(kNoSleep);
-      reap(ready);
-    }
+    int error = watches_.has_changes() || !enabled_ ? prepare(ready) : 0;
     if (error == 0 && ready.size() == before) {
       error = enter(timeout);
     }
@@ -118,7 +114,10 @@ class IoUringMonitor final : public FdMonitor {
     if (event_.valid()) {
       settle_event();
     }
-    return status_of(error != 0 ? error : std::exchange(refused_, 0));
+    if (error == 0) {
+      error = std::exchange(refused_, 0);
+    }
+    return error == 0 ? absl::OkStatus() : status_of(error);
   }
 
   Peek peek() const override {
@@ -148,15 +147,22 @@ class IoUringMonitor final : public FdMonitor {
  private:
   // --- telling the kernel ---------------------------------------------------------------------------
 
-  absl::Status enable_once() {
-    if (enabled_) {
-      return absl::OkStatus();
+  // Returns an errno.
+  int prepare(std::vector<Ready>& ready) {
+    if (!enabled_) {
+      if (int result = enable(ring_); result < 0) {
+        return -result;
+      }
+      enabled_ = true;
     }
-    if (int result = enable(ring_); result < 0) {
-      return io_uring_refusal(-result, "io_uring_register");
+    int error = apply_changes();
+    // What is left of removed watches would end the sleep, so it has to come first. The kernel brings a
+    // few at a time.
+    for (bool more = std::exchange(removed_, false); more && error == 0; more = kernel_asks()) {
+      error = enter(kNoSleep);
+      reap(ready);
     }
-    enabled_ = true;
-    return absl::OkStatus();
+    return error;
   }
 
   // Returns an errno; the changes that are left then wait for the next time.
@@ -173,10 +179,10 @@ class IoUringMonitor final : public FdMonitor {
     if (int error = make_room(); error != 0) {
       return error;
     }
-    if (watch.in_flight && !(watch.wanted() && watch.as_told())) {
+    if (watch.in_flight() && !(watch.wanted() && watch.as_told())) {
       remove(slot, watch);
     }
-    if (watch.wanted() && !watch.in_flight) {
+    if (watch.wanted() && !watch.in_flight()) {
       add(slot, watch);
     }
     return 0;
@@ -212,7 +218,7 @@ class IoUringMonitor final : public FdMonitor {
     io_uring_prep_cancel64(sqe, to_user_data(slot, watch.request), 0);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
     io_uring_sqe_set_data64(sqe, kNobody);
-    watch.in_flight = false;
+    watch.request = 0;
     removed_ = true;
   }
 
@@ -234,22 +240,28 @@ class IoUringMonitor final : public FdMonitor {
 
   // Submits, lets the kernel publish, and sleeps if there is nothing to report. Returns an errno.
   int enter(std::chrono::nanoseconds timeout) {
-    if (timeout > kNoSleep && !kernel_asks() && io_uring_cq_ready(&ring_) == 0) {
-      const timespec limit = to_timespec(timeout);
-      __kernel_timespec kernel_limit{.tv_sec = limit.tv_sec, .tv_nsec = limit.tv_nsec};
-      io_uring_cqe* unused = nullptr;
-      return std::max(0, -io_uring_submit_and_wait_timeout(
-                             &ring_, &unused, 1, timeout == kForever ? nullptr : &kernel_limit, nullptr));
+    const bool asked = kernel_asks();
+    if (timeout > kNoSleep && !asked && io_uring_cq_ready(&ring_) == 0) {
+      return sleep(timeout);
     }
-    if (kernel_asks() || io_uring_sq_ready(&ring_) != 0) {
+    if (asked || io_uring_sq_ready(&ring_) != 0) {
       return std::max(0, -io_uring_submit_and_get_events(&ring_));
     }
     return 0;
   }
 
+  int sleep(std::chrono::nanoseconds timeout) {
+    if (timeout == kForever) {
+      return std::max(0, -io_uring_submit_and_wait(&ring_, 1));
+    }
+    const timespec limit = to_timespec(timeout);
+    __kernel_timespec kernel_limit{.tv_sec = limit.tv_sec, .tv_nsec = limit.tv_nsec};
+    io_uring_cqe* unused = nullptr;
+    return std::max(0, -io_uring_submit_and_wait_timeout(&ring_, &unused, 1, &kernel_limit, nullptr));
+  }
+
   static absl::Status status_of(int error) {
     switch (error) {
-      case 0:
       case ETIME:
       case EINTR:
       case EAGAIN:  // memory is short: an early return, and the next wait tries again
@@ -273,12 +285,13 @@ class IoUringMonitor final : public FdMonitor {
 
   void complete(const io_uring_cqe& cqe, std::vector<Ready>& ready) {
     const auto slot = static_cast<std::uint32_t>(cqe.user_data);
-    const auto request = static_cast<std::uint32_t>(cqe.user_data >> 32);
-    if (cqe.user_data == kNobody || !watches_[slot].in_flight || watches_[slot].request != request) {
-      return;  // of a watch that was changed or removed
-    }
     IoUringWatch& watch = watches_[slot];
-    watch.in_flight = (cqe.flags & IORING_CQE_F_MORE) != 0;
+    if (watch.request != cqe.user_data >> 32 || !watch.in_flight()) {
+      return;  // of a watch that was changed or removed, or a removal that came too late
+    }
+    if ((cqe.flags & IORING_CQE_F_MORE) == 0) {
+      watch.request = 0;
+    }
     if (!watch.live || watch.told_generation != watch.generation) {
       return;  // changed, and the ring is not told yet
     }
@@ -292,9 +305,10 @@ class IoUringMonitor final : public FdMonitor {
       wait_past(slot, watch);
       return;
     }
-    watch.patient = false;
     ready.push_back({.key = {slot, watch.generation}, .events = events});
-    settle(slot, watch);
+    if (watch.trigger != Trigger::kEdge) {  // want() looks after an edge whose request has ended
+      settle(slot, watch);
+    }
   }
 
   // After a report that nobody asked for. A file without readiness has no other to wait for.
@@ -307,22 +321,20 @@ class IoUringMonitor final : public FdMonitor {
 
   // After a report: brings what the ring holds in line with the trigger.
   void settle(std::uint32_t slot, IoUringWatch& watch) {
-    if (watch.trigger == Trigger::kEdge) {
-      return;  // want() looks after a request that has ended
-    }
+    watch.patient = false;
     if (watch.trigger == Trigger::kOneShot) {
       watch.interest = Events::kNone;
     }
     // kLevel asks again with the next wait, for the kernel has no level-triggered poll request; and a
     // patient request, which is multishot, has done its work.
-    if (watch.trigger == Trigger::kLevel || watch.in_flight) {
+    if (watch.trigger == Trigger::kLevel || watch.in_flight()) {
       watch.told_interest = Events::kNone;
       watches_.touch(slot);
     }
   }
 
   void again_if_ended(std::uint32_t slot, const IoUringWatch& watch) {
-    if (!watch.in_flight) {
+    if (!watch.in_flight()) {
       watches_.touch(slot);
     }
   }

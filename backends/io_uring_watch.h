@@ -12,8 +12,7 @@
 namespace coaio {
 
 struct IoUringWatch : Watch {
-  bool in_flight = false;                // the ring holds a poll request,
-  std::uint32_t request = 0;             // of this number,
+  std::uint32_t request = 0;             // the ring holds a poll request of this number, if not 0,
   int told_fd = -1;                      // for this descriptor,
   std::uint32_t told_generation = 0;     // under this generation,
   Events told_interest = Events::kNone;  // with these bits
@@ -21,6 +20,10 @@ struct IoUringWatch : Watch {
   // One-shot requests end with whatever the kernel shows, and read-hang-up it shows unasked: after such
   // an end the watch waits past it with a multishot request, which shows it once.
   bool patient = false;
+
+  void renew() { patient = false; }
+
+  bool in_flight() const { return request != 0; }
 
   // A disarmed watch has no interest.
   bool wanted() const { return any(interest); }
@@ -37,7 +40,6 @@ struct IoUringWatch : Watch {
   }
 
   void tell(std::uint32_t number) {
-    in_flight = true;
     request = number;
     told_fd = fd;
     told_generation = generation;

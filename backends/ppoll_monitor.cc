@@ -29,96 +29,90 @@ struct PpollWatch : Watch {
 
   Events wanted = Events::kNone;  // kEdge: what of the interest the owner is waiting for
   std::uint32_t index = kAbsent;  // into the array
+
+  void renew() { wanted = Events::kNone; }
 };
 
 // The array asks for an edge-triggered watch only what is wanted: an idle socket is always ready for
 // "out". Read-hang-up comes with "in", as it does where the kernel keeps the set.
 Events asked_of(const PpollWatch& watch) {
-  if (watch.trigger != Trigger::kEdge || !watch.live) {
+  if (watch.trigger != Trigger::kEdge) {
     return watch.interest;
   }
   return any(watch.wanted & Events::kIn) ? watch.wanted | (watch.interest & Events::kReadHangUp)
                                          : watch.wanted;
 }
 
+// A negative number makes the kernel pass over an entry; that is the only way to hear nothing of hang-up
+// and error.
+pollfd entry_of(const PpollWatch& watch) {
+  const Events asked = asked_of(watch);
+  return {.fd = any(asked) ? watch.fd : ~watch.fd,
+          .events = static_cast<short>(poll_bits(asked)),
+          .revents = 0};
+}
+
 class PpollMonitor final : public FdMonitor {
  public:
   absl::string_view name() const override { return "ppoll"; }
 
-  // --- change ---------------------------------------------------------------------------------------
+  // --- change: the array is ours, so there is nothing to queue ----------------------------------------
 
   void arm(int fd, Key key, Events interest, Trigger trigger) override {
-    const bool again = watches_.find(key) != nullptr;
     PpollWatch& watch = watches_.arm(fd, key, interest, trigger);
-    watch.wanted = again ? watch.wanted & interest : Events::kNone;
+    watch.wanted &= interest;
+    if (watch.index == PpollWatch::kAbsent) {
+      add(key.slot, watch);
+    }
+    array_[watch.index] = entry_of(watch);
   }
 
   void want(Key key, Events interest) override {
     if (PpollWatch* watch = watches_.find(key)) {
       watch->wanted |= interest & watch->interest;
-      watches_.touch(key.slot);
+      array_[watch->index] = entry_of(*watch);
     }
   }
 
-  void disarm(Key key) override { watches_.disarm(key); }
+  void disarm(Key key) override {
+    if (PpollWatch* watch = watches_.disarm(key)) {
+      remove(*watch);
+    }
+  }
 
   // --- wait -----------------------------------------------------------------------------------------
 
   absl::Status wait(std::chrono::nanoseconds timeout, std::vector<Ready>& ready) override {
-    apply_changes();
     const timespec limit = to_timespec(timeout);
     int count = ppoll(array_.data(), array_.size(), timeout == kForever ? nullptr : &limit, nullptr);
     if (count < 0) {
       return errno == EINTR ? absl::OkStatus() : errno_status(errno, "ppoll");
     }
-    // Backwards, because a delivery may replace its entry by the last one.
-    for (std::size_t i = array_.size(); count > 0 && i-- > 0;) {
+    for (std::size_t i = 0; count > 0; ++i) {
       if (array_[i].revents != 0) {
         --count;
-        deliver(slots_[i], events_of(static_cast<std::uint16_t>(array_[i].revents)), ready);
+        deliver(i, ready);
       }
     }
     return absl::OkStatus();
   }
 
-  Peek peek() const override {
-    return array_.empty() && !watches_.has_changes() ? Peek::kNothing : Peek::kCannotTell;
-  }
+  Peek peek() const override { return array_.empty() ? Peek::kNothing : Peek::kCannotTell; }
 
   absl::StatusOr<int> pollable_fd() override {
     return absl::UnimplementedError("ppoll has no descriptor that stands for its set");
   }
 
  private:
-  // --- telling the kernel ---------------------------------------------------------------------------
+  // --- the array stays dense --------------------------------------------------------------------------
 
-  void apply_changes() {
-    watches_.apply_changes([this](std::uint32_t slot, PpollWatch& watch) {
-      ask(slot, watch);
-      return true;
-    });
-  }
-
-  // Brings the entry of this watch up to date. The array stays dense.
-  void ask(std::uint32_t slot, PpollWatch& watch) {
-    const Events asked = asked_of(watch);
-    if (!any(asked)) {
-      remove(watch);
-      return;
-    }
-    if (watch.index == PpollWatch::kAbsent) {
-      watch.index = static_cast<std::uint32_t>(array_.size());
-      array_.emplace_back();
-      slots_.push_back(slot);
-    }
-    array_[watch.index] = {
-        .fd = watch.fd, .events = static_cast<short>(poll_bits(asked)), .revents = 0};
+  void add(std::uint32_t slot, PpollWatch& watch) {
+    watch.index = static_cast<std::uint32_t>(array_.size());
+    array_.emplace_back();
+    slots_.push_back(slot);
   }
 
   void remove(PpollWatch& watch) {
-    if (watch.index == PpollWatch::kAbsent) {
-      return;
-    }
     array_[watch.index] = array_.back();
     slots_[watch.index] = slots_.back();
     watches_[slots_[watch.index]].index = watch.index;
@@ -129,19 +123,17 @@ class PpollMonitor final : public FdMonitor {
 
   // --- hearing from it ------------------------------------------------------------------------------
 
-  void deliver(std::uint32_t slot, Events events, std::vector<Ready>& ready) {
-    PpollWatch& watch = watches_[slot];
-    ready.push_back({.key = {slot, watch.generation}, .events = events});
-    // Hang-up and error cannot be masked, so an edge-triggered entry that has shown them leaves the
-    // array until the next want().
-    watch.wanted = any(events & kFailure) ? Events::kNone : watch.wanted & ~events;
-    // A number that is no file stays out of it until it is armed again.
+  void deliver(std::size_t index, std::vector<Ready>& ready) {
+    pollfd& entry = array_[index];
+    PpollWatch& watch = watches_[slots_[index]];
+    const Events events = events_of(static_cast<std::uint16_t>(entry.revents));
+    ready.push_back({.key = {slots_[index], watch.generation}, .events = events});
+    // A number that is no file is not asked again, whatever the trigger.
     if (watch.trigger == Trigger::kOneShot || any(events & Events::kInvalid)) {
       watch.interest = Events::kNone;
     }
-    if (watch.trigger != Trigger::kLevel || !any(watch.interest)) {
-      ask(slot, watch);
-    }
+    watch.wanted = any(events & kFailure) ? Events::kNone : watch.wanted & ~events;
+    entry = entry_of(watch);
   }
 
   WatchTable<PpollWatch> watches_;

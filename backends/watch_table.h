@@ -2,8 +2,8 @@
 // Private to the back ends.
 //
 // Slots are small and dense, so the table is an array. A back end derives its record from Watch, adds
-// what the kernel was told, and brings both in line for each changed slot: a change and its opposite
-// before the same wait() then cost no system call.
+// what the kernel was told, touches the slots that changed, and brings both in line with the next wait():
+// a change and its opposite then cost no system call.
 
 #ifndef COAIO_BACKENDS_WATCH_TABLE_H_
 #define COAIO_BACKENDS_WATCH_TABLE_H_
@@ -26,6 +26,9 @@ struct Watch {
   Trigger trigger = Trigger::kOneShot;
   bool live = false;     // armed and not disarmed
   bool changed = false;  // is listed for the next wait()
+
+  // Hidden by records that remember something of one generation: the slot gets a new one.
+  void renew() {}
 };
 
 template <typename Record>
@@ -33,21 +36,20 @@ class WatchTable {
  public:
   Record& arm(int fd, Key key, Events interest, Trigger trigger) {
     check(fd >= 0, "a watch needs a descriptor: look at the result of the call that made it");
-    check(trigger != Trigger::kEdge || any(interest),
-          "an edge-triggered watch is armed without interest: arm all directions, once");
     if (key.slot >= records_.size()) {
       records_.resize(key.slot + 1);
     }
     Record& record = records_[key.slot];
-    check(!record.live || record.generation != key.generation ||
-              (record.fd == fd && record.trigger == trigger),
+    if (!record.live || record.generation != key.generation) {
+      record.renew();
+      record.live = true;
+      record.generation = key.generation;
+      record.fd = fd;
+      record.trigger = trigger;
+    }
+    check(record.fd == fd && record.trigger == trigger,
           "a watch is armed again with another descriptor or trigger: disarm it first");
-    record.fd = fd;
-    record.generation = key.generation;
     record.interest = interest;
-    record.trigger = trigger;
-    record.live = true;
-    touch(key.slot);
     return record;
   }
 
@@ -60,12 +62,14 @@ class WatchTable {
     return record.live && record.generation == key.generation ? &record : nullptr;
   }
 
-  void disarm(Key key) {
-    if (Record* record = find(key)) {
+  // The record of this key, dead now, or null if it was dead already.
+  Record* disarm(Key key) {
+    Record* record = find(key);
+    if (record != nullptr) {
       record->live = false;
       record->interest = Events::kNone;
-      touch(key.slot);
     }
+    return record;
   }
 
   // Lists the slot for the next apply_changes(). Not to be called from inside it.
@@ -85,11 +89,15 @@ class WatchTable {
     while (done < changed_.size() && apply(changed_[done], records_[changed_[done]])) {
       records_[changed_[done++]].changed = false;
     }
-    const bool all = done == changed_.size();
+    if (done == changed_.size()) {
+      changed_.clear();
+      return true;
+    }
     changed_.erase(changed_.begin(), changed_.begin() + static_cast<std::ptrdiff_t>(done));
-    return all;
+    return false;
   }
 
+  // Of a slot that was armed once: the table never shrinks.
   Record& operator[](std::uint32_t slot) { return records_[slot]; }
   std::uint32_t size() const { return static_cast<std::uint32_t>(records_.size()); }
 

@@ -2,10 +2,18 @@
 
 #include <atomic>
 
+#include "backends/check.h"
 #include "runtime/context.h"
 #include "runtime/run_queue.h"
 
 namespace coaio {
+
+CancelSource::~CancelSource() {
+  check(nodes_.empty(),
+        "a cancel source ends before what it cancels: keep it longer than its tasks, and join a group "
+        "before its task moves to another context");
+  close();
+}
 
 void CancelSource::request_cancel() {
   // Release: pairs with the acquire in cancel_requested().

@@ -10,7 +10,8 @@
 //
 // Threads: a source belongs to one context. request_cancel() anywhere; everything else on the home
 //   thread.
-// Lifetime: a source outlives the tasks that hold its token. TaskGroup sees to that.
+// Lifetime: a source outlives the tasks that hold its token, which is checked as far as operations and
+//   groups are listed in it. TaskGroup sees to that.
 
 #ifndef COAIO_CORO_CANCEL_H_
 #define COAIO_CORO_CANCEL_H_
@@ -36,6 +37,8 @@ class CancelNode : private ListNode {
 
   // The operation has completed.
   using ListNode::unlink;
+
+  bool listed() const { return linked(); }
 
  private:
   friend class CancelSource;
@@ -63,7 +66,7 @@ class CancelSource : private RunNode {
  public:
   explicit CancelSource(Context& context)
       : RunNode(&CancelSource::deliver), context_(context) {}
-  ~CancelSource() { close(); }
+  ~CancelSource();
 
   CancelToken token() { return CancelToken(*this); }
   Context& context() const { return context_; }

@@ -16,21 +16,30 @@ CancelRelay::CancelRelay(CancelSource& upstream)
   }
 }
 
-void CancelRelay::follow(Context& target) {
-  auto next = std::make_unique<CancelSource>(target);
+CancelSource& CancelRelay::follow(Context& target) {
+  std::unique_ptr<CancelSource> next;
+  if (&target != &upstream_.context()) {
+    next = std::make_unique<CancelSource>(target);
+  }
   std::unique_ptr<CancelSource> previous;  // ends here, at its home
   const std::lock_guard lock(mutex_);
   previous = std::exchange(downstream_, std::move(next));
+  if (downstream_ == nullptr) {
+    return upstream_;
+  }
   // A request before this line may have gone to `previous`, or to nobody.
   if (upstream_.cancel_requested()) {
     downstream_->request_cancel();
   }
+  return *downstream_;
 }
 
 void CancelRelay::leave() {
   const std::lock_guard lock(mutex_);
   left_ = true;
-  downstream_->close();
+  if (downstream_ != nullptr) {
+    downstream_->close();
+  }
 }
 
 void CancelRelay::pass_on(CancelNode& node) {

@@ -32,8 +32,17 @@ class Operation : protected CancelNode {
     return !cancelled_;
   }
 
-  // The operation has its result before the task was suspended.
-  void complete_at_once() { unlink(); }
+  // For await_suspend, whose result it gives: the operation has its result without waiting. The task
+  // goes on at once, but now and then through the queue, so that one that never has to wait, or does
+  // not mind that it was cancelled, leaves the others their turn.
+  bool complete_at_once() {
+    unlink();
+    if (context().may_go_on()) {
+      return false;
+    }
+    context().schedule(*task_);
+    return true;
+  }
 
   // What was waited for has happened: resumes the task here and now. Nothing of the operation may be
   // touched afterwards.

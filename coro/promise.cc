@@ -88,8 +88,7 @@ void PromiseBase::move_to(Context& target) {
     if (relay_ == nullptr) {
       relay_ = std::make_unique<CancelRelay>(*cancel_);
     }
-    relay_->follow(target);
-    cancel_ = relay_->downstream();
+    cancel_ = &relay_->follow(target);
   }
   context_ = &target;
   set_function(&PromiseBase::depart);

@@ -21,7 +21,7 @@ Readiness::~Readiness() {
 
 bool Readiness::suspend(PromiseBase& task) {
   if (!start(task)) {
-    return false;
+    return complete_at_once();
   }
   context().fds().wait(fd_, *this, interest_);
   return true;

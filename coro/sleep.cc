@@ -17,19 +17,14 @@ Sleep::~Sleep() {
 
 bool Sleep::suspend(PromiseBase& task) {
   if (!start(task)) {
-    return false;
+    return complete_at_once();
   }
   const TimePoint now = context().now();
   const TimePoint deadline = relative_ ? saturating_add(now, delay_) : deadline_;
-  if (deadline > now) {
-    context().arm(*this, deadline);
-    return true;
+  if (deadline <= now) {
+    return complete_at_once();
   }
-  if (context().may_go_on()) {
-    complete_at_once();
-    return false;
-  }
-  complete_soon();
+  context().arm(*this, deadline);
   return true;
 }
 

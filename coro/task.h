@@ -18,8 +18,10 @@
 #ifndef COAIO_CORO_TASK_H_
 #define COAIO_CORO_TASK_H_
 
+#include <concepts>
 #include <coroutine>
 #include <exception>
+#include <type_traits>
 #include <utility>
 
 #include "backends/check.h"
@@ -67,7 +69,7 @@ class TaskPromiseBase : public PromiseBase {
 template <typename T>
 class TaskPromise final : public TaskPromiseBase<T> {
  public:
-  template <typename U = T>
+  template <std::convertible_to<T> U = T>
   void return_value(U&& value) {
     this->result_.set_value(std::forward<U>(value));
   }
@@ -81,6 +83,8 @@ class TaskPromise<void> final : public TaskPromiseBase<void> {
 
 template <typename T = void>
 class [[nodiscard("a task does nothing until it is awaited, spawned or run")]] Task {
+  static_assert(!std::is_reference_v<T>, "return a pointer or a std::reference_wrapper");
+
  public:
   using promise_type = TaskPromise<T>;
 
@@ -102,7 +106,10 @@ class [[nodiscard("a task does nothing until it is awaited, spawned or run")]] T
   }
 
   // For owners: gives up the coroutine, which they start and destroy.
-  std::coroutine_handle<promise_type> release() && { return std::exchange(handle_, nullptr); }
+  std::coroutine_handle<promise_type> release() && {
+    check(handle_ != nullptr, "a task is spawned or run that was moved from, or awaited before");
+    return std::exchange(handle_, nullptr);
+  }
 
  private:
   friend class TaskPromiseBase<T>;

@@ -24,7 +24,7 @@ TaskGroup::TaskGroup(const TaskRef& here)
       owner_of_status_(*this),
       deadline_(*this) {
   if (here.token.cancel_requested()) {
-    cancel();
+    pass_on(*this);
   } else if (here.token.source() != nullptr) {
     here.token.source()->add(*this);
   }
@@ -32,10 +32,16 @@ TaskGroup::TaskGroup(const TaskRef& here)
 
 TaskGroup::~TaskGroup() {
   check(size_ == 0, "a task group ends before its tasks: co_await join()");
+  check(!listed() || context().is_home(),
+        "a task group ends on another context than its own: resume_on the one where it was made");
   context().cancel(deadline_);
 }
 
-void TaskGroup::pass_on(CancelNode& node) { static_cast<TaskGroup&>(node).cancel(); }
+void TaskGroup::pass_on(CancelNode& node) {
+  auto& group = static_cast<TaskGroup&>(node);
+  group.owner_cancelled_ = true;
+  group.cancel();
+}
 
 void TaskGroup::spawn(Task<void> task) { start(std::move(task), owner_of_void_); }
 void TaskGroup::spawn(Task<absl::Status> task) { start(std::move(task), owner_of_status_); }
@@ -43,7 +49,6 @@ void TaskGroup::spawn(Task<absl::Status> task) { start(std::move(task), owner_of
 template <typename T>
 void TaskGroup::start(Task<T> task, Owner<T>& owner) {
   const std::coroutine_handle<TaskPromise<T>> handle = std::move(task).release();
-  check(handle != nullptr, "a task is spawned that was moved from, or awaited before");
   ++size_;
   handle.promise().start(owner, source_.token());
 }
@@ -61,8 +66,7 @@ void TaskGroup::Owner<T>::ended(TaskOwner& owner, PromiseBase& child) {
   TaskGroup& group = static_cast<Owner&>(owner).group;
   auto& promise = static_cast<TaskPromise<T>&>(child);
   if (std::exception_ptr exception = promise.exception()) {
-    group.first_exception_ = group.first_exception_ ? group.first_exception_ : std::move(exception);
-    group.cancel();
+    group.fail(std::move(exception));
   } else if constexpr (!std::is_void_v<T>) {
     group.fail(promise.take_result());
   }
@@ -70,15 +74,27 @@ void TaskGroup::Owner<T>::ended(TaskOwner& owner, PromiseBase& child) {
   group.child_ended();
 }
 
+// That a child was cancelled is not the cause of anything, and gives way to it.
+bool TaskGroup::failed() const {
+  return first_exception_ != nullptr || !(first_failure_.ok() || absl::IsCancelled(first_failure_));
+}
+
 void TaskGroup::fail(absl::Status status) {
-  if (status.ok()) {
+  if (status.ok() || failed()) {
     return;
   }
-  // What a child says because we cancelled it is not the cause.
-  if (absl::IsCancelled(status) && source_.cancel_requested()) {
+  // Our own doing.
+  if (absl::IsCancelled(status) && source_.cancel_requested() && !owner_cancelled_) {
     return;
   }
-  first_failure_.Update(std::move(status));
+  first_failure_ = std::move(status);
+  cancel();
+}
+
+void TaskGroup::fail(std::exception_ptr exception) {
+  if (!failed()) {
+    first_exception_ = std::move(exception);
+  }
   cancel();
 }
 
@@ -99,10 +115,11 @@ void TaskGroup::suspend(PromiseBase& joiner) {
 }
 
 absl::Status TaskGroup::take_result() {
+  absl::Status failure = std::exchange(first_failure_, absl::OkStatus());
   if (first_exception_ != nullptr) {
     std::rethrow_exception(std::exchange(first_exception_, nullptr));
   }
-  return std::exchange(first_failure_, absl::OkStatus());
+  return failure;
 }
 
 }  // namespace coaio

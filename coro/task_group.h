@@ -7,7 +7,8 @@
 //
 // A child that fails, by a status that is not OK or by an exception, cancels the others; join() waits
 // for all of them and reports the first failure. Cancelling the task that owns the group cancels the
-// children. Nothing of the group runs after join().
+// children, and if that cut one short, join() says kCancelled; that cancel() did is no failure. Nothing
+// of the group runs after join().
 //
 // join(): may complete without suspending? When no child is left. Observes cancellation? It passes it
 //   on to the children, and waits for their ends. Resumes where? On the home of the group.
@@ -88,7 +89,9 @@ class TaskGroup : private CancelNode {
 
   template <typename T>
   void start(Task<T> task, Owner<T>& owner);
+  bool failed() const;
   void fail(absl::Status status);
+  void fail(std::exception_ptr exception);
   void child_ended();
   void suspend(PromiseBase& joiner);
   absl::Status take_result();
@@ -100,6 +103,7 @@ class TaskGroup : private CancelNode {
   Deadline deadline_;
   std::size_t size_ = 0;
   PromiseBase* joiner_ = nullptr;
+  bool owner_cancelled_ = false;
   absl::Status first_failure_;
   std::exception_ptr first_exception_;
 };

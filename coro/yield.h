@@ -47,7 +47,7 @@ class ResumeOn {
   Context& target_;
 };
 
-// What a task may know of itself.
+// What a task may know of itself. The token is good until the task ends, or moves to another context.
 struct TaskRef {
   Context& context;
   CancelToken token;

@@ -1,6 +1,5 @@
 #include "runtime/clock.h"
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 
@@ -20,7 +19,8 @@ class SteadyClock final : public Clock {
     if (deadline == TimePoint::max()) {
       return FdMonitor::kForever;
     }
-    return std::max(deadline - now(), nanoseconds(0));
+    const TimePoint time = now();
+    return deadline <= time ? nanoseconds(0) : deadline - time;  // far in the past: the difference wraps
   }
 };
 

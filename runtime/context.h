@@ -7,18 +7,22 @@
 // Coroutines are run on it by coro/run.h; everything here works without them.
 //
 // Threads: the home thread is the one that first calls bind(), poll(), run() or run_until(); before
-//   that, one thread at a time may use the context. From other threads only schedule, post, notify,
-//   stop, and set_fd_handler are legal; schedule_from_signal and notify also in signal handlers.
-// Lifetime: a context outlives the bottom halves, timers, handlers and tasks on it. It is destroyed on
-//   its home thread, or after that thread has ended.
+//   that, and after that thread has ended, one thread at a time may use the context. From other threads
+//   only schedule, post, notify, stop, set_fd_handler and remove_fd_handler_and_wait are legal;
+//   schedule_from_signal and notify also in signal handlers.
+// Lifetime: a context outlives what is scheduled, armed and waiting on it, which is checked, and the
+//   calls from other threads. It is destroyed on its home thread, or after that thread has ended. It
+//   does not survive a fork: in the child it can only be destroyed.
 // Errors: create() fails when the back end that was asked for is not available, or descriptors are
 //   exhausted; the status names the errno and the fix. Misuse is checked, and aborts with a sentence.
+//   An exception that leaves a callback terminates; those of tasks go to whoever awaits them.
 
 #ifndef COAIO_RUNTIME_CONTEXT_H_
 #define COAIO_RUNTIME_CONTEXT_H_
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -30,9 +34,12 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "backends/backend.h"
+#include "backends/check.h"
 #include "backends/fd_monitor.h"
 #include "runtime/clock.h"
 #include "runtime/fd_table.h"
+#include "runtime/fork_generation.h"
+#include "runtime/home_thread.h"
 #include "runtime/poll_policy.h"
 #include "runtime/remote_queue.h"
 #include "runtime/run_queue.h"
@@ -88,7 +95,7 @@ class Context {
   // something that an outer call has yet to finish deadlocks.
   bool poll(bool may_block);
 
-  // Turns until stop().
+  // Turns until stop(), which ends one run(), the one in progress or the next.
   void run();
 
   // Turns until `done` is true.
@@ -96,7 +103,7 @@ class Context {
 
   // --- from any thread ------------------------------------------------------------------------------
 
-  // Makes run() return after the turn in progress; one that has not begun returns at once.
+  // Makes run() return after the step in progress; one that has not begun returns at once.
   void stop();
 
   // Ends the sleep of the loop, if it sleeps, or the next one. Legal in signal handlers.
@@ -115,19 +122,44 @@ class Context {
   // callbacks are not called any more when this returns; from elsewhere, the change is queued.
   void set_fd_handler(int fd, FdHandlers handlers);
 
+  // Removes the handlers and returns when they are not called any more, nor running. The home thread
+  // must be in a turn, or come to one, and must not wait for the caller.
+  void remove_fd_handler_and_wait(int fd);
+
   // --- at home --------------------------------------------------------------------------------------
 
-  bool is_home() const;
+  bool is_home() const { return home_.is_here(); }
 
+  // Queues the node for the first turn that finds nothing else to do, which is not counted as progress;
+  // the loop sleeps at most 10 ms before it. A node is used with this or with schedule(), not both.
+  void schedule_idle(RunNode& node);
+
+  // Takes back what was scheduled so far, from wherever.
   void cancel(RunNode& node);
 
-  void arm(TimerNode& node, TimePoint deadline) { timers_.arm(node, deadline); }
-  bool cancel(TimerNode& node) { return timers_.cancel(node); }
+  void arm(TimerNode& node, TimePoint deadline) {
+    check_home();
+    timers_.arm(node, deadline);
+  }
+  bool cancel(TimerNode& node) {
+    check_home();
+    return timers_.cancel(node);
+  }
+
+  // Makes room for this many timers, so that arming does not allocate.
+  void reserve_timers(std::size_t count) { timers_.reserve(count); }
+
+  // Between the two, which nest, no handler is called that is marked external.
+  void disable_external();
+  void enable_external();
 
   TimePoint now() const { return clock_->now(); }
   const Clock& clock() const { return *clock_; }
 
-  FdTable& fds() { return fds_; }
+  FdTable& fds() {
+    check_home();
+    return fds_;
+  }
 
   // "ppoll", "epoll" or "io_uring", and why it is this one: what was asked for, and what each back end
   // that was passed over said.
@@ -151,7 +183,7 @@ class Context {
   Context(const ContextOptions& options, SelectedMonitor selected);
 
   // The steps of a turn.
-  bool turn(bool may_block);
+  bool turn(bool may_block) noexcept;
   std::chrono::nanoseconds time_to_next_work() const;
   void look();
   void wait_for_work(std::chrono::nanoseconds limit);
@@ -160,16 +192,30 @@ class Context {
   void accept_wakeup();
   bool run_queued();
   bool fire_timers();
+  void run_idle();
 
-  void run_batches();
+  template <typename Done>
+  void run_turns(Done done);
+  template <typename Done>
+  void run_batches(Done done);
   void schedule_remotely(RunNode& node);
   void collect(std::chrono::nanoseconds timeout);
   void move_on(const absl::Status& refusal);
   void watch_wakeup();
 
+  void check_home() const {
+    check(home_.may_act(), "a context is used by another thread than its home: post() the call");
+  }
+  bool was_forked() const { return fork_generation() != born_in_; }
+  void check_not_forked() const {
+    check(!was_forked(), "a context is used in a forked child: make a new one there");
+  }
+  std::string discard_queued();
+
   std::unique_ptr<FdMonitor> monitor_;
   FdTable fds_;
   RunQueue queue_;
+  RunQueue idle_;
   TimerQueue timers_;
   PollBudget budget_;
   unsigned allowance_ = kAllowance;
@@ -180,9 +226,8 @@ class Context {
   const ContextOptions options_;
   std::string reason_;
 
-  // Names the home thread: the address of one of its thread-locals. Relaxed: only that thread can find
-  // its own address here.
-  std::atomic<const void*> home_{nullptr};
+  const std::uint32_t born_in_ = fork_generation();
+  HomeThread home_;
 
   // What other threads write to is kept off the lines above.
   alignas(64) RemoteQueue remote_;

@@ -3,8 +3,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "backends/check.h"
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
@@ -30,12 +32,21 @@ Events directions(Events events) {
   return result;
 }
 
+// The events other than failures that end a wait with this interest.
+Events that_end(Events interest) {
+  return any(interest & Events::kIn) ? interest | Events::kReadHangUp | Events::kPriority : interest;
+}
+
 }  // namespace
 
 // --- waiting ------------------------------------------------------------------------------------------
 
 void FdTable::wait(int fd, FdWaiter& waiter, Events interest) {
-  wait(record_of(fd), waiter, interest);
+  FdRecord& record = record_of(fd);
+  // What a stream has seen reported and not used yet is not reported again.
+  check(record.trigger != Trigger::kEdge,
+        "a descriptor that a stream owns is waited for by its number: use the stream, or a dup() of it");
+  wait(record, waiter, interest);
 }
 
 void FdTable::wait(FdRecord& record, FdWaiter& waiter, Events interest) {
@@ -55,8 +66,16 @@ void FdTable::remove(FdWaiter& waiter) {
     return;
   }
   waiter.unlink();
-  if (waiter.record_->trigger != Trigger::kEdge) {
-    arm(*waiter.record_, interest_of(*waiter.record_));
+  FdRecord& record = *waiter.record_;
+  if (record.trigger == Trigger::kEdge) {
+    return;
+  }
+  const Events left = interest_of(record);
+  if (record.trigger == Trigger::kOneShot && !any(left)) {
+    // The number may be closed, and stand for another file, before the monitor hears of either.
+    renew(record, Trigger::kOneShot);
+  } else {
+    arm(record, left);
   }
 }
 
@@ -66,12 +85,11 @@ void FdTable::set_handlers(int fd, FdHandlers handlers) {
   FdRecord& record = record_of(fd);
   check(record.trigger != Trigger::kEdge,
         "a handler is set for a descriptor that a stream owns: use the stream, or a dup() of it");
-  if (calling_ != 0 && record.handlers != nullptr) {
-    replaced_.push_back(std::move(record.handlers));  // it may be the one that is running
+  if (calling_ != 0 && record.handling != nullptr) {
+    replaced_.push_back(std::move(record.handling));  // it may be the one that is running
   }
   const bool handled = handlers.read != nullptr || handlers.write != nullptr;
-  record.handlers = handled ? std::make_unique<FdHandlers>(std::move(handlers)) : nullptr;
-  record.pending = Events::kNone;
+  record.handling = handled ? std::make_unique<FdHandling>(std::move(handlers)) : nullptr;
   // A new generation: what was reported to the old handlers is not for the new ones.
   renew(record, handled ? Trigger::kLevel : Trigger::kOneShot);
   arm(record, interest_of(record));
@@ -79,7 +97,7 @@ void FdTable::set_handlers(int fd, FdHandlers handlers) {
 
 FdRecord& FdTable::own(int fd) {
   FdRecord& record = record_of(fd);
-  check(record.trigger != Trigger::kEdge && record.waiters.empty() && record.handlers == nullptr,
+  check(record.trigger != Trigger::kEdge && record.waiters.empty() && record.handling == nullptr,
         "a descriptor gets an owner while others wait for it, or a second owner: has it been closed "
         "behind the back of the first?");
   renew(record, Trigger::kEdge);
@@ -93,6 +111,28 @@ void FdTable::release(FdRecord& record) {
   renew(record, Trigger::kOneShot);
   while (FdWaiter* waiter = record.waiters.pop_front()) {
     waiter->wake_(*waiter, Events::kNone);
+  }
+  // Those who are due would use a number that may belong to another file by then.
+  for (FdWaiter* waiter = due_.front(); waiter != nullptr;) {
+    FdWaiter* next = due_.next(*waiter);
+    if (waiter->record_ == &record) {
+      waiter->unlink();
+      waiter->wake_(*waiter, Events::kNone);
+    }
+    waiter = next;
+  }
+}
+
+void FdTable::enable_external() {
+  check(external_disabled_ != 0, "enable_external() without a disable_external()");
+  if (--external_disabled_ != 0) {
+    return;
+  }
+  for (const Key key : std::exchange(muted_external_, {})) {
+    FdRecord& record = records_[key.slot];
+    if (record.generation == key.generation) {
+      unmute(record);
+    }
   }
 }
 
@@ -110,11 +150,10 @@ FdRecord& FdTable::record_of(int fd) {
 
 Events FdTable::interest_of(const FdRecord& record) {
   Events interest = waiting_interest(record);
-  if (record.handlers != nullptr && record.handlers->read != nullptr) {
-    interest |= Events::kIn;
-  }
-  if (record.handlers != nullptr && record.handlers->write != nullptr) {
-    interest |= Events::kOut;
+  const FdHandling* handling = record.handling.get();
+  if (handling != nullptr && !handling->muted) {
+    interest |= handling->handlers.read != nullptr ? Events::kIn : Events::kNone;
+    interest |= handling->handlers.write != nullptr ? Events::kOut : Events::kNone;
   }
   return interest;
 }
@@ -128,8 +167,12 @@ Events FdTable::waiting_interest(const FdRecord& record) {
   return interest;
 }
 
-bool FdTable::is_waited_for(const FdRecord& record, Events interest) {
-  return any(waiting_interest(record) & interest);
+bool FdTable::is_waited_for(const FdRecord& record, Events interest) const {
+  Events waited_for = waiting_interest(record);
+  for (FdWaiter* waiter = due_.front(); waiter != nullptr; waiter = due_.next(*waiter)) {
+    waited_for |= waiter->record_ == &record ? waiter->interest_ : Events::kNone;
+  }
+  return any(waited_for & interest);
 }
 
 void FdTable::arm(FdRecord& record, Events interest) {
@@ -165,6 +208,18 @@ void FdTable::renew(FdRecord& record, Trigger trigger) {
   record.trigger = trigger;
 }
 
+std::string FdTable::describe_users() const {
+  std::string users;
+  for (const FdRecord& record : records_) {
+    if (record.trigger == Trigger::kEdge) {
+      absl::StrAppend(&users, " the owner of descriptor ", record.fd, ";");
+    } else if (!record.waiters.empty()) {
+      absl::StrAppend(&users, " who waits for descriptor ", record.fd, ";");
+    }
+  }
+  return users;
+}
+
 void FdTable::move_to(FdMonitor& monitor) {
   monitor_ = &monitor;
   for (FdRecord& record : records_) {
@@ -198,82 +253,124 @@ void FdTable::report(Key key, Events events) {
 bool FdTable::dispatch() {
   bool called = false;
   while (has_reports()) {
-    const Key key = reports_[next_report_++];
-    if (next_report_ == reports_.size()) {
-      reports_.clear();
-      next_report_ = 0;
-    }
-    FdRecord& record = records_[key.slot];
-    if (record.generation == key.generation) {
-      // Taken before anybody is called, so that a nested turn does not dispatch it again.
-      called |= dispatch(record, std::exchange(record.pending, Events::kNone));
-    }
+    called |= wake_next() || dispatch_next();
   }
   return called;
 }
 
-bool FdTable::dispatch(FdRecord& record, Events events) {
+bool FdTable::dispatch_next() {
+  const Key key = reports_[next_report_++];
+  if (next_report_ == reports_.size()) {
+    reports_.clear();
+    next_report_ = 0;
+  }
+  FdRecord& record = records_[key.slot];
+  if (record.generation != key.generation) {
+    return false;
+  }
+  // Taken before anybody is called, so that a nested turn does not dispatch it again.
+  const Events events = std::exchange(record.pending, Events::kNone);
   if (record.trigger == Trigger::kEdge) {
     record.untried |= directions(events);
     record.sticky |= events & kSticky;
   }
-  const std::uint32_t generation = record.generation;
-  bool called = wake(record, events);
-  if (record.generation == generation) {
+  list_due(record, events);
+  bool called = false;
+  while (wake_next()) {
+    called = true;
+  }
+  if (record.generation == key.generation) {
     called |= call_handlers(record, events);
   }
   return called;
 }
 
-// Wakes the first waiter of each direction; of a level, the others get their turn with the next report,
-// for what the first one leaves. An edge is not reported again, so it wakes them all.
-bool FdTable::wake(FdRecord& record, Events events) {
-  Events left = directions(events) | events;
-  // Listed first, woken then: whoever is woken may end the waits of others, or begin new ones.
-  IntrusiveList<FdWaiter> due;
+// The first waiter of each direction; of a level, the others get their turn with the next report, for
+// what the first one leaves. An edge is not reported again, and a failure stays: they end all waits.
+void FdTable::list_due(FdRecord& record, Events events) {
+  Events left = events;
   for (FdWaiter* waiter = record.waiters.front(); waiter != nullptr;) {
     FdWaiter* next = record.waiters.next(*waiter);
-    const Events wanted = directions(waiter->interest_) | waiter->interest_;
-    if (any(wanted & left)) {
+    const Events ends = that_end(waiter->interest_);
+    if (any((ends | kFailure) & left)) {
       waiter->unlink();
-      due.push_back(*waiter);
-      left &= record.trigger == Trigger::kEdge ? left : ~wanted;
+      waiter->seen_ = events;
+      due_.push_back(*waiter);
+      left &= record.trigger == Trigger::kEdge ? left : ~ends;
     }
     waiter = next;
   }
   if (record.trigger != Trigger::kEdge) {
     arm(record, interest_of(record));
   }
-  bool called = false;
-  while (FdWaiter* waiter = due.pop_front()) {
-    called = true;
-    waiter->wake_(*waiter, events);
-  }
-  return called;
 }
 
+// One at a time: whoever is woken may end the waits of others, begin new ones, or nest a turn, which
+// then wakes the rest.
+bool FdTable::wake_next() {
+  FdWaiter* waiter = due_.pop_front();
+  if (waiter == nullptr) {
+    return false;
+  }
+  waiter->wake_(*waiter, waiter->seen_);
+  return true;
+}
+
+// --- handlers, called -----------------------------------------------------------------------------------
+
 bool FdTable::call_handlers(FdRecord& record, Events events) {
-  if (record.handlers == nullptr) {
+  FdHandling* handling = record.handling.get();
+  if (handling == nullptr) {
+    return false;
+  }
+  if (!may_call(*handling)) {
+    mute(record);
     return false;
   }
   const std::uint32_t generation = record.generation;
   const Events ready = directions(events);
   bool called = false;
   ++calling_;
-  if (any(ready & Events::kIn) && record.handlers->read != nullptr) {
+  handling->running = true;
+  if (any(ready & Events::kIn) && handling->handlers.read != nullptr) {
     called = true;
-    record.handlers->read();
+    handling->handlers.read();
   }
-  // The read handler may have removed both.
+  // The read handler may have removed both, and may have disabled them.
   if (any(ready & Events::kOut) && record.generation == generation &&
-      record.handlers->write != nullptr) {
+      handling->handlers.write != nullptr &&
+      !(handling->handlers.external && external_disabled_ != 0)) {
     called = true;
-    record.handlers->write();
+    handling->handlers.write();
+  }
+  handling->running = false;
+  if (record.generation == generation) {
+    unmute(record);
   }
   if (--calling_ == 0) {
     replaced_.clear();
   }
   return called;
+}
+
+bool FdTable::may_call(const FdHandling& handling) const {
+  return !handling.running && !(handling.handlers.external && external_disabled_ != 0);
+}
+
+// The report is dropped: once the handler is heard again, the kernel repeats what still holds.
+void FdTable::mute(FdRecord& record) {
+  record.handling->muted = true;
+  if (record.handling->handlers.external) {
+    muted_external_.push_back(record.key());
+  }
+  arm(record, interest_of(record));
+}
+
+void FdTable::unmute(FdRecord& record) {
+  if (record.handling->muted && may_call(*record.handling)) {
+    record.handling->muted = false;
+    arm(record, interest_of(record));
+  }
 }
 
 }  // namespace coaio

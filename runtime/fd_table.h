@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -49,12 +50,24 @@ class FdWaiter : private ListNode {
   Wake wake_;
   FdRecord* record_ = nullptr;
   Events interest_ = Events::kNone;
+  Events seen_ = Events::kNone;  // while it is due
 };
 
-// Called while the descriptor is ready; an empty one asks for nothing. Error and hang-up call both.
+// Called while the descriptor is ready; an empty one asks for nothing. Error and hang-up call both. A
+// handler is not called while one of the two is running, which a nested turn would do.
 struct FdHandlers {
   absl::AnyInvocable<void()> read;
   absl::AnyInvocable<void()> write;
+
+  // Brings work from clients, as opposed to completions of our own: disable_external() holds it back.
+  bool external = false;
+};
+
+// Handlers that are set.
+struct FdHandling {
+  FdHandlers handlers;
+  bool running = false;
+  bool muted = false;  // was reported when it must not be called, so the watch leaves it out for now
 };
 
 // One descriptor number.
@@ -68,7 +81,7 @@ struct FdRecord {
   Events untried = Events::kNone;   // owned: directions not known to be exhausted
   Events sticky = Events::kNone;    // owned: reported conditions that last until the descriptor closes
   IntrusiveList<FdWaiter> waiters;
-  std::unique_ptr<FdHandlers> handlers;
+  std::unique_ptr<FdHandling> handling;
 
   Key key() const { return {.slot = static_cast<std::uint32_t>(fd), .generation = generation}; }
 };
@@ -95,7 +108,12 @@ class FdTable {
   void release(FdRecord& record);
 
   // Whether somebody waits for one of these directions already.
-  static bool is_waited_for(const FdRecord& record, Events interest);
+  bool is_waited_for(const FdRecord& record, Events interest) const;
+
+  // External handlers are not called between the two, which nest. What they would have been told is
+  // told afterwards. Each costs at most one wake-up for nothing while it is held back.
+  void disable_external() { ++external_disabled_; }
+  void enable_external();
 
   // The monitor reported this. A report under a dead key is dropped.
   void report(Key key, Events events);
@@ -104,12 +122,15 @@ class FdTable {
   // May be nested: who comes first dispatches, and nothing is dispatched twice.
   bool dispatch();
 
-  bool has_reports() const { return next_report_ < reports_.size(); }
+  bool has_reports() const { return next_report_ < reports_.size() || !due_.empty(); }
 
   // Whether a look at the kernel can tell anything: a watch may have become ready, or a change waits to
   // be applied. looked() is told of each look.
   bool worth_a_look() const { return watched_ != 0 || changed_; }
   void looked() { changed_ = false; }
+
+  // Names the descriptors that still have a waiter or an owner, as part of a sentence; empty if none.
+  std::string describe_users() const;
 
   // Arms every live watch on another monitor, which is used from now on.
   void move_to(FdMonitor& monitor);
@@ -121,18 +142,25 @@ class FdTable {
   void arm(FdRecord& record, Events interest);
   void disarm(FdRecord& record);
   void renew(FdRecord& record, Trigger trigger);
-  bool dispatch(FdRecord& record, Events events);
-  bool wake(FdRecord& record, Events events);
+  bool dispatch_next();
+  void list_due(FdRecord& record, Events events);
+  bool wake_next();
   bool call_handlers(FdRecord& record, Events events);
+  bool may_call(const FdHandling& handling) const;
+  void mute(FdRecord& record);
+  void unmute(FdRecord& record);
 
   FdMonitor* monitor_;
   std::deque<FdRecord> records_;  // by descriptor number; a deque, for records stay where they are
   std::vector<Key> reports_;
   std::size_t next_report_ = 0;
+  IntrusiveList<FdWaiter> due_;  // have been reported to, and are about to be woken
   std::size_t watched_ = 0;  // records with an interest
   bool changed_ = false;     // the monitor was told something since the last look
   int calling_ = 0;          // depth of handler calls: replaced handlers are kept while it is not zero
-  std::vector<std::unique_ptr<FdHandlers>> replaced_;
+  std::vector<std::unique_ptr<FdHandling>> replaced_;
+  unsigned external_disabled_ = 0;
+  std::vector<Key> muted_external_;
 };
 
 }  // namespace coaio

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "backends/check.h"
 #include "runtime/clock.h"
@@ -13,6 +14,7 @@ namespace coaio {
 namespace {
 
 constexpr std::size_t kFirstCapacity = 256;  // a page of entries
+constexpr std::size_t kMostEntries = std::size_t{1} << 30;  // four times a position still fits 32 bits
 
 }  // namespace
 
@@ -34,7 +36,7 @@ void TimerQueue::grow(std::size_t entries) {
   while (capacity < entries) {
     capacity *= 2;
   }
-  check(capacity <= UINT32_MAX, "more than four thousand million timers are pending");
+  check(capacity <= kMostEntries, "more than a thousand million timers are pending");
   const std::size_t bytes = capacity * sizeof(Entry);
   void* memory = entries_ == nullptr
                      ? mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
@@ -46,6 +48,7 @@ void TimerQueue::grow(std::size_t entries) {
 
 void TimerQueue::arm(TimerNode& node, TimePoint deadline) {
   node.sequence_ = ++last_sequence_;
+  deadline = std::max(deadline, earliest_);
   if (node.pending()) {
     settle({deadline, &node}, node.position_);
     return;
@@ -68,12 +71,14 @@ bool TimerQueue::cancel(TimerNode& node) {
 
 std::size_t TimerQueue::fire_due(TimePoint now) {
   const std::size_t limit = size_;
+  const TimePoint outer = std::exchange(earliest_, now);  // of the turn that this one is nested in
   std::size_t fired = 0;
   while (fired < limit && size_ != 0 && entries_[kRoot].deadline <= now) {
     TimerNode& node = pop();
     ++fired;
     node.fire_(node);
   }
+  earliest_ = outer;
   return fired;
 }
 

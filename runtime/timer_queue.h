@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "backends/check.h"
 #include "runtime/clock.h"
 
 namespace coaio {
@@ -26,6 +27,7 @@ class TimerNode {
   using Fire = void (*)(TimerNode&);
 
   explicit TimerNode(Fire fire) : fire_(fire) {}
+  ~TimerNode() { check(!pending(), "a timer dies while it is armed: cancel it before"); }
   TimerNode(const TimerNode&) = delete;
   TimerNode& operator=(const TimerNode&) = delete;
 
@@ -61,8 +63,9 @@ class TimerQueue {
 
   std::size_t size() const { return size_; }
 
-  // Fires what is due at `now`, and returns how many. At most as many as were pending at the start, so
-  // that a timer which always re-arms itself in the past cannot hold up the loop.
+  // Fires what is due at `now`, and returns how many. At most as many as were pending at the start, and
+  // a timer that is armed meanwhile for a time before `now` comes after those that were armed before: one
+  // that always re-arms itself in the past holds up neither the loop nor the others.
   std::size_t fire_due(TimePoint now);
 
  private:
@@ -90,6 +93,7 @@ class TimerQueue {
   std::uint32_t capacity_ = 0;  // entries, the unused ones before the root included
   std::uint32_t size_ = 0;
   std::uint64_t last_sequence_ = 0;
+  TimePoint earliest_ = TimePoint::min();  // what a deadline before it counts as: the time of a fire_due()
 };
 
 }  // namespace coaio

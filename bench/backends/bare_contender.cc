@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 
 #include <array>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -18,38 +19,84 @@
 namespace coaio::bench {
 namespace {
 
+// What a careful loop keeps of each descriptor. An event names its record by number and generation, for the
+// descriptor may have been closed, and its number and its record used again, since the kernel took note.
+struct Record {
+  int fd = -1;
+  std::uint32_t generation = 1;
+};
+
+struct Found {
+  std::uint32_t record = 0;
+  std::uint32_t events = 0;
+};
+
+class Records {
+ public:
+  std::uint64_t add(int fd) {
+    records_.push_back({.fd = fd});
+    return std::uint64_t{1} << 32 | (records_.size() - 1);
+  }
+  void drop_last() { records_.pop_back(); }
+
+  // Notes the event of a live record.
+  void find(std::uint64_t name, std::uint32_t events) {
+    const auto record = static_cast<std::uint32_t>(name);
+    if (records_[record].generation == name >> 32) {
+      found_.push_back({record, events});
+    }
+  }
+
+  std::vector<Found>& found() { return found_; }
+  int fd_of(const Found& found) const { return records_[found.record].fd; }
+
+ private:
+  std::vector<Record> records_;
+  std::vector<Found> found_;
+};
+
 // A one-shot or edge-triggered entry rests, its number negated, from its report until it is asked for again.
 class BarePpoll final : public Contender {
  public:
   explicit BarePpoll(Trigger trigger) : rests_(trigger != Trigger::kLevel) {}
 
-  void watch(int fd) override { array_.push_back({.fd = fd, .events = POLLIN, .revents = 0}); }
+  void watch(int fd) override {
+    array_.push_back({.fd = fd, .events = POLLIN, .revents = 0});
+    names_.push_back(records_.add(fd));
+  }
 
   std::size_t wait() override {
-    const int count = ppoll(array_.data(), array_.size(), nullptr, nullptr);
-    check(count > 0, "ppoll failed");
-    found_.clear();
-    for (std::size_t i = 0; found_.size() < static_cast<std::size_t>(count); ++i) {
+    int count = ppoll(array_.data(), array_.size(), nullptr, nullptr);
+    check(count > 0 || errno == EINTR, "ppoll failed");
+    records_.found().clear();
+    for (std::size_t i = 0; count > 0; ++i) {
       if (array_[i].revents != 0) {
-        found_.push_back(i);
+        --count;
+        records_.find(names_[i], static_cast<std::uint16_t>(array_[i].revents));
         negate_if_rests(i);
       }
     }
-    for (const std::size_t i : found_) {
-      negate_if_rests(i);
+    for (const Found& found : records_.found()) {
+      negate_if_rests(found.record);
     }
-    return found_.size();
+    return records_.found().size();
   }
 
   void watch_and_forget(int fd) override {
-    const timespec now{};
     watch(fd);
-    check(ppoll(array_.data(), array_.size(), &now, nullptr) >= 0, "ppoll failed");
+    look();
     array_.pop_back();
-    check(ppoll(array_.data(), array_.size(), &now, nullptr) >= 0, "ppoll failed");
+    names_.pop_back();
+    records_.drop_last();
+    look();
   }
 
  private:
+  void look() {
+    const timespec now{};
+    check(ppoll(array_.data(), array_.size(), &now, nullptr) >= 0, "ppoll failed");
+  }
+
   void negate_if_rests(std::size_t i) {
     if (rests_) {
       array_[i].fd = ~array_[i].fd;
@@ -57,8 +104,9 @@ class BarePpoll final : public Contender {
   }
 
   bool rests_;
+  Records records_;
   std::vector<pollfd> array_;
-  std::vector<std::size_t> found_;
+  std::vector<std::uint64_t> names_;
 };
 
 class BareEpoll final : public Contender {
@@ -68,40 +116,45 @@ class BareEpoll final : public Contender {
         again_(trigger == Trigger::kOneShot),
         bits_(EPOLLIN | (again_ ? EPOLLONESHOT : trigger == Trigger::kEdge ? EPOLLET : 0U)) {}
 
-  void watch(int fd) override { control(EPOLL_CTL_ADD, fd); }
+  void watch(int fd) override { control(EPOLL_CTL_ADD, fd, records_.add(fd)); }
 
   std::size_t wait() override {
     const int count = epoll_wait(set_.get(), buffer_.data(), buffer_.size(), -1);
-    check(count > 0, "epoll_wait failed");
-    found_.clear();
+    check(count > 0 || errno == EINTR, "epoll_wait failed");
+    records_.found().clear();
     for (int i = 0; i < count; ++i) {
-      const int fd = buffer_[static_cast<std::size_t>(i)].data.fd;
-      found_.push_back(fd);
-      if (again_) {
-        control(EPOLL_CTL_MOD, fd);
+      const epoll_event& event = buffer_[static_cast<std::size_t>(i)];
+      records_.find(event.data.u64, event.events);
+    }
+    if (again_) {
+      for (const Found& found : records_.found()) {
+        control(EPOLL_CTL_MOD, records_.fd_of(found), std::uint64_t{1} << 32 | found.record);
       }
     }
-    return found_.size();
+    return records_.found().size();
   }
 
   void watch_and_forget(int fd) override {
-    control(EPOLL_CTL_ADD, fd);
-    check(epoll_wait(set_.get(), buffer_.data(), buffer_.size(), 0) >= 0, "epoll_wait failed");
-    control(EPOLL_CTL_DEL, fd);
-    check(epoll_wait(set_.get(), buffer_.data(), buffer_.size(), 0) >= 0, "epoll_wait failed");
+    watch(fd);
+    look();
+    control(EPOLL_CTL_DEL, fd, 0);
+    records_.drop_last();
+    look();
   }
 
  private:
-  void control(int operation, int fd) {
-    epoll_event event{.events = bits_, .data = {.fd = fd}};
+  void look() { check(epoll_wait(set_.get(), buffer_.data(), buffer_.size(), 0) >= 0, "epoll_wait failed"); }
+
+  void control(int operation, int fd, std::uint64_t name) {
+    epoll_event event{.events = bits_, .data = {.u64 = name}};
     check(epoll_ctl(set_.get(), operation, fd, &event) == 0, "epoll_ctl failed");
   }
 
   UniqueFd set_;
   bool again_;
   std::uint32_t bits_;
+  Records records_;
   std::array<epoll_event, 128> buffer_{};
-  std::vector<int> found_;
 };
 
 class BareUring final : public Contender {
@@ -114,46 +167,49 @@ class BareUring final : public Contender {
   }
   ~BareUring() override { io_uring_queue_exit(&ring_); }
 
-  void watch(int fd) override {
-    io_uring_sqe* sqe = next();
-    if (multishot_) {
-      io_uring_prep_poll_multishot(sqe, fd, POLLIN);
-    } else {
-      io_uring_prep_poll_add(sqe, fd, POLLIN);
-    }
-    io_uring_sqe_set_data64(sqe, static_cast<std::uint64_t>(fd));
-  }
+  void watch(int fd) override { request(fd, records_.add(fd)); }
 
   std::size_t wait() override {
-    check(io_uring_submit_and_wait(&ring_, 1) >= 0, "io_uring_enter failed");
-    return reap();
+    const int result = io_uring_submit_and_wait(&ring_, 1);
+    check(result >= 0 || result == -EINTR, "io_uring_enter failed");
+    records_.found().clear();
+    unsigned head = 0;
+    unsigned count = 0;
+    io_uring_cqe* cqe = nullptr;
+    io_uring_for_each_cqe(&ring_, head, cqe) {
+      ++count;
+      check(cqe->res >= 0, "a poll request failed");
+      records_.find(cqe->user_data, static_cast<std::uint32_t>(cqe->res));
+      if ((cqe->flags & IORING_CQE_F_MORE) == 0) {
+        ended_.push_back(cqe->user_data);
+      }
+    }
+    io_uring_cq_advance(&ring_, count);
+    for (const std::uint64_t name : ended_) {
+      request(records_.fd_of({static_cast<std::uint32_t>(name)}), name);
+    }
+    ended_.clear();
+    return records_.found().size();
   }
 
   void watch_and_forget(int fd) override {
-    watch(fd);
+    const std::uint64_t name = records_.add(fd);
+    request(fd, name);
     io_uring_submit_and_get_events(&ring_);
     io_uring_sqe* sqe = next();
-    io_uring_prep_cancel64(sqe, static_cast<std::uint64_t>(fd), 0);
+    io_uring_prep_cancel64(sqe, name, 0);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    records_.drop_last();
     io_uring_submit_and_get_events(&ring_);
     io_uring_cq_advance(&ring_, io_uring_cq_ready(&ring_));
   }
 
  private:
-  std::size_t reap() {
-    found_.clear();
-    unsigned head = 0;
-    io_uring_cqe* cqe = nullptr;
-    io_uring_for_each_cqe(&ring_, head, cqe) {
-      found_.push_back(static_cast<int>(cqe->user_data));
-    }
-    io_uring_cq_advance(&ring_, static_cast<unsigned>(found_.size()));
-    if (!multishot_) {
-      for (const int fd : found_) {
-        watch(fd);
-      }
-    }
-    return found_.size();
+  void request(int fd, std::uint64_t name) {
+    io_uring_sqe* sqe = next();
+    io_uring_prep_poll_add(sqe, fd, POLLIN);
+    sqe->len = multishot_ ? IORING_POLL_ADD_MULTI : 0;
+    io_uring_sqe_set_data64(sqe, name);
   }
 
   io_uring_sqe* next() {
@@ -167,7 +223,8 @@ class BareUring final : public Contender {
 
   io_uring ring_{};
   bool multishot_;
-  std::vector<int> found_;
+  Records records_;
+  std::vector<std::uint64_t> ended_;
 };
 
 }  // namespace

@@ -72,10 +72,10 @@ Load::Load(std::unique_ptr<Contender> contender, Trigger trigger, std::size_t id
   for (std::size_t i = 0; i < idle; ++i) {
     contender_->watch(idle_descriptor(i));
   }
+  pair();  // the kernel knows them all
   for (std::size_t i = 0; i < active; ++i) {
     contender_->watch(active_.emplace_back(make_eventfd(1)).get());
   }
-  pair();                        // the kernel knows them all
   for (int i = 0; i < 3; ++i) {  // buffers have grown
     turn();
   }

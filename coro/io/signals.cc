@@ -5,10 +5,13 @@
 
 #include <cerrno>
 #include <csignal>
+#include <ctime>
 #include <initializer_list>
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "backends/check.h"
 #include "backends/errno_status.h"
 #include "backends/events.h"
 #include "backends/unique_fd.h"
@@ -55,7 +58,7 @@ absl::StatusOr<Signals> Signals::open(Context& context, std::initializer_list<in
   sigemptyset(&set);
   for (const int number : numbers) {
     if (sigaddset(&set, number) != 0) {
-      return errno_status(errno, "sigaddset");
+      return errno_status(errno, absl::StrCat("signal ", number));
     }
   }
   UniqueFd fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
@@ -66,13 +69,23 @@ absl::StatusOr<Signals> Signals::open(Context& context, std::initializer_list<in
   if (int error = pthread_sigmask(SIG_BLOCK, &set, &previous); error != 0) {
     return errno_status(error, "pthread_sigmask");
   }
-  return Signals(context, std::move(fd), previous);
+  sigset_t blocked = set;
+  for (const int number : numbers) {
+    if (sigismember(&previous, number) == 1) {
+      sigdelset(&blocked, number);
+    }
+  }
+  return Signals(context, std::move(fd), blocked);
 }
 
 Signals::~Signals() {
-  if (restore_) {
-    pthread_sigmask(SIG_SETMASK, &previous_mask_, nullptr);
+  // Once unblocked, an untaken signal would be delivered: a second Ctrl-C would kill a program that is
+  // about to end cleanly because of the first.
+  const timespec at_once{};
+  while (sigtimedwait(&blocked_, nullptr, &at_once) > 0 || errno == EINTR) {
   }
+  const int error = pthread_sigmask(SIG_UNBLOCK, &blocked_, nullptr);
+  check(error == 0, "pthread_sigmask refuses to unblock what it has blocked");
 }
 
 Task<absl::StatusOr<int>> Signals::next() { co_return co_await NextSignal(signals_); }

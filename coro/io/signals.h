@@ -4,13 +4,14 @@
 //   absl::StatusOr<int> number = co_await signals->next();
 //
 // open() blocks the signals in the calling thread, and threads that it starts afterwards inherit that:
-// open before you start threads, or a signal may end the process by way of one of them. The mask is
-// restored when the object ends. Signals of one number that come before the first was taken are one.
+// open before you start threads, or a signal may end the process by way of one of them. When the object
+// ends, what it has blocked is unblocked; a signal that came before and that nobody has taken is
+// dropped. Signals of one number that come before the first was taken are one.
 //
 // next(): may complete without suspending? When a signal is waiting; as a task, see coro/task.h.
 // Observes cancellation? Yes: kCancelled. Resumes where? On the task's home.
 // Who must outlive whom? The object outlives next().
-// Threads: the home thread of the context.
+// Threads: the home thread of the context, which is the one that has called open().
 
 #ifndef COAIO_CORO_IO_SIGNALS_H_
 #define COAIO_CORO_IO_SIGNALS_H_
@@ -33,8 +34,7 @@ class Signals {
 
   Signals(Signals&& other) noexcept
       : signals_(std::move(other.signals_)),
-        previous_mask_(other.previous_mask_),
-        restore_(std::exchange(other.restore_, false)) {}
+        blocked_(std::exchange(other.blocked_, sigset_t{})) {}
   Signals& operator=(Signals&&) = delete;
   ~Signals();
 
@@ -42,12 +42,11 @@ class Signals {
   Task<absl::StatusOr<int>> next();
 
  private:
-  Signals(Context& context, UniqueFd signals, const sigset_t& previous_mask)
-      : signals_(context, std::move(signals)), previous_mask_(previous_mask) {}
+  Signals(Context& context, UniqueFd signals, const sigset_t& blocked)
+      : signals_(context, std::move(signals)), blocked_(blocked) {}
 
   WatchedFd signals_;
-  sigset_t previous_mask_;
-  bool restore_ = true;
+  sigset_t blocked_;  // by this object: what was blocked before stays so
 };
 
 }  // namespace coaio

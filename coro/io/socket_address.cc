@@ -38,10 +38,13 @@ absl::StatusOr<SocketAddress> SocketAddress::look_up(absl::string_view host, std
   const int error =
       getaddrinfo(std::string(host).c_str(), absl::StrCat(port).c_str(), &hints, &found);
   if (error != 0) {
-    const char* hint = (flags & AI_NUMERICHOST) != 0 ? "; a numeric address is needed here" : "";
-    return absl::NotFoundError(
+    const bool numeric = (flags & AI_NUMERICHOST) != 0;
+    return absl::Status(
+        numeric ? absl::StatusCode::kInvalidArgument : absl::StatusCode::kNotFound,
         absl::StrCat("cannot resolve \"", host, "\": ",
-                     error == EAI_SYSTEM ? std::strerror(errno) : gai_strerror(error), hint));
+                     error == EAI_SYSTEM ? std::strerror(errno) : gai_strerror(error),
+                     numeric ? "; a numeric address is needed here"
+                             : "; check the name, or give a numeric address"));
   }
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, &freeaddrinfo);
   SocketAddress address;

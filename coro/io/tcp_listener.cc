@@ -1,7 +1,5 @@
 #include "coro/io/tcp_listener.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -87,7 +85,9 @@ absl::StatusOr<TcpListener> TcpListener::listen(Context& context, const SocketAd
   }
   const int on = 1;
   // A server that is restarted takes its port at once, although old connections linger.
-  setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) {
+    return failure("SO_REUSEADDR for");
+  }
   if (bind(fd.get(), address.data(), address.size()) != 0) {
     return failure("bind");
   }
@@ -98,13 +98,12 @@ absl::StatusOr<TcpListener> TcpListener::listen(Context& context, const SocketAd
 }
 
 Task<absl::StatusOr<TcpStream>> TcpListener::accept() {
-  for (;;) {
+  while (socket_.is_open()) {  // it may be closed during a pause
     AcceptOne one(socket_);
     const int error = co_await one;
     if (error == 0) {
       UniqueFd accepted = one.take();
-      const int on = 1;
-      setsockopt(accepted.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+      TcpStream::set_no_delay(accepted.get());
       complained_ = false;
       co_return TcpStream(socket_.context(), std::move(accepted));
     }
@@ -123,6 +122,7 @@ Task<absl::StatusOr<TcpStream>> TcpListener::accept() {
       co_return errno_status(error, "accept");
     }
   }
+  co_return cancelled();
 }
 
 }  // namespace coaio

@@ -10,7 +10,8 @@
 // May complete without suspending? accept() when a connection is waiting; as a task, see coro/task.h.
 // Observes cancellation? Yes: kCancelled.
 // Resumes where? On the task's home.
-// Who must outlive whom? The listener outlives accept(); closing it ends accept() with kCancelled.
+// Who must outlive whom? The listener outlives accept(), and stays where it is meanwhile; closing it
+//   ends accept() with kCancelled.
 // Threads: the home thread of the context.
 // Errors: a port that is taken is kAlreadyExists, and names the address. accept() does not fail for
 //   want of descriptors or memory: it says so once on standard error, and tries again every 100 ms, so

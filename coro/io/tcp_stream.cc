@@ -88,26 +88,31 @@ absl::Status TcpStream::shut_down_writing() {
 
 namespace {
 
-// Waits until the socket can be written, which is when the connection stands or has failed.
+// Waits until the connection stands or has failed.
 class Connected : public TryOperation {
  public:
   explicit Connected(const WatchedFd& socket)
       : TryOperation(socket, Events::kOut, &Connected::attempt) {}
-  absl::Status await_resume() const { return was_cancelled() ? cancelled() : absl::OkStatus(); }
+
+  // The errno, or 0; ECANCELED if it was cancelled.
+  int await_resume() const { return was_cancelled() ? ECANCELED : error_; }
 
  private:
-  // Only a report counts: before it, the socket has no answer yet.
+  // The socket tells its error once. Without one, a report may have been early: it is connected when
+  // it has a peer.
   static bool attempt(TryOperation& operation) {
     auto& self = static_cast<Connected&>(operation);
-    return std::exchange(self.tried_, true);
+    socklen_t size = sizeof self.error_;
+    if (getsockopt(self.fd(), SOL_SOCKET, SO_ERROR, &self.error_, &size) != 0) {
+      self.error_ = errno;
+    }
+    sockaddr_storage peer;
+    size = sizeof peer;
+    return self.error_ != 0 || getpeername(self.fd(), reinterpret_cast<sockaddr*>(&peer), &size) == 0;
   }
 
-  bool tried_ = false;
+  int error_ = 0;
 };
-
-absl::Status connection_error(int error, const SocketAddress& address) {
-  return errno_status(error, absl::StrCat("connect to ", address.to_string()));
-}
 
 }  // namespace
 
@@ -115,25 +120,27 @@ Task<absl::StatusOr<TcpStream>> TcpStream::connect(SocketAddress address) {
   const TaskRef here = co_await this_task();
   UniqueFd fd(socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.valid()) {
-    co_return connection_error(errno, address);
+    co_return errno_status(errno, absl::StrCat("socket for ", address.to_string()));
   }
-  const int on = 1;
-  setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  set_no_delay(fd.get());
   int error = ::connect(fd.get(), address.data(), address.size()) == 0 ? 0 : errno;
   TcpStream stream(here.context, std::move(fd));
-  if (error == EINPROGRESS) {
-    if (absl::Status status = co_await Connected(stream.socket_); !status.ok()) {
-      co_return status;
-    }
-    socklen_t size = sizeof error;
-    if (getsockopt(stream.fd(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) {
-      error = errno;
-    }
+  if (error == EINPROGRESS || error == EINTR) {  // either way the kernel goes on connecting
+    error = co_await Connected(stream.socket_);
+  }
+  if (error == ECANCELED) {
+    co_return cancelled();
   }
   if (error != 0) {
-    co_return connection_error(error, address);
+    co_return errno_status(error, absl::StrCat("connect to ", address.to_string()));
   }
   co_return stream;
+}
+
+void TcpStream::set_no_delay(int fd) {
+  const int on = 1;
+  // Only a connection that has failed already refuses it, and its first operation says so.
+  static_cast<void>(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on));
 }
 
 }  // namespace coaio

@@ -50,6 +50,7 @@ class TcpStream {
    public:
     ReadSome(const TcpStream& stream, std::span<char> buffer)
         : TryOperation(stream.socket_, Events::kIn, &ReadSome::attempt), buffer_(buffer) {}
+    bool await_ready() const noexcept { return buffer_.empty(); }
     absl::StatusOr<std::size_t> await_resume() const;
 
    private:
@@ -64,6 +65,7 @@ class TcpStream {
    public:
     WriteAll(const TcpStream& stream, absl::string_view data)
         : TryOperation(stream.socket_, Events::kOut, &WriteAll::attempt), rest_(data) {}
+    bool await_ready() const noexcept { return rest_.empty(); }
     absl::Status await_resume() const;
 
    private:
@@ -88,6 +90,10 @@ class TcpStream {
   int fd() const { return socket_.get(); }
 
  private:
+  friend class TcpListener;
+
+  static void set_no_delay(int fd);
+
   WatchedFd socket_;
 };
 

@@ -9,16 +9,23 @@
 #include "runtime/watched_fd.h"
 
 namespace coaio {
+namespace {
+
+const WatchedFd& open_one(const WatchedFd& fd) {
+  check(fd.is_open(), "an operation on a socket that was moved from or closed");
+  return fd;
+}
+
+}  // namespace
 
 TryOperation::TryOperation(const WatchedFd& fd, Events direction, Attempt attempt)
     : Operation(&TryOperation::withdraw),
       FdWaiter(&TryOperation::wake),
-      home_(&fd.context()),
+      home_(&open_one(fd).context()),
       record_(&fd.record()),
+      generation_(record_->generation),
       direction_(direction),
-      attempt_(attempt) {
-  check(fd.is_open(), "an operation on a socket that was moved from or closed");
-}
+      attempt_(attempt) {}
 
 TryOperation::~TryOperation() {
   if (waiting()) {
@@ -27,22 +34,15 @@ TryOperation::~TryOperation() {
 }
 
 bool TryOperation::suspend(PromiseBase& task) {
+  check(is_current(), "an operation on a socket that was closed before it was awaited");
   check(home_ == &task.context(),
         "a socket is used on another context than its own: resume_on its context first");
-  check(!FdTable::is_waited_for(*record_, direction_),
+  check(!home_->fds().is_waited_for(*record_, direction_),
         "two tasks read one socket, or two write it, at the same time");
-  if (!start(task)) {
-    return false;
+  if (!start(task) || (any(record_->untried & direction_) && attempt_(*this))) {
+    return complete_at_once();
   }
-  if (!any(record_->untried & direction_) || !attempt_(*this)) {
-    wait();
-    return true;
-  }
-  if (home_->may_go_on()) {
-    complete_at_once();
-    return false;
-  }
-  complete_soon();
+  wait();
   return true;
 }
 
@@ -53,8 +53,10 @@ void TryOperation::wait() {
 
 void TryOperation::wake(FdWaiter& waiter, Events events) {
   auto& self = static_cast<TryOperation&>(waiter);
-  if (!any(events)) {
-    self.complete_cancelled();  // the socket is being closed
+  // The socket is being closed; or one event wakes several tasks, and an earlier one has closed it: its
+  // number may belong to another socket by now.
+  if (!any(events) || !self.is_current()) {
+    self.complete_cancelled();
   } else if (self.attempt_(self)) {
     self.complete();
   } else {

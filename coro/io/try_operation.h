@@ -8,6 +8,7 @@
 #define COAIO_CORO_IO_TRY_OPERATION_H_
 
 #include <coroutine>
+#include <cstdint>
 
 #include "backends/events.h"
 #include "coro/operation.h"
@@ -37,12 +38,14 @@ class TryOperation : protected Operation, private FdWaiter {
 
  private:
   bool suspend(PromiseBase& task);
+  bool is_current() const { return record_->generation == generation_; }
   void wait();
   static void wake(FdWaiter& waiter, Events events);
   static void withdraw(CancelNode& node);
 
   Context* home_;
   FdRecord* record_;
+  std::uint32_t generation_;  // of the record: another one means another socket
   Events direction_;
   Attempt attempt_;
 };

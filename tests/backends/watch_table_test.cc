@@ -10,6 +10,11 @@
 namespace coaio {
 namespace {
 
+void arm_and_touch(WatchTable<Watch>& table, std::uint32_t slot, Events interest) {
+  table.arm(5, {.slot = slot, .generation = 1}, interest, Trigger::kOneShot);
+  table.touch(slot);
+}
+
 std::vector<std::uint32_t> take_changes(WatchTable<Watch>& table) {
   std::vector<std::uint32_t> slots;
   table.apply_changes([&](std::uint32_t slot, Watch&) {
@@ -33,33 +38,35 @@ TEST_CASE("a key is found while it is armed, by slot and generation") {
 
 TEST_CASE("a slot is listed once, however often it changes") {
   WatchTable<Watch> table;
-  table.arm(5, {.slot = 1}, Events::kIn, Trigger::kOneShot);
-  table.disarm({.slot = 1});
-  table.arm(6, {.slot = 0}, Events::kIn, Trigger::kOneShot);
-  table.arm(5, {.slot = 1}, Events::kOut, Trigger::kOneShot);
+  arm_and_touch(table, 1, Events::kIn);
+  arm_and_touch(table, 0, Events::kIn);
+  arm_and_touch(table, 1, Events::kOut);
   CHECK(table.has_changes());
   CHECK(take_changes(table) == std::vector<std::uint32_t>{1, 0});
   CHECK_FALSE(table.has_changes());
   CHECK(take_changes(table).empty());
 }
 
-TEST_CASE("disarming a dead key lists nothing") {
+TEST_CASE("disarming finds a live key only") {
   WatchTable<Watch> table;
-  table.disarm({.slot = 9});
+  CHECK(table.disarm({.slot = 9, .generation = 1}) == nullptr);
   table.arm(5, {.slot = 1, .generation = 2}, Events::kIn, Trigger::kOneShot);
-  take_changes(table);
-  table.disarm({.slot = 1, .generation = 1});
-  CHECK_FALSE(table.has_changes());
+  CHECK(table.disarm({.slot = 1, .generation = 1}) == nullptr);
+  const Watch* watch = table.disarm({.slot = 1, .generation = 2});
+  REQUIRE(watch != nullptr);
+  CHECK_FALSE(watch->live);
+  CHECK(watch->interest == Events::kNone);
+  CHECK(table.disarm({.slot = 1, .generation = 2}) == nullptr);
 }
 
 TEST_CASE("changes at which an error stopped the list are kept in order") {
   WatchTable<Watch> table;
   for (std::uint32_t slot = 0; slot < 4; ++slot) {
-    table.arm(5, {.slot = slot}, Events::kIn, Trigger::kOneShot);
+    arm_and_touch(table, slot, Events::kIn);
   }
   CHECK_FALSE(table.apply_changes([](std::uint32_t slot, Watch&) { return slot < 2; }));
-  table.arm(5, {.slot = 0}, Events::kOut, Trigger::kOneShot);
-  table.arm(5, {.slot = 3}, Events::kOut, Trigger::kOneShot);
+  arm_and_touch(table, 0, Events::kOut);
+  arm_and_touch(table, 3, Events::kOut);
   CHECK(take_changes(table) == std::vector<std::uint32_t>{2, 3, 0});
 }
 

@@ -1,0 +1,28 @@
+// Traces: the true times from the begin of a wait to its event, one after another, as a loop could meet
+// them. Seeded: the same on every machine.
+
+#ifndef COAIO_BENCH_POLL_POLICY_TRACES_H_
+#define COAIO_BENCH_POLL_POLICY_TRACES_H_
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace coaio::bench {
+
+struct Trace {
+  std::string name;
+  std::vector<std::chrono::nanoseconds> waits;
+};
+
+// The first waits of each trace are long: every policy starts asleep. What a policy does in them, and
+// while it gets to know the rest, is not judged.
+inline constexpr std::size_t kAsleep = 200;
+inline constexpr std::size_t kLearning = 256;
+
+std::vector<Trace> all_traces();
+
+}  // namespace coaio::bench
+
+#endif  // COAIO_BENCH_POLL_POLICY_TRACES_H_

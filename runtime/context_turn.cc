@@ -1,0 +1,222 @@
+// The turn of the loop, and turns in a row.
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "backends/backend.h"
+#include "backends/check.h"
+#include "backends/events.h"
+#include "backends/fd_monitor.h"
+#include "runtime/clock.h"
+#include "runtime/context.h"
+#include "runtime/run_queue.h"
+
+namespace coaio {
+namespace {
+
+using std::chrono::nanoseconds;
+
+// For how long a turn sleeps while idle bottom halves are scheduled.
+constexpr nanoseconds kIdlePatience = std::chrono::milliseconds(10);
+
+// Tells the processor that this is a waiting loop.
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("isb");
+#endif
+}
+
+}  // namespace
+
+// --- the turn -------------------------------------------------------------------------------------------
+
+bool Context::poll(bool may_block) {
+  bind();
+  return turn(may_block);
+}
+
+// The order is what users may rely on: what was scheduled before a turn runs before the turn's events,
+// so that a bottom half can prepare for them, and timers come last, so that a deadline that has passed
+// while its event was waiting loses against the event. A nested turn goes through the same steps, and
+// does what the outer one has collected and not yet called.
+bool Context::turn(bool may_block) noexcept {
+  ++figures_.turns;
+  const nanoseconds limit = may_block ? time_to_next_work() : nanoseconds(0);
+  if (limit == nanoseconds(0)) {
+    look();
+  } else {
+    wait_for_work(limit);
+  }
+  accept_wakeup();
+  bool progress = run_queued();
+  progress |= fds_.dispatch();
+  progress |= fire_timers();
+  if (!progress) {
+    run_idle();
+  }
+  return progress;
+}
+
+nanoseconds Context::time_to_next_work() const {
+  if (!queue_.empty() || !remote_.empty() || fds_.has_reports() || wakeup_.notified()) {
+    return nanoseconds(0);
+  }
+  const nanoseconds limit = idle_.empty() ? FdMonitor::kForever : kIdlePatience;
+  const TimePoint deadline = timers_.next_deadline();
+  return deadline == TimePoint::max() ? limit : std::min(limit, clock_->until(deadline));
+}
+
+// Asks the kernel without sleeping, and without a system call where user space can tell.
+void Context::look() {
+  const Peek peek = monitor_->peek();
+  if (peek == Peek::kReady || (peek == Peek::kCannotTell && fds_.worth_a_look())) {
+    ++figures_.looks;
+    collect(nanoseconds(0));
+  }
+}
+
+void Context::wait_for_work(nanoseconds limit) {
+  const nanoseconds budget = std::min(budget_.budget(), limit);
+  if (budget == nanoseconds(0) && !budget_.learns()) {
+    sleep(limit);
+    return;
+  }
+  const TimePoint start = std::chrono::steady_clock::now();
+  if (budget == nanoseconds(0) || !find_work_in_user_space(start, budget)) {
+    sleep(time_to_next_work());
+  }
+  if (budget_.learns()) {
+    budget_.waited(std::chrono::steady_clock::now() - start);
+  }
+}
+
+bool Context::find_work_in_user_space(TimePoint start, nanoseconds budget) {
+  ++figures_.polls;
+  TimePoint now = start;
+  bool found = false;
+  do {
+    look();
+    found = fds_.has_reports() || wakeup_.notified();
+    if (!found) {
+      relax();
+    }
+    now = std::chrono::steady_clock::now();
+  } while (!found && now - start < budget);
+  figures_.polled += now - start;
+  figures_.poll_hits += found ? 1 : 0;
+  return found;
+}
+
+void Context::sleep(nanoseconds limit) {
+  if (wakeup_.announce_sleep()) {
+    ++figures_.waits;
+    collect(limit);
+  } else {
+    look();  // notified in the last moment; who is notified all the time still hears from the kernel
+  }
+}
+
+void Context::accept_wakeup() {
+  if (wakeup_.notified()) {
+    ++figures_.wakeups;
+  }
+  wakeup_.accept();
+}
+
+bool Context::run_queued() {
+  remote_.drain(queue_);
+  const RunQueue::Mark before = queue_.mark();
+  bool ran = false;
+  while (queue_.run_one(before)) {
+    ran = true;
+  }
+  return ran;
+}
+
+bool Context::fire_timers() {
+  return timers_.size() != 0 && timers_.fire_due(clock_->now()) != 0;
+}
+
+void Context::run_idle() {
+  const RunQueue::Mark before = idle_.mark();
+  while (idle_.run_one(before)) {
+  }
+}
+
+// --- turns in a row -------------------------------------------------------------------------------------
+
+void Context::run() {
+  // Acquire: pairs with the release in stop(), so that what the stopper wrote is seen after run().
+  run_turns([this] { return stopped_.load(std::memory_order_acquire); });
+  stopped_.store(false, std::memory_order_relaxed);  // the next run() begins afresh
+}
+
+void Context::run_until(const bool& done) {
+  run_turns([&done] { return done; });
+}
+
+template <typename Done>
+void Context::run_turns(Done done) {
+  bind();
+  while (!done()) {
+    turn(true);
+    run_batches(done);
+  }
+}
+
+// A hop between coroutines of this thread costs what a queue costs, not what a look at the kernel does.
+template <typename Done>
+void Context::run_batches(Done done) {
+  constexpr unsigned kBatchesPerClockReading = 32;
+  TimePoint end;
+  for (unsigned batch = 0; !queue_.empty() && batch < options_.batches_between_looks; ++batch) {
+    if (batch == 0) {
+      end = std::chrono::steady_clock::now() + options_.time_between_looks;
+    } else if (batch % kBatchesPerClockReading == 0 && std::chrono::steady_clock::now() >= end) {
+      return;
+    }
+    if (done()) {
+      return;
+    }
+    run_queued();
+  }
+}
+
+// --- the kernel -----------------------------------------------------------------------------------------
+
+void Context::collect(nanoseconds timeout) {
+  ready_.clear();
+  fds_.looked();
+  const absl::Status status = monitor_->wait(timeout, ready_);
+  for (const Ready& ready : ready_) {
+    if (ready.key == wakeup_key_) {
+      wakeup_.drain();
+      monitor_->want(wakeup_key_, Events::kIn);
+    } else {
+      fds_.report(ready.key, ready.events);
+    }
+  }
+  if (!status.ok()) {
+    move_on(status);
+  }
+}
+
+// The back end has begun to fail: a sandbox was installed, or the kernel is out of something. Nothing is
+// lost, since the table knows every watch, and the next monitor reports what is ready.
+void Context::move_on(const absl::Status& refusal) {
+  check(monitor_->name() != "ppoll", "ppoll fails, and there is nothing left to move to");
+  SelectedMonitor next = next_monitor(*monitor_, refusal);
+  absl::StrAppend(&reason_, "; ", next.reason);
+  monitor_ = std::move(next.monitor);
+  ++figures_.moves;
+  fds_.move_to(*monitor_);
+  watch_wakeup();
+}
+
+}  // namespace coaio

@@ -1,0 +1,48 @@
+#include "runtime/home_thread.h"
+
+#include <atomic>
+#include <memory>
+
+namespace coaio {
+namespace {
+
+// Apart from its owner below, so that a look at it needs no guard of a constructor.
+constinit thread_local const HomeThread::Identity* t_current = nullptr;
+
+struct Owner {
+  Owner() : identity(std::make_shared<HomeThread::Identity>()) { t_current = identity.get(); }
+  ~Owner() {
+    t_current = nullptr;
+    // Release: pairs with the acquire in has_ended(), so that what this thread did is seen by whoever
+    // goes on with its context.
+    identity->ended.store(true, std::memory_order_release);
+  }
+
+  std::shared_ptr<HomeThread::Identity> identity;
+};
+
+const std::shared_ptr<HomeThread::Identity>& own_identity() {
+  thread_local const Owner owner;
+  return owner.identity;
+}
+
+}  // namespace
+
+const HomeThread::Identity* HomeThread::current() { return t_current; }
+
+bool HomeThread::claim() {
+  const std::shared_ptr<Identity>& self = own_identity();
+  const Identity* home = nullptr;
+  if (home_.compare_exchange_strong(home, self.get(), std::memory_order_relaxed,
+                                    std::memory_order_relaxed)) {
+    keeper_ = self;
+    return true;
+  }
+  return home == self.get();
+}
+
+bool HomeThread::has_ended() const {
+  return home_.load(std::memory_order_relaxed)->ended.load(std::memory_order_acquire);
+}
+
+}  // namespace coaio

@@ -1,0 +1,167 @@
+#include "runtime/learned_budget.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace coaio {
+namespace {
+
+// One wait, before it fades.
+constexpr std::uint32_t kWait = 1024;
+// What is believed of every wait length before anything was seen: half a wait, spread evenly. Without it
+// a budget ends at the longest wait seen.
+constexpr std::uint32_t kPrior = kWait / 2 / 40;
+
+constexpr std::uint32_t kWaitsPerFading = 8;  // then all counts lose a quarter
+constexpr std::uint32_t kExplorationWeight = 8;
+constexpr std::uint8_t kExploredWaits = 2;
+constexpr std::uint16_t kFirstInterval = 64;
+constexpr std::uint16_t kLastInterval = 1024;
+constexpr std::uint16_t kFirstPause = 64;
+constexpr std::uint16_t kLastPause = 4096;
+constexpr std::uint8_t kHitsThatEndAPause = 2;
+constexpr std::int64_t kLongestBudget = 4;  // in miss costs
+constexpr std::int64_t kMostEarned = 4;     // in miss costs
+constexpr std::int64_t kMostLost = 8;       // in miss costs
+
+// Four buckets per octave from 1 µs on: bucket i holds the waits up to kEdges[i], the last one all
+// others too.
+constexpr std::array<std::int64_t, 40> kEdges = [] {
+  constexpr std::array<std::int64_t, 4> kQuarterOctaves = {1189, 1414, 1682, 2000};
+  std::array<std::int64_t, 40> edges{};
+  for (std::size_t i = 0; i < edges.size(); ++i) {
+    edges[i] = kQuarterOctaves[i % 4] << (i / 4);
+  }
+  return edges;
+}();
+
+std::size_t bucket_of(std::int64_t ns) {
+  const auto octaves = std::bit_width(static_cast<std::uint64_t>(std::max<std::int64_t>(ns, 0)) / 1000);
+  std::size_t bucket = octaves > 1 ? (static_cast<std::size_t>(octaves) - 1) * 4 : 0;
+  while (bucket < kEdges.size() - 1 && kEdges[bucket] < ns) {
+    ++bucket;
+  }
+  return std::min(bucket, kEdges.size() - 1);
+}
+
+}  // namespace
+
+LearnedBudget::LearnedBudget(std::uint32_t latency_weight, std::chrono::nanoseconds wake_cost)
+    : miss_cost_ns_(std::int64_t{latency_weight} * wake_cost.count()),
+      wake_cost_ns_(wake_cost.count()),
+      // Ski rental, until something is known: at most twice the cost of hindsight.
+      model_ns_(miss_cost_ns_),
+      next_ns_(miss_cost_ns_) {}
+
+// --- observations ---------------------------------------------------------------------------------------
+
+void LearnedBudget::hit(std::chrono::nanoseconds after) {
+  const std::int64_t ns = after.count();
+  const bool against_the_model = exploring() && ns > model_ns_;
+  count(ns, against_the_model ? kExplorationWeight : 1);
+  if (against_the_model) {
+    exploration_.interval = kFirstInterval;
+    if (guard_.left != 0 && ++guard_.hits == kHitsThatEndAPause) {
+      guard_ = Guard{};
+    }
+  }
+  earn(miss_cost_ns_ - ns);
+  advance();
+}
+
+void LearnedBudget::missed(std::chrono::nanoseconds polled, std::chrono::nanoseconds blocked) {
+  // The wake is not part of the wait; nor was it dearer than the whole of it.
+  const std::int64_t penalty = std::min<std::int64_t>(blocked.count(), wake_cost_ns_);
+  count(polled.count() + blocked.count() - penalty, 1);
+  if (exploring()) {
+    exploration_.interval = std::min<std::uint16_t>(exploration_.interval * 2, kLastInterval);
+  } else if (polled.count() != 0) {
+    earn(-polled.count());
+  }
+  advance();
+}
+
+void LearnedBudget::count(std::int64_t wait_ns, std::uint32_t weight) {
+  counts_[bucket_of(wait_ns)] += kWait * weight;
+}
+
+void LearnedBudget::earn(std::int64_t ns) {
+  guard_.account = std::min(guard_.account + ns, kMostEarned * miss_cost_ns_);
+  if (guard_.account < -kMostLost * miss_cost_ns_) {
+    guard_ = {.account = 0,
+              .pause = std::min<std::uint16_t>(guard_.pause * 2, kLastPause),
+              .left = guard_.pause,
+              .hits = 0};
+  }
+}
+
+// --- decisions ------------------------------------------------------------------------------------------
+
+void LearnedBudget::advance() {
+  ++waits_;
+  if (waits_ < kWaitsPerFading || waits_ % kWaitsPerFading == 0) {
+    recompute();
+  }
+  if (guard_.left != 0) {
+    --guard_.left;
+  }
+  decide();
+}
+
+void LearnedBudget::decide() {
+  next_ns_ = guard_.left != 0 ? 0 : model_ns_;
+  if (next_ns_ >= miss_cost_ns_) {
+    exploration_.left = 0;
+    return;  // there is nothing to explore below
+  }
+  if (exploration_.left != 0) {
+    --exploration_.left;
+  } else if (--exploration_.countdown == 0) {
+    exploration_.countdown = exploration_.interval;
+    exploration_.left = kExploredWaits;
+  }
+  if (exploration_.left != 0) {
+    next_ns_ = miss_cost_ns_;
+  }
+}
+
+void LearnedBudget::recompute() {
+  model_ns_ = cheapest_budget();
+  if (waits_ % kWaitsPerFading == 0) {
+    for (std::uint32_t& count : counts_) {
+      count -= count / 4;
+    }
+  }
+}
+
+// Going through the edges: what was found by then cost its own time, and the rest costs the edge and a
+// blocked wait each.
+std::int64_t LearnedBudget::cheapest_budget() const {
+  std::int64_t rest = kPrior * kBuckets;
+  for (const std::uint32_t count : counts_) {
+    rest += count;
+  }
+  const std::int64_t cost_of_blocking = rest * miss_cost_ns_;
+  std::int64_t best = 0;
+  std::int64_t best_cost = cost_of_blocking - cost_of_blocking / 32;  // worth it from 3 % on
+  std::int64_t found_cost = 0;
+  std::int64_t lower = 0;
+  for (std::size_t i = 0; i < kBuckets - 1 && kEdges[i] <= kLongestBudget * miss_cost_ns_; ++i) {
+    const std::int64_t weight = counts_[i] + kPrior;
+    rest -= weight;
+    found_cost += weight * ((lower + kEdges[i]) / 2);
+    const std::int64_t cost = found_cost + rest * (kEdges[i] + miss_cost_ns_);
+    if (cost < best_cost) {
+      best_cost = cost;
+      best = kEdges[i];
+    }
+    lower = kEdges[i];
+  }
+  return best;
+}
+
+}  // namespace coaio

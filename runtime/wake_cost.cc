@@ -1,0 +1,50 @@
+#include "runtime/wake_cost.h"
+
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include "backends/kernel_timeout.h"
+#include "backends/unique_fd.h"
+
+namespace coaio {
+namespace {
+
+using std::chrono::nanoseconds;
+
+constexpr nanoseconds kUnknown = std::chrono::microseconds(30);
+constexpr nanoseconds kSleep = std::chrono::microseconds(50);
+constexpr std::size_t kSleeps = 32;
+
+// A timerfd, because the timer slack of the thread does not apply to it, and no second thread, because
+// the scheduler may put that one on our CPU, where nothing is asleep.
+nanoseconds measure() {
+  const UniqueFd timer(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
+  std::array<nanoseconds, kSleeps> lateness{};
+  for (nanoseconds& late : lateness) {
+    const itimerspec once{.it_interval = {}, .it_value = to_timespec(kSleep)};
+    const auto due = std::chrono::steady_clock::now() + kSleep;
+    std::uint64_t expirations = 0;
+    if (timerfd_settime(timer.get(), 0, &once, nullptr) != 0 ||
+        read(timer.get(), &expirations, sizeof expirations) != sizeof expirations) {
+      return kUnknown;
+    }
+    late = std::chrono::steady_clock::now() - due;
+  }
+  std::nth_element(lateness.begin(), lateness.begin() + kSleeps / 2, lateness.end());
+  return std::max(lateness[kSleeps / 2], nanoseconds(1000));
+}
+
+}  // namespace
+
+nanoseconds wake_cost() {
+  static const nanoseconds cost = measure();
+  return cost;
+}
+
+}  // namespace coaio

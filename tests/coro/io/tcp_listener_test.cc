@@ -1,0 +1,230 @@
+#include "coro/io/tcp_listener.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "backends/errno_status.h"
+#include "backends/unique_fd.h"
+#include "coro/io/socket_address.h"
+#include "coro/io/tcp_stream.h"
+#include "coro/run.h"
+#include "coro/task.h"
+#include "coro/task_group.h"
+#include "coro/yield.h"
+#include "doctest/doctest.h"
+#include "runtime/clock.h"
+#include "runtime/context.h"
+#include "tests/coro/io/loopback.h"
+#include "tests/support/contexts.h"
+#include "tests/support/descriptors.h"
+
+namespace coaio::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+Task<void> settle() {
+  for (int i = 0; i < 5; ++i) {
+    co_await yield();
+  }
+}
+
+Task<void> accept_one(TcpListener& listener, absl::Status& result) {
+  result = (co_await listener.accept()).status();
+}
+
+UniqueFd call(const TcpListener& listener) {
+  UniqueFd socket = checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const SocketAddress address = address_of(listener);
+  REQUIRE(connect(socket.get(), address.data(), address.size()) == 0);
+  return socket;
+}
+
+TEST_CASE("port 0 takes a free port, and the address tells which") {
+  const auto context = make_context();
+  const TcpListener first = listen_on_loopback(*context);
+  const TcpListener second = listen_on_loopback(*context);
+  CHECK(address_of(first).port() != 0);
+  CHECK(address_of(first).port() != address_of(second).port());
+}
+
+TEST_CASE("a port that is taken is an error that names the address") {
+  const auto context = make_context();
+  const TcpListener first = listen_on_loopback(*context);
+  const auto second = TcpListener::listen(*context, address_of(first));
+  CHECK(absl::IsAlreadyExists(second.status()));
+  CHECK(second.status().message().find(address_of(first).to_string()) != std::string::npos);
+}
+
+TEST_CASE("an address of another machine is an error") {
+  const auto context = make_context();
+  const auto address = SocketAddress::parse("192.0.2.1", 0);  // reserved for documentation
+  REQUIRE(address.ok());
+  CHECK(errno_of(TcpListener::listen(*context, *address).status()) == EADDRNOTAVAIL);
+}
+
+TEST_CASE("connections that wait already, and ones that come later, are accepted") {
+  on_every_context([](Context& context) {
+    run(context, [](Context& c) -> Task<void> {
+      TcpListener listener = listen_on_loopback(c);
+      const UniqueFd early[] = {call(listener), call(listener)};
+      CHECK((co_await listener.accept()).ok());
+      CHECK((co_await listener.accept()).ok());
+      for (int i = 0; i < 3; ++i) {
+        TaskGroup group(co_await this_task());
+        absl::Status status = absl::UnknownError("nothing yet");
+        group.spawn(accept_one(listener, status));
+        co_await settle();
+        CHECK(absl::IsUnknown(status));
+        const UniqueFd late = call(listener);
+        CHECK((co_await group.join()).ok());
+        CHECK(status.ok());
+      }
+    }(context));
+  });
+}
+
+TEST_CASE("accepting can be cancelled, before it begins and while it waits, and then goes on") {
+  on_every_context([](Context& context) {
+    run(context, [](Context& c) -> Task<void> {
+      TcpListener listener = listen_on_loopback(c);
+      for (const bool before : {true, false}) {
+        TaskGroup group(co_await this_task());
+        absl::Status status = absl::UnknownError("nothing yet");
+        if (before) {
+          group.cancel();
+        }
+        group.spawn(accept_one(listener, status));
+        co_await settle();
+        CHECK(absl::IsUnknown(status) == !before);
+        group.cancel();
+        CHECK((co_await group.join()).ok());
+        CHECK(absl::IsCancelled(status));
+      }
+      const UniqueFd caller = call(listener);
+      CHECK((co_await listener.accept()).ok());
+    }(context));
+  });
+}
+
+TEST_CASE("closing a listener ends accept, and frees the port") {
+  on_every_context([](Context& context) {
+    run(context, [](Context& c) -> Task<void> {
+      TcpListener listener = listen_on_loopback(c);
+      const SocketAddress address = address_of(listener);
+      TaskGroup group(co_await this_task());
+      absl::Status status = absl::UnknownError("nothing yet");
+      group.spawn(accept_one(listener, status));
+      co_await settle();
+      listener.close();
+      CHECK((co_await group.join()).ok());
+      CHECK(absl::IsCancelled(status));
+      CHECK(absl::IsCancelled((co_await listener.accept()).status()));
+      CHECK(TcpListener::listen(c, address).ok());
+    }(context));
+  });
+}
+
+TEST_CASE("accepting stays fair to others while connections keep coming") {
+  on_every_context([](Context& context) {
+    bool posted = false;
+    context.post([&] { posted = true; });
+    run(context, [](Context& c, const bool& others_ran) -> Task<void> {
+      TcpListener listener = listen_on_loopback(c);
+      while (!others_ran) {
+        const UniqueFd caller = call(listener);
+        CHECK((co_await listener.accept()).ok());
+      }
+    }(context, posted));
+  });
+}
+
+// --- out of descriptors ---------------------------------------------------------------------------
+
+// The process may open none while this lives.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &before_) == 0);
+    const UniqueFd next = checked(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    rlimit none = before_;
+    none.rlim_cur = static_cast<rlim_t>(next.get());
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+  }
+  ~NoDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST_CASE("without descriptors accept lives through it, sleeping, and goes on when there are some") {
+  ManualClock clock;
+  on_every_context(
+      [&](Context& context) {
+        run(context, [](Context& c, ManualClock& time) -> Task<void> {
+          TcpListener listener = listen_on_loopback(c);
+          const UniqueFd caller = call(listener);
+          TaskGroup group(co_await this_task());
+          absl::Status status = absl::UnknownError("nothing yet");
+          {
+            const NoDescriptors none;
+            group.spawn(accept_one(listener, status));
+            for (int i = 0; i < 3; ++i) {
+              co_await settle();
+              time.advance(100ms);
+            }
+            co_await settle();
+            CHECK(absl::IsUnknown(status));
+          }
+          const auto looks = c.figures().looks;
+          co_await settle();
+          CHECK(absl::IsUnknown(status));  // it waits for its time,
+          CHECK(c.figures().looks - looks < 10);  // and does not spin
+          time.advance(100ms);
+          CHECK((co_await group.join()).ok());
+          CHECK(status.ok());
+        }(context, clock));
+      },
+      {.clock = &clock});
+}
+
+TEST_CASE("a listener that is closed or cancelled while it lacks descriptors ends accept") {
+  ManualClock clock;
+  on_every_context(
+      [&](Context& context) {
+        run(context, [](Context& c, ManualClock& time) -> Task<void> {
+          for (const bool close : {true, false}) {
+            TcpListener listener = listen_on_loopback(c);
+            const UniqueFd caller = call(listener);
+            TaskGroup group(co_await this_task());
+            absl::Status status = absl::UnknownError("nothing yet");
+            {
+              const NoDescriptors none;
+              group.spawn(accept_one(listener, status));
+              co_await settle();
+            }
+            if (close) {
+              listener.close();
+              time.advance(100ms);
+            } else {
+              group.cancel();
+            }
+            CHECK((co_await group.join()).ok());
+            CHECK(absl::IsCancelled(status));
+          }
+        }(context, clock));
+      },
+      {.clock = &clock});
+}
+
+}  // namespace
+}  // namespace coaio::testing

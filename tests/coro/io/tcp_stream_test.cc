@@ -1,0 +1,277 @@
+// What goes through a stream; tcp_stream_end_test.cc has how it ends.
+
+#include "coro/io/tcp_stream.h"
+
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "backends/unique_fd.h"
+#include "coro/run.h"
+#include "coro/sleep.h"
+#include "coro/task.h"
+#include "coro/task_group.h"
+#include "coro/yield.h"
+#include "doctest/doctest.h"
+#include "runtime/context.h"
+#include "tests/coro/io/loopback.h"
+#include "tests/support/contexts.h"
+#include "tests/support/descriptors.h"
+#include "tests/support/skipped.h"
+
+namespace coaio::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+Task<void> settle() {
+  for (int i = 0; i < 5; ++i) {
+    co_await yield();
+  }
+}
+
+Task<void> echo(TcpStream stream) {
+  std::array<char, 4096> buffer;
+  for (;;) {
+    const absl::StatusOr<std::size_t> count = co_await stream.read_some(buffer);
+    if (!count.ok() || *count == 0 || !(co_await stream.write_all({buffer.data(), *count})).ok()) {
+      co_return;
+    }
+  }
+}
+
+Task<std::string> read_exactly(TcpStream& stream, std::size_t size) {
+  std::string all;
+  std::string buffer(size, '\0');
+  while (all.size() < size) {
+    const auto count = co_await stream.read_some({buffer.data(), size - all.size()});
+    if (!count.ok() || *count == 0) {
+      FAIL_CHECK("the stream ends early");
+      break;
+    }
+    all.append(buffer, 0, *count);
+  }
+  co_return all;
+}
+
+TEST_CASE("what is written at one end is read at the other") {
+  on_every_context([](Context& context) {
+    run(context, []() -> Task<void> {
+      StreamPair pair = co_await make_stream_pair();
+      TaskGroup group(co_await this_task());
+      group.spawn(echo(std::move(pair.server)));
+      for (const std::string message : {"a", "two", "and a longer one"}) {
+        CHECK((co_await pair.client.write_all(message)).ok());
+        CHECK(co_await read_exactly(pair.client, message.size()) == message);
+      }
+      CHECK(pair.client.shut_down_writing().ok());
+      CHECK((co_await group.join()).ok());
+    }());
+  });
+}
+
+TEST_CASE("a read gives what there is, and at most the buffer") {
+  on_every_context([](Context& context) {
+    run(context, [](Context& c) -> Task<void> {
+      HalfStream half = make_half_stream(c);
+      write_all(half.peer, "abcde");
+      std::array<char, 3> buffer{};
+      CHECK((co_await half.stream.read_some(buffer)).value_or(0) == 3);
+      CHECK(absl::string_view(buffer.data(), 3) == "abc");
+      CHECK((co_await half.stream.read_some(buffer)).value_or(0) == 2);
+      CHECK(absl::string_view(buffer.data(), 2) == "de");
+    }(context));
+  });
+}
+
+TEST_CASE("a read waits for what comes later, each time") {
+  on_every_context([](Context& context) {
+    run(context, [](Context& c) -> Task<void> {
+      HalfStream half = make_half_stream(c);
+      TaskGroup group(co_await this_task());
+      std::string got;
+      group.spawn([](TcpStream& stream, std::string& all) -> Task<void> {
+        all = (co_await read_to_end(stream)).value_or("failed");
+      }(half.stream, got));
+      for (int i = 0; i < 20; ++i) {
+        co_await settle();
+        write_all(half.peer, "x");
+      }
+      half.peer.reset();
+      CHECK((co_await group.join()).ok());
+      CHECK(got == std::string(20, 'x'));
+    }(context));
+  });
+}
+
+TEST_CASE("nothing to read into, and nothing to write, is done at once") {
+  on_every_context([](Context& context) {
+    run(context, [](Context& c) -> Task<void> {
+      HalfStream half = make_half_stream(c);
+      write_all(half.peer, "x");
+      std::array<char, 100> buffer{};
+      CHECK((co_await half.stream.read_some(buffer)).value_or(0) == 1);  // the direction is exhausted now
+      CHECK((co_await half.stream.read_some({})).value_or(1) == 0);
+      CHECK((co_await half.stream.write_all("")).ok());
+    }(context));
+  });
+}
+
+// --- size -----------------------------------------------------------------------------------------
+
+void make_buffers_small(int fd) {
+  const int size = 4096;
+  REQUIRE(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size) == 0);
+  REQUIRE(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size) == 0);
+}
+
+std::string pattern(std::size_t size) {
+  std::string text(size, '\0');
+  unsigned state = 1;
+  std::generate(text.begin(), text.end(), [&] {
+    state = state * 1664525 + 1013904223;
+    return static_cast<char>(state >> 24);
+  });
+  return text;
+}
+
+Task<void> send_and_end(TcpStream& stream, const std::string& data) {
+  CHECK((co_await stream.write_all(data)).ok());
+  CHECK(stream.shut_down_writing().ok());
+}
+
+Task<void> receive_all(TcpStream& stream, const std::string& expected) {
+  const absl::StatusOr<std::string> got = co_await read_to_end(stream, 10'000);
+  CHECK((got.ok() && *got == expected));
+}
+
+TEST_CASE("16 MiB go through small buffers, both ways at the same time") {
+  const std::string data = pattern(16 << 20);
+  on_every_context([&](Context& context) {
+    run(context, [](const std::string& d) -> Task<void> {
+      StreamPair pair = co_await make_stream_pair();
+      make_buffers_small(pair.client.fd());
+      make_buffers_small(pair.server.fd());
+      TaskGroup group(co_await this_task());
+      group.spawn(send_and_end(pair.client, d));
+      group.spawn(send_and_end(pair.server, d));
+      group.spawn(receive_all(pair.client, d));
+      group.spawn(receive_all(pair.server, d));
+      CHECK((co_await group.join()).ok());
+    }(data));
+  });
+}
+
+// --- number ---------------------------------------------------------------------------------------
+
+bool allow_descriptors(rlim_t count) {
+  rlimit limit{};
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+  limit.rlim_cur = std::max(limit.rlim_cur, std::min(count, limit.rlim_max));
+  return setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= count;
+}
+
+Task<void> accept_and_echo(TcpListener& listener, int count, TaskGroup& connections) {
+  for (int i = 0; i < count; ++i) {
+    absl::StatusOr<TcpStream> stream = co_await listener.accept();
+    if (!stream.ok()) {
+      FAIL_CHECK(stream.status().ToString());
+      co_return;
+    }
+    connections.spawn(echo(*std::move(stream)));
+  }
+}
+
+Task<void> call(SocketAddress address, int& alive) {
+  absl::StatusOr<TcpStream> stream = co_await TcpStream::connect(address);
+  if (!stream.ok()) {
+    FAIL_CHECK(stream.status().ToString());
+    co_return;
+  }
+  ++alive;
+  for (int i = 0; i < 3; ++i) {
+    const std::string message = "message " + std::to_string(i);
+    CHECK((co_await stream->write_all(message)).ok());
+    CHECK(co_await read_exactly(*stream, message.size()) == message);
+  }
+  --alive;
+}
+
+TEST_CASE("1,000 connections are served at the same time") {
+  constexpr int kConnections = 1000;
+  if (!allow_descriptors(2 * kConnections + 100)) {
+    return report_skipped("ulimit -Hn is too small for 1,000 connections");
+  }
+  on_every_context([](Context& context) {
+    int alive = 0;
+    run(context, [](int& live) -> Task<void> {
+      TcpListener listener = listen_on_loopback((co_await this_task()).context);
+      TaskGroup group(co_await this_task());
+      group.spawn(accept_and_echo(listener, kConnections, group));
+      for (int i = 0; i < kConnections; ++i) {
+        group.spawn(call(address_of(listener), live));
+      }
+      CHECK((co_await group.join()).ok());
+    }(alive));
+    CHECK(alive == 0);
+  });
+}
+
+// --- fairness -------------------------------------------------------------------------------------
+
+TEST_CASE("a stream that always has something keeps neither timers nor other streams waiting") {
+  on_every_context([](Context& context) {
+    run(context, [](Context& c) -> Task<void> {
+      HalfStream busy = make_half_stream(c);
+      HalfStream quiet = make_half_stream(c);
+      TaskGroup group(co_await this_task());
+      bool done = false;
+      group.spawn([](HalfStream& half, const bool& enough) -> Task<void> {
+        std::array<char, 1> buffer;
+        while (!enough) {
+          write_all(half.peer, "xx");
+          CHECK((co_await half.stream.read_some(buffer)).ok());
+          CHECK((co_await half.stream.read_some(buffer)).ok());
+        }
+      }(busy, done));
+      CHECK((co_await sleep_for(1ms)).ok());
+      write_all(quiet.peer, "y");
+      std::array<char, 1> buffer;
+      CHECK((co_await quiet.stream.read_some(buffer)).ok());
+      done = true;
+      CHECK((co_await group.join()).ok());
+    }(context));
+  });
+}
+
+TEST_CASE("a stream may be moved while it is being read") {
+  on_every_context([](Context& context) {
+    run(context, [](Context& c) -> Task<void> {
+      HalfStream half = make_half_stream(c);
+      TaskGroup group(co_await this_task());
+      std::size_t got = 0;
+      group.spawn([](TcpStream& stream, std::size_t& count) -> Task<void> {
+        std::array<char, 10> buffer;
+        count = (co_await stream.read_some(buffer)).value_or(0);
+      }(half.stream, got));
+      co_await settle();
+      const TcpStream moved = std::move(half.stream);
+      write_all(half.peer, "xyz");
+      CHECK((co_await group.join()).ok());
+      CHECK(got == 3);
+    }(context));
+  });
+}
+
+}  // namespace
+}  // namespace coaio::testing

@@ -1,0 +1,278 @@
+#include "coro/task_group.h"
+
+#include <chrono>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "coro/cancel.h"
+#include "coro/run.h"
+#include "coro/sleep.h"
+#include "coro/task.h"
+#include "coro/yield.h"
+#include "doctest/doctest.h"
+#include "runtime/clock.h"
+#include "runtime/context.h"
+#include "tests/support/contexts.h"
+#include "tests/support/last_words.h"
+
+namespace coaio::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+Task<absl::Status> give(absl::Status status) { co_return status; }
+Task<absl::Status> sleep_long() { co_return co_await sleep_for(24h); }
+
+struct Counted {
+  explicit Counted(int& n) : alive(&n) { ++*alive; }
+  Counted(Counted&& other) noexcept : alive(std::exchange(other.alive, nullptr)) {}
+  Counted& operator=(Counted&&) = delete;
+  ~Counted() {
+    if (alive != nullptr) {
+      --*alive;
+    }
+  }
+  int* alive;
+};
+
+TEST_CASE("a group without tasks is joined at once") {
+  const auto context = make_context();
+  CHECK(run(*context, []() -> Task<absl::Status> {
+          TaskGroup group(co_await this_task());
+          co_return co_await group.join();
+        }()).ok());
+}
+
+TEST_CASE("a spawned task does not run inside spawn") {
+  const auto context = make_context();
+  run(*context, []() -> Task<void> {
+    TaskGroup group(co_await this_task());
+    bool ran = false;
+    group.spawn([](bool& flag) -> Task<void> {
+      flag = true;
+      co_return;
+    }(ran));
+    CHECK(!ran);
+    CHECK(group.size() == 1);
+    CHECK((co_await group.join()).ok());
+    CHECK(ran);
+    CHECK(group.size() == 0);
+  }());
+}
+
+TEST_CASE("join waits for all, the tasks that tasks have spawned included, and nothing is left") {
+  on_every_context([](Context& context) {
+    int alive = 0;
+    int ended = 0;
+    run(context, [](int& live, int& ends) -> Task<void> {
+      TaskGroup group(co_await this_task());
+      for (int i = 0; i < 100; ++i) {
+        group.spawn([](TaskGroup& g, Counted held, int& n) -> Task<void> {
+          co_await yield();
+          g.spawn([](Counted, int& m) -> Task<void> {
+            (co_await sleep_for(1us)).IgnoreError();
+            ++m;
+          }(Counted(*held.alive), n));
+          ++n;
+        }(group, Counted(live), ends));
+      }
+      CHECK((co_await group.join()).ok());
+      CHECK(ends == 200);
+      CHECK(live == 0);
+    }(alive, ended));
+  });
+}
+
+TEST_CASE("the first failure cancels the others, and is what join reports") {
+  on_every_context([](Context& context) {
+    const absl::Status status = run(context, []() -> Task<absl::Status> {
+      TaskGroup group(co_await this_task());
+      group.spawn(sleep_long());
+      group.spawn(give(absl::NotFoundError("first")));
+      group.spawn(give(absl::InternalError("second")));
+      co_return co_await group.join();
+    }());
+    CHECK(status == absl::NotFoundError("first"));
+  });
+}
+
+TEST_CASE("a group that has failed may be used again, and begins cancelled") {
+  const auto context = make_context();
+  run(*context, []() -> Task<void> {
+    TaskGroup group(co_await this_task());
+    group.spawn(give(absl::NotFoundError("")));
+    CHECK(absl::IsNotFound(co_await group.join()));
+    group.spawn(sleep_long());
+    CHECK((co_await group.join()).ok());
+  }());
+}
+
+TEST_CASE("what cancel cuts short is no failure") {
+  on_every_context([](Context& context) {
+    CHECK(run(context, []() -> Task<absl::Status> {
+            TaskGroup group(co_await this_task());
+            group.spawn(sleep_long());
+            co_await yield();
+            group.cancel();
+            group.spawn(sleep_long());  // and neither what comes later
+            co_return co_await group.join();
+          }()).ok());
+  });
+}
+
+TEST_CASE("a failure after cancel is one") {
+  const auto context = make_context();
+  CHECK(absl::IsDataLoss(run(*context, []() -> Task<absl::Status> {
+    TaskGroup group(co_await this_task());
+    group.spawn([]() -> Task<absl::Status> {
+      (co_await sleep_long()).IgnoreError();
+      co_return absl::DataLossError("could not clean up");
+    }());
+    co_await yield();
+    group.cancel();
+    co_return co_await group.join();
+  }())));
+}
+
+Task<absl::Status> group_of_sleepers() {
+  TaskGroup group(co_await this_task());
+  group.spawn(sleep_long());
+  group.spawn(sleep_long());
+  co_return co_await group.join();
+}
+
+TEST_CASE("cancelling the owner cancels the group, and join does not pass that for success") {
+  on_every_context([](Context& context) {
+    run(context, []() -> Task<void> {
+      TaskGroup outer(co_await this_task());
+      absl::Status seen;
+      outer.spawn([](absl::Status& status) -> Task<void> { status = co_await group_of_sleepers(); }(seen));
+      co_await yield();
+      co_await yield();
+      outer.cancel();
+      CHECK((co_await outer.join()).ok());
+      CHECK(absl::IsCancelled(seen));
+
+      outer.spawn([](absl::Status& status) -> Task<void> { status = co_await group_of_sleepers(); }(seen));
+      seen = absl::OkStatus();
+      CHECK((co_await outer.join()).ok());
+      CHECK(absl::IsCancelled(seen));  // cancelled before the inner group was made
+    }());
+  });
+}
+
+TEST_CASE("a cause outranks the cancellation that came before it") {
+  const auto context = make_context();
+  run(*context, []() -> Task<void> {
+    TaskGroup outer(co_await this_task());
+    absl::Status seen;
+    outer.spawn([](absl::Status& status) -> Task<void> {
+      TaskGroup inner(co_await this_task());
+      inner.spawn(sleep_long());
+      inner.spawn([]() -> Task<absl::Status> {
+        (co_await sleep_long()).IgnoreError();
+        co_return absl::DataLossError("");
+      }());
+      status = co_await inner.join();
+    }(seen));
+    co_await yield();
+    co_await yield();
+    outer.cancel();
+    CHECK((co_await outer.join()).ok());
+    CHECK(absl::IsDataLoss(seen));
+  }());
+}
+
+TEST_CASE("cancel_after cancels at its time, and not when all have ended before") {
+  ManualClock clock;
+  on_every_context(
+      [&](Context& context) {
+        run(context, [](ManualClock& time) -> Task<void> {
+          TaskGroup group(co_await this_task());
+          group.spawn(sleep_long());
+          group.cancel_after(1s);
+          co_await yield();
+          time.advance(1s);
+          CHECK((co_await group.join()).ok());
+
+          TaskGroup quick(co_await this_task());
+          quick.spawn(give(absl::OkStatus()));
+          quick.cancel_after(1s);
+          CHECK((co_await quick.join()).ok());
+          time.advance(2s);
+          co_await yield();
+          quick.spawn([]() -> Task<absl::Status> {
+            co_return (co_await this_task()).token.cancel_requested() ? absl::InternalError("")
+                                                                      : absl::OkStatus();
+          }());
+          CHECK((co_await quick.join()).ok());
+        }(clock));
+      },
+      {.clock = &clock});
+}
+
+TEST_CASE("a thousand tasks come and go") {
+  on_every_context([](Context& context) {
+    int count = 0;
+    run(context, [](int& n) -> Task<void> {
+      TaskGroup group(co_await this_task());
+      for (int i = 0; i < 1000; ++i) {
+        group.spawn([](int& m) -> Task<void> {
+          co_await yield();
+          ++m;
+        }(n));
+      }
+      CHECK((co_await group.join()).ok());
+    }(count));
+    CHECK(count == 1000);
+  });
+}
+
+TEST_CASE("misuse of a group ends the process with the fix") {
+  const std::string words = last_words([] {
+    run(*make_context(), []() -> Task<void> {
+      TaskGroup group(co_await this_task());
+      group.spawn(sleep_long());
+    }());
+  });
+  CAPTURE(words);
+  CHECK(words.find("co_await join()") != std::string::npos);
+}
+
+#if defined(__cpp_exceptions)
+
+Task<void> fail(std::string what) {
+  co_await yield();
+  throw std::runtime_error(what);
+}
+
+TEST_CASE("an exception cancels the others, and is thrown by join") {
+  on_every_context([](Context& context) {
+    const auto join = []() -> Task<absl::Status> {
+      TaskGroup group(co_await this_task());
+      group.spawn(sleep_long());
+      group.spawn(fail("first"));
+      group.spawn(fail("second"));
+      co_return co_await group.join();
+    };
+    CHECK_THROWS_WITH_AS(run(context, join()).IgnoreError(), "first", std::runtime_error);
+  });
+}
+
+TEST_CASE("a failure that came before an exception is what join reports") {
+  const auto context = make_context();
+  const auto join = []() -> Task<absl::Status> {
+    TaskGroup group(co_await this_task());
+    group.spawn(fail("too late"));
+    group.spawn(give(absl::NotFoundError("first")));
+    co_return co_await group.join();
+  };
+  CHECK(run(*context, join()) == absl::NotFoundError("first"));
+}
+
+#endif
+
+}  // namespace
+}  // namespace coaio::testing

@@ -1,0 +1,56 @@
+#include "tests/support/contexts.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "backends/backend.h"
+#include "doctest/doctest.h"
+#include "runtime/context.h"
+#include "tests/support/patience.h"
+#include "tests/support/skipped.h"
+
+namespace coaio::testing {
+
+std::vector<Backend> available_back_ends(bool report) {
+  std::vector<Backend> available;
+  for (const Backend backend : {Backend::kPpoll, Backend::kEpoll, Backend::kIoUring}) {
+    const absl::StatusOr<SelectedMonitor> selected = select_monitor(backend);
+    if (selected.ok()) {
+      available.push_back(backend);
+    } else if (report) {
+      report_skipped(std::string(selected.status().message()));
+    }
+  }
+  return available;
+}
+
+std::unique_ptr<Context> make_context(const ContextOptions& options) {
+  absl::StatusOr<std::unique_ptr<Context>> context = Context::create(options);
+  REQUIRE_MESSAGE(context.ok(), context.status().ToString());
+  return *std::move(context);
+}
+
+void on_every_context(const std::function<void(Context&)>& clause, ContextOptions options) {
+  for (const Backend backend : available_back_ends()) {
+    const Patience patience;
+    options.backend = backend;
+    const std::unique_ptr<Context> context = make_context(options);
+    const std::string name(context->backend());
+    INFO("back end: ", name);
+    clause(*context);
+  }
+}
+
+ContextThread::ContextThread(const ContextOptions& options)
+    : context_(make_context(options)), thread_([this] { context_->run(); }) {}
+
+ContextThread::~ContextThread() {
+  context_->stop();
+  thread_.join();
+}
+
+}  // namespace coaio::testing

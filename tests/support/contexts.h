@@ -1,0 +1,48 @@
+// Contexts for tests: one of each back end, and one that another thread runs.
+//
+//   TEST_CASE("a sleep ends at its time") {
+//     on_every_context([](Context& context) { ... });
+//   }
+
+#ifndef COAIO_TESTS_SUPPORT_CONTEXTS_H_
+#define COAIO_TESTS_SUPPORT_CONTEXTS_H_
+
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "backends/backend.h"
+#include "runtime/context.h"
+
+namespace coaio::testing {
+
+// What this machine lets run. `report`: the others are reported as skipped.
+std::vector<Backend> available_back_ends(bool report = false);
+
+// A context that must be possible.
+std::unique_ptr<Context> make_context(const ContextOptions& options = {});
+
+// Runs the clause on a fresh context of each back end that this machine lets run; which one shows in
+// the report of a failure. The clause has a minute for each.
+void on_every_context(const std::function<void(Context&)>& clause, ContextOptions options = {});
+
+// A context with a thread of its own, which runs it until the object ends.
+class ContextThread {
+ public:
+  explicit ContextThread(const ContextOptions& options = {});
+  ContextThread(const ContextThread&) = delete;
+  ContextThread& operator=(const ContextThread&) = delete;
+  ~ContextThread();
+
+  Context& context() { return *context_; }
+  std::thread::id id() const { return thread_.get_id(); }
+
+ private:
+  std::unique_ptr<Context> context_;
+  std::thread thread_;
+};
+
+}  // namespace coaio::testing
+
+#endif  // COAIO_TESTS_SUPPORT_CONTEXTS_H_
