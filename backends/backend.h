@@ -34,8 +34,8 @@ struct SelectedMonitor {
 
 absl::StatusOr<SelectedMonitor> select_monitor(Backend wanted);
 
-// For moving off a monitor whose wait() has begun to fail: the next of io_uring, epoll and ppoll that
-// works. Always finds one, for ppoll takes nothing from the kernel.
+// For moving off a monitor whose wait() has begun to fail: the next of io_uring, epoll and ppoll
+// that works. Always finds one, for ppoll takes nothing from the kernel.
 SelectedMonitor next_monitor(const FdMonitor& failed, const absl::Status& why);
 
 }  // namespace coaio

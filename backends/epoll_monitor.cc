@@ -77,7 +77,8 @@ class EpollMonitor final : public FdMonitor {
 
   absl::string_view name() const override { return "epoll"; }
 
-  // --- change ---------------------------------------------------------------------------------------
+  // --- change
+  // ---------------------------------------------------------------------------------------
 
   void arm(int fd, Key key, Events interest, Trigger trigger) override {
     watches_.arm(fd, key, interest, trigger);
@@ -86,6 +87,9 @@ class EpollMonitor final : public FdMonitor {
 
   void want(Key key, Events interest) override {
     // The kernel needs no reminder, except of a file that it refused and that we answer for.
+    if (!answers_for_files_) {
+      return;
+    }
     EpollWatch* watch = watches_.find(key);
     if (watch != nullptr && watch->always_ready) {
       watch->interest |= interest;
@@ -99,7 +103,8 @@ class EpollMonitor final : public FdMonitor {
     }
   }
 
-  // --- wait -----------------------------------------------------------------------------------------
+  // --- wait
+  // -----------------------------------------------------------------------------------------
 
   absl::Status wait(std::chrono::nanoseconds timeout, std::vector<Ready>& ready) override {
     if (watches_.has_changes() || !always_ready_.empty()) {
@@ -121,9 +126,7 @@ class EpollMonitor final : public FdMonitor {
     return stale ? rebuild(ready) : absl::OkStatus();
   }
 
-  Peek peek() const override {
-    return always_ready_.empty() ? Peek::kCannotTell : Peek::kReady;
-  }
+  Peek peek() const override { return always_ready_.empty() ? Peek::kCannotTell : Peek::kReady; }
 
   // A set around the set, so that the descriptor stays the same when the inner one is rebuilt.
   absl::StatusOr<int> pollable_fd() override {
@@ -143,10 +146,12 @@ class EpollMonitor final : public FdMonitor {
  private:
   static constexpr int kFirstCapacity = 128;
 
-  // --- telling the kernel ---------------------------------------------------------------------------
+  // --- telling the kernel
+  // ---------------------------------------------------------------------------
 
   // Whatever it reports is not to wait for the kernel: the timeout becomes zero.
-  [[gnu::noinline]] absl::Status prepare(std::chrono::nanoseconds& timeout, std::vector<Ready>& ready) {
+  [[gnu::noinline]] absl::Status prepare(std::chrono::nanoseconds& timeout,
+                                         std::vector<Ready>& ready) {
     const std::size_t before = ready.size();
     if (absl::Status status = apply_changes(ready); !status.ok()) {
       return status;
@@ -170,7 +175,8 @@ class EpollMonitor final : public FdMonitor {
                       : errno_status(error, absl::StrCat("epoll_ctl for descriptor ", fd));
   }
 
-  // Returns an errno: ENOMEM, ENOSPC (/proc/sys/fs/epoll/max_user_watches is reached), or a sandbox's.
+  // Returns an errno: ENOMEM, ENOSPC (/proc/sys/fs/epoll/max_user_watches is reached), or a
+  // sandbox's.
   int apply(std::uint32_t slot, EpollWatch& watch, std::vector<Ready>& ready) {
     if (!any(watch.interest)) {  // as of a disarmed watch
       if (!watch.live || watch.told_bits != kSilent) {
@@ -185,11 +191,12 @@ class EpollMonitor final : public FdMonitor {
     const int error = tell(slot, watch);
     if (error == EBADF) {
       watch.interest = Events::kNone;
-      ready.push_back({.key = {slot, watch.generation}, .events = Events::kInvalid});
+      ready.emplace_back(Key{slot, watch.generation}, Events::kInvalid);
       return 0;
     }
     if (error == EPERM && is_always_ready(watch.fd)) {
       watch.always_ready = true;
+      answers_for_files_ = true;
       list_always_ready(slot, watch);
       return 0;
     }
@@ -207,7 +214,8 @@ class EpollMonitor final : public FdMonitor {
     if (watch.registered && watch.told_generation == watch.generation && watch.told_bits == bits) {
       return 0;
     }
-    int error = control(set_.get(), watch.registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, watch.fd, bits, key);
+    int error =
+        control(set_.get(), watch.registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, watch.fd, bits, key);
     if (error == ENOENT) {
       error = control(set_.get(), EPOLL_CTL_ADD, watch.fd, bits, key);
     } else if (error == EEXIST) {
@@ -233,8 +241,8 @@ class EpollMonitor final : public FdMonitor {
     owners_[index] = slot;
   }
 
-  // Errors are ignored: ENOENT and EBADF mean that the descriptor was closed, and left the set by that.
-  // If its file lives on elsewhere, it did not, and deliver() will find out.
+  // Errors are ignored: ENOENT and EBADF mean that the descriptor was closed, and left the set by
+  // that. If its file lives on elsewhere, it did not, and deliver() will find out.
   void forget(std::uint32_t slot, EpollWatch& watch) {
     if (std::exchange(watch.registered, false) &&
         owners_[static_cast<std::size_t>(watch.told_fd)] == slot) {
@@ -263,7 +271,8 @@ class EpollMonitor final : public FdMonitor {
     return apply_changes(ready);
   }
 
-  // --- hearing from it ------------------------------------------------------------------------------
+  // --- hearing from it
+  // ------------------------------------------------------------------------------
 
   int sleep(std::chrono::nanoseconds timeout) {
     if (timeout > std::chrono::nanoseconds(0) && timeout != kForever) {
@@ -302,11 +311,12 @@ class EpollMonitor final : public FdMonitor {
       watch.interest = Events::kNone;
       watch.told_bits = kSilent;
     }
-    ready.push_back({.key = key, .events = events_of(event.events)});
+    ready.emplace_back(key, events_of(event.events));
     return true;
   }
 
-  // --- files that the kernel cannot watch -----------------------------------------------------------
+  // --- files that the kernel cannot watch
+  // -----------------------------------------------------------
 
   void list_always_ready(std::uint32_t slot, EpollWatch& watch) {
     if (!std::exchange(watch.listed, true)) {
@@ -319,7 +329,7 @@ class EpollMonitor final : public FdMonitor {
       EpollWatch& watch = watches_[slot];
       const Events events = watch.always_ready ? watch.interest & kDirections : Events::kNone;
       if (any(events)) {
-        ready.push_back({.key = {slot, watch.generation}, .events = events});
+        ready.emplace_back(Key{slot, watch.generation}, events);
       }
       watch.listed = any(events) && watch.trigger == Trigger::kLevel;
       if (watch.always_ready && !watch.listed) {
@@ -334,9 +344,10 @@ class EpollMonitor final : public FdMonitor {
   WatchTable<EpollWatch> watches_;
   std::vector<std::uint32_t> owners_;        // by descriptor: the slot that registered it last
   std::vector<std::uint32_t> always_ready_;  // slots
+  bool answers_for_files_ = false;           // some watch was always ready: few programs have one
   std::vector<epoll_event> buffer_;
   int capacity_ = kFirstCapacity;  // of buffer_
-  bool has_pwait2_ = true;  // until the kernel, or a sandbox, says otherwise
+  bool has_pwait2_ = true;         // until the kernel, or a sandbox, says otherwise
 };
 
 }  // namespace

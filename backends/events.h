@@ -3,11 +3,11 @@
 //   Events interest = Events::kIn | Events::kOut;
 //   if (any(seen & Events::kHangUp)) ...
 //
-// An owner asks for kIn, kOut, kPriority and kReadHangUp. kHangUp, kError and kInvalid cannot be asked
-// for nor masked: the kernel reports them whenever they hold.
+// An owner asks for kIn, kOut, kPriority and kReadHangUp. kHangUp, kError and kInvalid cannot be
+// asked for nor masked: the kernel reports them whenever they hold.
 //
-// The values are those of poll(2) and epoll(7), so that no back end translates; backends/poll_bits.h
-// asserts it.
+// The values are those of poll(2) and epoll(7), so that no back end translates;
+// backends/poll_bits.h asserts it.
 
 #ifndef COAIO_BACKENDS_EVENTS_H_
 #define COAIO_BACKENDS_EVENTS_H_
@@ -23,7 +23,7 @@ enum class Events : std::uint32_t {
   kOut = 0x4,
   kError = 0x8,
   kHangUp = 0x10,
-  kInvalid = 0x20,        // the number is not an open file
+  kInvalid = 0x20,       // the number is not an open file
   kReadHangUp = 0x2000,  // the peer has shut down its writing side
 };
 

@@ -11,10 +11,12 @@
 //
 // Threads: one thread. Construction may happen elsewhere; the first wait() binds the monitor to its
 //   thread, and from then on every call comes from there.
-// Lifetime: an armed descriptor stays open until it is disarmed: disarm, then close. Closing first is
+// Lifetime: an armed descriptor stays open until it is disarmed: disarm, then close. Closing first
+// is
 //   an error of the caller with a bounded result: no crash, no event under another key, no endless
 //   wake-up.
-// Errors: arm() never fails; what the kernel refuses of one descriptor is reported as kInvalid under
+// Errors: arm() never fails; what the kernel refuses of one descriptor is reported as kInvalid
+// under
 //   its key, and what it refuses of the mechanism is the status of wait().
 
 #ifndef COAIO_BACKENDS_FD_MONITOR_H_
@@ -32,7 +34,8 @@
 namespace coaio {
 
 // Names one watch. The owner chooses small slots and takes a new generation whenever a slot gets
-// another meaning, so that a late report is recognised by number: no pointer is handed to the kernel.
+// another meaning, so that a late report is recognised by number: no pointer is handed to the
+// kernel.
 struct Key {
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;
@@ -69,8 +72,8 @@ class FdMonitor {
   virtual absl::string_view name() const = 0;
 
   // Remembers the watch; the kernel is told no later than by the next wait(). A key that is armed
-  // already gets the new interest, and one whose slot holds an older generation replaces it. One live
-  // key per descriptor, and one trigger per key. An empty interest is no interest: nothing is
+  // already gets the new interest, and one whose slot holds an older generation replaces it. One
+  // live key per descriptor, and one trigger per key. An empty interest is no interest: nothing is
   // reported, errors included.
   virtual void arm(int fd, Key key, Events interest, Trigger trigger) = 0;
 
@@ -92,7 +95,8 @@ class FdMonitor {
   virtual Peek peek() const = 0;
 
   // A descriptor that polls readable when wait(0) would report something; spurious readiness is
-  // allowed. Changes must have been applied by a wait(). kUnimplemented where there is none (ppoll).
+  // allowed. Changes must have been applied by a wait(). kUnimplemented where there is none
+  // (ppoll).
   virtual absl::StatusOr<int> pollable_fd() = 0;
 };
 

@@ -1,8 +1,6 @@
 #include "backends/io_uring_monitor.h"
 
 #include <liburing.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -26,14 +24,14 @@
 #include "backends/io_uring_watch.h"
 #include "backends/kernel_timeout.h"
 #include "backends/poll_bits.h"
-#include "backends/unique_fd.h"
+#include "backends/pollable_event.h"
 #include "backends/watch_table.h"
 
 namespace coaio {
 namespace {
 
-// From the cheapest way to run completions to the oldest. Rings are made disabled, and enabled by the
-// first wait: SINGLE_ISSUER binds a ring to the thread that enables it.
+// From the cheapest way to run completions to the oldest. Rings are made disabled, and enabled by
+// the first wait: SINGLE_ISSUER binds a ring to the thread that enables it.
 constexpr std::array<unsigned, 3> kLadder = {
     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
     IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG, 0};
@@ -45,13 +43,10 @@ constexpr std::chrono::nanoseconds kNoSleep{0};
 // The user data of removals: no request has it, since they are numbered from 1.
 constexpr std::uint64_t kNobody = 0;
 
-std::uint64_t to_user_data(std::uint32_t slot, std::uint32_t request) {
-  return std::uint64_t{request} << 32 | slot;
-}
-
 // Not io_uring_enable_rings(): Debian's shared liburing 2.3 does not export it.
 int enable(const io_uring& ring) {
-  return io_uring_register(static_cast<unsigned>(ring.ring_fd), IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
+  return io_uring_register(static_cast<unsigned>(ring.ring_fd), IORING_REGISTER_ENABLE_RINGS,
+                           nullptr, 0);
 }
 
 class IoUringMonitor final : public FdMonitor {
@@ -81,7 +76,8 @@ class IoUringMonitor final : public FdMonitor {
 
   absl::string_view name() const override { return "io_uring"; }
 
-  // --- change ---------------------------------------------------------------------------------------
+  // --- change
+  // ---------------------------------------------------------------------------------------
 
   void arm(int fd, Key key, Events interest, Trigger trigger) override {
     watches_.arm(fd, key, interest, trigger);
@@ -90,8 +86,7 @@ class IoUringMonitor final : public FdMonitor {
 
   void want(Key key, Events) override {
     // A multishot request needs no reminder, unless the kernel has ended it.
-    IoUringWatch* watch = watches_.find(key);
-    if (watch != nullptr && !watch->in_flight()) {
+    if (IoUringWatch* watch = watches_.find(key); watch != nullptr && !watch->in_flight()) {
       watches_.touch(key.slot);
     }
   }
@@ -102,22 +97,34 @@ class IoUringMonitor final : public FdMonitor {
     }
   }
 
-  // --- wait -----------------------------------------------------------------------------------------
+  // --- wait
+  // -----------------------------------------------------------------------------------------
 
   absl::Status wait(std::chrono::nanoseconds timeout, std::vector<Ready>& ready) override {
-    const std::size_t before = ready.size();
-    int error = watches_.has_changes() || !enabled_ ? prepare(ready) : 0;
-    if (error == 0 && ready.size() == before) {
+    if (!enabled_) {
+      if (int result = enable(ring_); result < 0) {
+        return io_uring_refusal(-result, "io_uring_register");
+      }
+      enabled_ = true;
+    }
+    int error = 0;
+    bool found = false;
+    if (watches_.has_changes()) {
+      const std::size_t before = ready.size();
+      error = prepare(ready);
+      found = ready.size() != before;
+    }
+    if (error == 0 && !found) {
       error = enter(timeout);
     }
     reap(ready);
     if (event_.valid()) {
       settle_event();
     }
-    if (error == 0) {
-      error = std::exchange(refused_, 0);
+    if (error == 0 && refused_ == 0) {
+      return absl::OkStatus();
     }
-    return error == 0 ? absl::OkStatus() : status_of(error);
+    return io_uring_enter_status(error != 0 ? error : std::exchange(refused_, 0));
   }
 
   Peek peek() const override {
@@ -125,42 +132,41 @@ class IoUringMonitor final : public FdMonitor {
       return Peek::kReady;
     }
     // A request for a ready descriptor shows nothing before it is submitted.
-    return watches_.has_changes() || io_uring_sq_ready(&ring_) != 0 ? Peek::kCannotTell : Peek::kNothing;
+    return watches_.has_changes() || io_uring_sq_ready(&ring_) != 0 ? Peek::kCannotTell
+                                                                    : Peek::kNothing;
   }
 
   // With DEFER_TASKRUN the ring's own descriptor does not wake a poller; an eventfd does.
   absl::StatusOr<int> pollable_fd() override {
     if (!event_.valid()) {
-      UniqueFd event(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-      if (!event.valid()) {
-        return errno_status(errno, "eventfd");
+      if (int error = event_.open(); error != 0) {
+        return errno_status(error, "eventfd");
       }
-      if (int error = -io_uring_register_eventfd(&ring_, event.get()); error != 0) {
+      if (int error = -io_uring_register_eventfd(&ring_, event_.get()); error != 0) {
+        event_.close();
         return errno_status(error, "io_uring_register(EVENTFD)");
       }
-      event_ = std::move(event);
       settle_event();
     }
     return event_.get();
   }
 
  private:
-  // --- telling the kernel ---------------------------------------------------------------------------
+  // --- telling the kernel
+  // ---------------------------------------------------------------------------
 
   // Returns an errno.
   int prepare(std::vector<Ready>& ready) {
-    if (!enabled_) {
-      if (int result = enable(ring_); result < 0) {
-        return -result;
-      }
-      enabled_ = true;
-    }
+    const std::size_t before = ready.size();
     int error = apply_changes();
-    // What is left of removed watches would end the sleep, so it has to come first. The kernel brings a
-    // few at a time.
-    for (bool more = std::exchange(removed_, false); more && error == 0; more = kernel_asks()) {
+    // What is left of removed watches would end the sleep, so it has to come first. The kernel
+    // brings a few at a time.
+    for (unsigned left = std::exchange(removed_, 0); left > 0 && error == 0; --left) {
       error = enter(kNoSleep);
       reap(ready);
+      if (ready.size() != before || !kernel_asks()) {
+        break;
+      }
     }
     return error;
   }
@@ -195,10 +201,7 @@ class IoUringMonitor final : public FdMonitor {
       return 0;
     }
     const int result = io_uring_submit(&ring_);
-    if (result < 0) {
-      return -result;
-    }
-    return io_uring_sq_space_left(&ring_) >= kRequests ? 0 : EAGAIN;
+    return result < 0 ? -result : io_uring_sq_space_left(&ring_) >= kRequests ? 0 : EAGAIN;
   }
 
   void add(std::uint32_t slot, IoUringWatch& watch) {
@@ -206,30 +209,29 @@ class IoUringMonitor final : public FdMonitor {
     io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
     io_uring_prep_poll_add(sqe, watch.fd, watch.bits());
     sqe->len = watch.multishot() ? IORING_POLL_ADD_MULTI : 0;
-    io_uring_sqe_set_data64(sqe, to_user_data(slot, watch.request));
+    io_uring_sqe_set_data64(sqe, watch.user_data(slot));
   }
 
-  // By number: a removal by descriptor costs ten times as much. A cancellation, not a poll removal: the
-  // latter leaves a multishot request alone (EALREADY) whose event is on its way, and with it a
-  // reference that keeps a closed socket open. Only a failure is worth a report, and the one there is,
-  // ENOENT, means that the request has completed by itself.
+  // By number: a removal by descriptor costs ten times as much. A cancellation, not a poll removal:
+  // the latter leaves a multishot request alone (EALREADY) whose event is on its way, and with it a
+  // reference that keeps a closed socket open. Only a failure is worth a report, and the one there
+  // is, ENOENT, means that the request has completed by itself.
   void remove(std::uint32_t slot, IoUringWatch& watch) {
     io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
-    io_uring_prep_cancel64(sqe, to_user_data(slot, watch.request), 0);
+    io_uring_prep_cancel64(sqe, watch.user_data(slot), 0);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
     io_uring_sqe_set_data64(sqe, kNobody);
     watch.request = 0;
-    removed_ = true;
+    ++removed_;
   }
 
   std::uint32_t next_request() {
-    if (++last_request_ == 0) {
-      ++last_request_;
-    }
+    last_request_ += last_request_ + 1 == 0 ? 2 : 1;  // never 0
     return last_request_;
   }
 
-  // --- hearing from it ------------------------------------------------------------------------------
+  // --- hearing from it
+  // ------------------------------------------------------------------------------
 
   // The kernel has events that it publishes only when we enter. Relaxed: what it publishes is read
   // after that system call, or behind the acquire of the completion ring's tail.
@@ -257,28 +259,15 @@ class IoUringMonitor final : public FdMonitor {
     const timespec limit = to_timespec(timeout);
     __kernel_timespec kernel_limit{.tv_sec = limit.tv_sec, .tv_nsec = limit.tv_nsec};
     io_uring_cqe* unused = nullptr;
-    return std::max(0, -io_uring_submit_and_wait_timeout(&ring_, &unused, 1, &kernel_limit, nullptr));
-  }
-
-  static absl::Status status_of(int error) {
-    switch (error) {
-      case ETIME:
-      case EINTR:
-      case EAGAIN:  // memory is short: an early return, and the next wait tries again
-      case EBUSY:   // completions were backed up: they are reaped by now
-        return absl::OkStatus();
-      default:
-        return io_uring_refusal(error, "io_uring_enter");
-    }
+    return std::max(0,
+                    -io_uring_submit_and_wait_timeout(&ring_, &unused, 1, &kernel_limit, nullptr));
   }
 
   void reap(std::vector<Ready>& ready) {
-    unsigned head = 0;
-    unsigned count = 0;
-    io_uring_cqe* cqe = nullptr;
-    io_uring_for_each_cqe(&ring_, head, cqe) {
-      ++count;
-      complete(*cqe, ready);
+    const unsigned count = io_uring_cq_ready(&ring_);
+    const unsigned head = *ring_.cq.khead;
+    for (unsigned i = 0; i < count; ++i) {
+      complete(ring_.cq.cqes[(head + i) & ring_.cq.ring_mask], ready);
     }
     io_uring_cq_advance(&ring_, count);
   }
@@ -305,17 +294,17 @@ class IoUringMonitor final : public FdMonitor {
       wait_past(slot, watch);
       return;
     }
-    ready.push_back({.key = {slot, watch.generation}, .events = events});
+    ready.emplace_back(Key{slot, watch.generation}, events);
     if (watch.trigger != Trigger::kEdge) {  // want() looks after an edge whose request has ended
       settle(slot, watch);
     }
   }
 
-  // After a report that nobody asked for. A file without readiness has no other to wait for.
-  void wait_past(std::uint32_t slot, IoUringWatch& watch) {
-    const bool again = std::exchange(watch.patient, true);
-    if (!again || !is_always_ready(watch.fd)) {
-      again_if_ended(slot, watch);
+  // After a report that nobody asked for. A file without readiness has no other to wait for. This
+  // and refuse() are kept out of line for the sake of the common end.
+  [[gnu::noinline]] void wait_past(std::uint32_t slot, IoUringWatch& watch) {
+    if (!watch.in_flight() && !(std::exchange(watch.patient, true) && is_always_ready(watch.fd))) {
+      watches_.touch(slot);
     }
   }
 
@@ -325,27 +314,22 @@ class IoUringMonitor final : public FdMonitor {
     if (watch.trigger == Trigger::kOneShot) {
       watch.interest = Events::kNone;
     }
-    // kLevel asks again with the next wait, for the kernel has no level-triggered poll request; and a
-    // patient request, which is multishot, has done its work.
+    // kLevel asks again with the next wait, for the kernel has no level-triggered poll request; and
+    // a patient request, which is multishot, has done its work.
     if (watch.trigger == Trigger::kLevel || watch.in_flight()) {
       watch.told_interest = Events::kNone;
       watches_.touch(slot);
     }
   }
 
-  void again_if_ended(std::uint32_t slot, const IoUringWatch& watch) {
-    if (!watch.in_flight()) {
-      watches_.touch(slot);
-    }
-  }
-
-  void refuse(std::uint32_t slot, IoUringWatch& watch, int error, std::vector<Ready>& ready) {
+  [[gnu::noinline]] void refuse(std::uint32_t slot, IoUringWatch& watch, int error,
+                                std::vector<Ready>& ready) {
     switch (error) {
       case ECANCELED:  // by nobody we know
         break;
       case EBADF:
         watch.interest = Events::kNone;
-        ready.push_back({.key = {slot, watch.generation}, .events = Events::kInvalid});
+        ready.emplace_back(Key{slot, watch.generation}, Events::kInvalid);
         return;
       case EINVAL:  // an always ready file, asked for what it never shows
         if (is_always_ready(watch.fd)) {
@@ -355,28 +339,24 @@ class IoUringMonitor final : public FdMonitor {
       default:  // of the mechanism: ENOMEM, or a sandbox
         refused_ = error;
     }
-    again_if_ended(slot, watch);
+    watches_.touch(slot);  // asks again, unless the owner moves to another monitor
   }
 
-  // Keeps the eventfd readable exactly as long as there is something to hear.
+  // Keeps the event readable exactly as long as there is something to hear.
   void settle_event() {
-    std::uint64_t count = 0;
-    const auto drained = ::read(event_.get(), &count, sizeof count);
-    if (drained < 0 && errno != EAGAIN && errno != EINTR) {
-      return;  // spurious readiness is allowed
-    }
+    event_.quiet();
     if (kernel_asks() || io_uring_cq_ready(&ring_) != 0) {
-      eventfd_write(event_.get(), 1);
+      event_.signal();
     }
   }
 
   io_uring ring_{};
   bool enabled_ = false;
-  bool removed_ = false;  // requests that the kernel still has to let go of
+  unsigned removed_ = 0;  // requests that the kernel still has to let go of
   int refused_ = 0;       // an errno that a completion brought and wait() has not returned yet
   std::uint32_t last_request_ = 0;
   WatchTable<IoUringWatch> watches_;
-  UniqueFd event_;
+  PollableEvent event_;
 };
 
 // Each of the three calls that a ring needs may be refused by itself.

@@ -1,5 +1,5 @@
-// The io_uring back end: each watch is a poll request on a ring. Changes are submitted together with
-// the wait, in one system call, and user space can see that something is ready.
+// The io_uring back end: each watch is a poll request on a ring. Changes are submitted together
+// with the wait, in one system call, and user space can see that something is ready.
 
 #ifndef COAIO_BACKENDS_IO_URING_MONITOR_H_
 #define COAIO_BACKENDS_IO_URING_MONITOR_H_
@@ -16,8 +16,8 @@ namespace coaio {
 struct IoUringOptions {
   // A full submission ring costs one more system call for each `submissions` changes.
   unsigned submissions = 256;
-  // The kernel sizes its table of poll requests by this, so removals among many watches need a large
-  // one: docs/decisions.md has the curve. 16 bytes each.
+  // The kernel sizes its table of poll requests by this, so removals among many watches need a
+  // large one: docs/decisions.md has the curve. 16 bytes each.
   unsigned completions = 8192;
   // The first rung of the ladder of flags to try: 0 is the cheapest way to run completions, 2 the
   // oldest.
@@ -25,8 +25,8 @@ struct IoUringOptions {
 };
 
 // Whether this process may use io_uring: sets up a ring and sends one request through it, for some
-// sandboxes allow the first and refuse the second. Asked once per process. A refusal names the errno,
-// the value of the sysctl, and the likely cause.
+// sandboxes allow the first and refuse the second. Asked once per process. A refusal names the
+// errno, the value of the sysctl, and the likely cause.
 const absl::Status& io_uring_support();
 
 absl::StatusOr<std::unique_ptr<FdMonitor>> make_io_uring_monitor(IoUringOptions options = {});

@@ -53,4 +53,17 @@ absl::Status io_uring_refusal(int error, absl::string_view call) {
   return errno_status(error, call, likely_cause(error));
 }
 
+absl::Status io_uring_enter_status(int error) {
+  switch (error) {
+    case 0:
+    case ETIME:
+    case EINTR:
+    case EAGAIN:  // memory is short for now
+    case EBUSY:   // completions were backed up: they are reaped by now
+      return absl::OkStatus();
+    default:
+      return io_uring_refusal(error, "io_uring_enter");
+  }
+}
+
 }  // namespace coaio

@@ -17,8 +17,8 @@ struct IoUringWatch : Watch {
   std::uint32_t told_generation = 0;     // under this generation,
   Events told_interest = Events::kNone;  // with these bits
 
-  // One-shot requests end with whatever the kernel shows, and read-hang-up it shows unasked: after such
-  // an end the watch waits past it with a multishot request, which shows it once.
+  // One-shot requests end with whatever the kernel shows, and read-hang-up it shows unasked: after
+  // such an end the watch waits past it with a multishot request, which shows it once.
   bool patient = false;
 
   void renew() { patient = false; }
@@ -38,6 +38,9 @@ struct IoUringWatch : Watch {
   std::uint32_t bits() const {
     return poll_bits(any(interest & Events::kPriority) ? interest | Events::kIn : interest);
   }
+
+  // What a completion of the request brings back.
+  std::uint64_t user_data(std::uint32_t slot) const { return std::uint64_t{request} << 32 | slot; }
 
   void tell(std::uint32_t number) {
     request = number;

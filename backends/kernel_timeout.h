@@ -1,5 +1,6 @@
-// kernel_timeout: a wait's timeout as the system calls take it: to the nanosecond. Milliseconds would have
-// to be rounded, and a wait that ends early finds nothing due: the loop would spin on what is left.
+// kernel_timeout: a wait's timeout as the system calls take it: to the nanosecond. Milliseconds
+// would have to be rounded, and a wait that ends early finds nothing due: the loop would spin on
+// what is left.
 
 #ifndef COAIO_BACKENDS_KERNEL_TIMEOUT_H_
 #define COAIO_BACKENDS_KERNEL_TIMEOUT_H_

@@ -33,8 +33,8 @@ struct PpollWatch : Watch {
   void renew() { wanted = Events::kNone; }
 };
 
-// The array asks for an edge-triggered watch only what is wanted: an idle socket is always ready for
-// "out". Read-hang-up comes with "in", as it does where the kernel keeps the set.
+// The array asks for an edge-triggered watch only what is wanted: an idle socket is always ready
+// for "out". Read-hang-up comes with "in", as it does where the kernel keeps the set.
 Events asked_of(const PpollWatch& watch) {
   if (watch.trigger != Trigger::kEdge) {
     return watch.interest;
@@ -43,8 +43,8 @@ Events asked_of(const PpollWatch& watch) {
                                          : watch.wanted;
 }
 
-// A negative number makes the kernel pass over an entry; that is the only way to hear nothing of hang-up
-// and error.
+// A negative number makes the kernel pass over an entry; that is the only way to hear nothing of
+// hang-up and error.
 pollfd entry_of(const PpollWatch& watch) {
   const Events asked = asked_of(watch);
   return {.fd = any(asked) ? watch.fd : ~watch.fd,
@@ -56,7 +56,8 @@ class PpollMonitor final : public FdMonitor {
  public:
   absl::string_view name() const override { return "ppoll"; }
 
-  // --- change: the array is ours, so there is nothing to queue ----------------------------------------
+  // --- change: the array is ours, so there is nothing to queue
+  // ----------------------------------------
 
   void arm(int fd, Key key, Events interest, Trigger trigger) override {
     PpollWatch& watch = watches_.arm(fd, key, interest, trigger);
@@ -80,11 +81,13 @@ class PpollMonitor final : public FdMonitor {
     }
   }
 
-  // --- wait -----------------------------------------------------------------------------------------
+  // --- wait
+  // -----------------------------------------------------------------------------------------
 
   absl::Status wait(std::chrono::nanoseconds timeout, std::vector<Ready>& ready) override {
     const timespec limit = to_timespec(timeout);
-    int count = ppoll(array_.data(), array_.size(), timeout == kForever ? nullptr : &limit, nullptr);
+    int count =
+        ppoll(array_.data(), array_.size(), timeout == kForever ? nullptr : &limit, nullptr);
     if (count < 0) {
       return errno == EINTR ? absl::OkStatus() : errno_status(errno, "ppoll");
     }
@@ -104,7 +107,8 @@ class PpollMonitor final : public FdMonitor {
   }
 
  private:
-  // --- the array stays dense --------------------------------------------------------------------------
+  // --- the array stays dense
+  // --------------------------------------------------------------------------
 
   void add(std::uint32_t slot, PpollWatch& watch) {
     watch.index = static_cast<std::uint32_t>(array_.size());
@@ -121,13 +125,17 @@ class PpollMonitor final : public FdMonitor {
     slots_.pop_back();
   }
 
-  // --- hearing from it ------------------------------------------------------------------------------
+  // --- hearing from it
+  // ------------------------------------------------------------------------------
 
   void deliver(std::size_t index, std::vector<Ready>& ready) {
     pollfd& entry = array_[index];
     PpollWatch& watch = watches_[slots_[index]];
     const Events events = events_of(static_cast<std::uint16_t>(entry.revents));
-    ready.push_back({.key = {slots_[index], watch.generation}, .events = events});
+    ready.emplace_back(Key{slots_[index], watch.generation}, events);
+    if (watch.trigger == Trigger::kLevel && !any(events & Events::kInvalid)) {
+      return;
+    }
     // A number that is no file is not asked again, whatever the trigger.
     if (watch.trigger == Trigger::kOneShot || any(events & Events::kInvalid)) {
       watch.interest = Events::kNone;

@@ -1,6 +1,6 @@
-// The ppoll back end: an array of descriptors handed to the kernel at each wait. It needs nothing but
-// poll(2), and its cost grows with the number of interests: for small sets, and where nothing else is
-// allowed.
+// The ppoll back end: an array of descriptors handed to the kernel at each wait. It needs nothing
+// but poll(2), and its cost grows with the number of interests: for small sets, and where nothing
+// else is allowed.
 
 #ifndef COAIO_BACKENDS_PPOLL_MONITOR_H_
 #define COAIO_BACKENDS_PPOLL_MONITOR_H_

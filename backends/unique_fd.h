@@ -24,8 +24,8 @@ class UniqueFd {
   bool valid() const { return fd_ >= 0; }
   int release() { return std::exchange(fd_, -1); }
 
-  // The result of close() is ignored: Linux frees the number whatever it returns, and there is nothing
-  // left to try again with.
+  // The result of close() is ignored: Linux frees the number whatever it returns, and there is
+  // nothing left to try again with.
   void reset(int fd = -1) {
     if (const int old = std::exchange(fd_, fd); old >= 0) {
       ::close(old);

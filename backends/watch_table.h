@@ -1,9 +1,9 @@
-// WatchTable: what a monitor remembers of its watches, and which of them changed since the last wait.
-// Private to the back ends.
+// WatchTable: what a monitor remembers of its watches, and which of them changed since the last
+// wait. Private to the back ends.
 //
-// Slots are small and dense, so the table is an array. A back end derives its record from Watch, adds
-// what the kernel was told, touches the slots that changed, and brings both in line with the next wait():
-// a change and its opposite then cost no system call.
+// Slots are small and dense, so the table is an array. A back end derives its record from Watch,
+// adds what the kernel was told, touches the slots that changed, and brings both in line with the
+// next wait(): a change and its opposite then cost no system call.
 
 #ifndef COAIO_BACKENDS_WATCH_TABLE_H_
 #define COAIO_BACKENDS_WATCH_TABLE_H_
@@ -81,8 +81,8 @@ class WatchTable {
 
   bool has_changes() const { return !changed_.empty(); }
 
-  // Calls apply(slot, record) for each changed slot; apply() says whether to go on. A record at which
-  // it stopped, and those after it, stay changed.
+  // Calls apply(slot, record) for each changed slot; apply() says whether to go on. A record at
+  // which it stopped, and those after it, stay changed.
   template <typename Apply>
   bool apply_changes(Apply apply) {
     std::size_t done = 0;

@@ -41,6 +41,24 @@ class BottomHalf final : private RunNode {
   absl::AnyInvocable<void()> callback_;
 };
 
+// The same for what can wait: runs in the first turn that finds nothing else to do, and does not count
+// as progress. While one is scheduled, the loop sleeps 10 ms at most. Everything on the home thread.
+class IdleBottomHalf final : private RunNode {
+ public:
+  IdleBottomHalf(Context& context, absl::AnyInvocable<void()> callback)
+      : RunNode(&IdleBottomHalf::call), context_(context), callback_(std::move(callback)) {}
+  ~IdleBottomHalf() { cancel(); }
+
+  void schedule() { context_.schedule_idle(*this); }
+  void cancel() { context_.cancel(*this); }
+
+ private:
+  static void call(RunNode& node) { static_cast<IdleBottomHalf&>(node).callback_(); }
+
+  Context& context_;
+  absl::AnyInvocable<void()> callback_;
+};
+
 }  // namespace coaio
 
 #endif  // COAIO_RUNTIME_BOTTOM_HALF_H_

@@ -60,6 +60,7 @@ Context::Context(const ContextOptions& options, SelectedMonitor selected)
     : monitor_(std::move(selected.monitor)),
       fds_(*monitor_),
       budget_(options.polling),
+      cap_(options.polling_share),
       clock_(options.clock == nullptr ? &Clock::steady() : options.clock),
       options_(options),
       reason_(std::move(selected.reason)) {}

@@ -40,6 +40,8 @@
 #include "runtime/fd_table.h"
 #include "runtime/fork_generation.h"
 #include "runtime/home_thread.h"
+#include "runtime/poll_budget.h"
+#include "runtime/poll_cap.h"
 #include "runtime/poll_policy.h"
 #include "runtime/remote_queue.h"
 #include "runtime/run_queue.h"
@@ -51,6 +53,9 @@ namespace coaio {
 struct ContextOptions {
   Backend backend = Backend::kAuto;
   PollPolicy polling = PollOff{};
+
+  // The share of a CPU that polling may take, over any 100 ms and whatever the policy: from 0 to 1.
+  double polling_share = 1.0;
 
   // Null: CLOCK_MONOTONIC. Outlives the context.
   const Clock* clock = nullptr;
@@ -187,7 +192,9 @@ class Context {
   std::chrono::nanoseconds time_to_next_work() const;
   void look();
   void wait_for_work(std::chrono::nanoseconds limit);
-  bool find_work_in_user_space(TimePoint start, std::chrono::nanoseconds budget);
+  void sleep_until_work(std::chrono::nanoseconds tail);
+  bool has_work() const;
+  std::chrono::nanoseconds poll_for(std::chrono::nanoseconds budget, TimePoint start);
   void sleep(std::chrono::nanoseconds limit);
   void accept_wakeup();
   bool run_queued();
@@ -218,6 +225,7 @@ class Context {
   RunQueue idle_;
   TimerQueue timers_;
   PollBudget budget_;
+  PollCap cap_;
   unsigned allowance_ = kAllowance;
   const Clock* clock_;
   ContextFigures figures_;

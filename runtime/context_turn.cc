@@ -23,15 +23,6 @@ using std::chrono::nanoseconds;
 // For how long a turn sleeps while idle bottom halves are scheduled.
 constexpr nanoseconds kIdlePatience = std::chrono::milliseconds(10);
 
-// Tells the processor that this is a waiting loop.
-void relax() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("isb");
-#endif
-}
-
 }  // namespace
 
 // --- the turn -------------------------------------------------------------------------------------------
@@ -70,56 +61,6 @@ nanoseconds Context::time_to_next_work() const {
   const nanoseconds limit = idle_.empty() ? FdMonitor::kForever : kIdlePatience;
   const TimePoint deadline = timers_.next_deadline();
   return deadline == TimePoint::max() ? limit : std::min(limit, clock_->until(deadline));
-}
-
-// Asks the kernel without sleeping, and without a system call where user space can tell.
-void Context::look() {
-  const Peek peek = monitor_->peek();
-  if (peek == Peek::kReady || (peek == Peek::kCannotTell && fds_.worth_a_look())) {
-    ++figures_.looks;
-    collect(nanoseconds(0));
-  }
-}
-
-void Context::wait_for_work(nanoseconds limit) {
-  const nanoseconds budget = std::min(budget_.budget(), limit);
-  if (budget == nanoseconds(0) && !budget_.learns()) {
-    sleep(limit);
-    return;
-  }
-  const TimePoint start = std::chrono::steady_clock::now();
-  if (budget == nanoseconds(0) || !find_work_in_user_space(start, budget)) {
-    sleep(time_to_next_work());
-  }
-  if (budget_.learns()) {
-    budget_.waited(std::chrono::steady_clock::now() - start);
-  }
-}
-
-bool Context::find_work_in_user_space(TimePoint start, nanoseconds budget) {
-  ++figures_.polls;
-  TimePoint now = start;
-  bool found = false;
-  do {
-    look();
-    found = fds_.has_reports() || wakeup_.notified();
-    if (!found) {
-      relax();
-    }
-    now = std::chrono::steady_clock::now();
-  } while (!found && now - start < budget);
-  figures_.polled += now - start;
-  figures_.poll_hits += found ? 1 : 0;
-  return found;
-}
-
-void Context::sleep(nanoseconds limit) {
-  if (wakeup_.announce_sleep()) {
-    ++figures_.waits;
-    collect(limit);
-  } else {
-    look();  // notified in the last moment; who is notified all the time still hears from the kernel
-  }
 }
 
 void Context::accept_wakeup() {

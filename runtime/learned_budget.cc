@@ -21,7 +21,6 @@ constexpr std::uint32_t kExplorationWeight = 8;
 constexpr std::uint8_t kExploredWaits = 2;
 constexpr std::uint16_t kFirstInterval = 64;
 constexpr std::uint16_t kLastInterval = 1024;
-constexpr std::uint16_t kFirstPause = 64;
 constexpr std::uint16_t kLastPause = 4096;
 constexpr std::uint8_t kHitsThatEndAPause = 2;
 constexpr std::int64_t kLongestBudget = 4;  // in miss costs
@@ -77,7 +76,7 @@ void LearnedBudget::missed(std::chrono::nanoseconds polled, std::chrono::nanosec
   // The wake is not part of the wait; nor was it dearer than the whole of it.
   const std::int64_t penalty = std::min<std::int64_t>(blocked.count(), wake_cost_ns_);
   count(polled.count() + blocked.count() - penalty, 1);
-  if (exploring()) {
+  if (polled.count() != 0 && exploring()) {
     exploration_.interval = std::min<std::uint16_t>(exploration_.interval * 2, kLastInterval);
   } else if (polled.count() != 0) {
     earn(-polled.count());

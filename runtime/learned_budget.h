@@ -34,10 +34,12 @@ class LearnedBudget {
   // For how long to poll before the next wait.
   std::chrono::nanoseconds budget() const { return std::chrono::nanoseconds(next_ns_); }
 
+  std::chrono::nanoseconds wake_cost() const { return std::chrono::nanoseconds(wake_cost_ns_); }
+
   // The event came after this time of polling.
   void hit(std::chrono::nanoseconds after);
 
-  // It did not come in `polled` (zero: there was no polling), and `blocked` later the thread ran again.
+  // It did not come in `polled` (zero: there was no polling, by choice or for want of CPU share), and `blocked` later the thread ran again.
   void missed(std::chrono::nanoseconds polled, std::chrono::nanoseconds blocked);
 
  private:

@@ -73,14 +73,20 @@ nanoseconds PollBudget::budget() const {
   }
 }
 
-void PollBudget::waited(nanoseconds polled, nanoseconds blocked) {
+// One and a half wakes, for half of the sleepers wake later than the median.
+nanoseconds PollBudget::timer_tail() const {
+  const auto* learned = std::get_if<LearnedBudget>(&state_);
+  return learned == nullptr ? nanoseconds(0) : learned->wake_cost() * 3 / 2;
+}
+
+void PollBudget::waited(const FinishedWait& wait) {
   if (auto* grow_shrink = std::get_if<GrowShrinkBudget>(&state_)) {
-    grow_shrink->waited(polled + blocked);
-  } else if (auto* learned = std::get_if<LearnedBudget>(&state_)) {
-    if (blocked == nanoseconds(0)) {
-      learned->hit(polled);
+    grow_shrink->waited(wait.polled + wait.blocked);
+  } else if (auto* learned = std::get_if<LearnedBudget>(&state_); learned != nullptr && wait.by_event) {
+    if (wait.blocked == nanoseconds(0)) {
+      learned->hit(wait.polled);
     } else {
-      learned->missed(polled, blocked);
+      learned->missed(wait.polled, wait.blocked);
     }
   }
 }

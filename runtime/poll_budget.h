@@ -13,6 +13,13 @@
 
 namespace coaio {
 
+// What came of one wait. The time of handlers is not in it.
+struct FinishedWait {
+  std::chrono::nanoseconds polled{0};   // in user space,
+  std::chrono::nanoseconds blocked{0};  // and then in the kernel; zero if polling found the event
+  bool by_event = true;                 // not by a timer of the loop, whose time was known
+};
+
 // The rule of PollGrowShrink.
 class GrowShrinkBudget {
  public:
@@ -35,13 +42,16 @@ class PollBudget {
   // Zero: block at once.
   std::chrono::nanoseconds budget() const;
 
-  // An event ended a wait: after `polled` in user space and `blocked` in the kernel, the latter zero if
-  // polling found it. The time of handlers is in neither.
-  void waited(std::chrono::nanoseconds polled, std::chrono::nanoseconds blocked);
+  // By how much the loop polls before its own timers instead of sleeping, and being late.
+  std::chrono::nanoseconds timer_tail() const;
+
+  void waited(const FinishedWait& wait);
 
   // Whether waited() matters: a policy without memory spares the loop two clock readings.
-  bool learns() const { return std::holds_alternative<GrowShrinkBudget>(state_) ||
-                               std::holds_alternative<LearnedBudget>(state_); }
+  bool learns() const {
+    return std::holds_alternative<GrowShrinkBudget>(state_) ||
+           std::holds_alternative<LearnedBudget>(state_);
+  }
 
  private:
   std::variant<PollOff, PollFixed, GrowShrinkBudget, LearnedBudget> state_;

@@ -3,8 +3,9 @@
 //   bazel run -c opt //bench/backends:backends_bench -- [turns|pairs|growth|order|peek|removals]...
 //
 // A turn is as many waits as it takes to hear of each active descriptor once; a pair is one more
-// descriptor watched, told to the kernel, forgotten, told to the kernel. All in nanoseconds; ratios are
-// medians over interleaved pairs with a 95 % bootstrap interval. System calls are counted by tracing.
+// descriptor watched, told to the kernel, forgotten, told to the kernel. All in nanoseconds; ratios
+// are medians over interleaved pairs with a 95 % bootstrap interval. System calls are counted by
+// tracing.
 
 #include <sys/eventfd.h>
 
@@ -61,16 +62,17 @@ double calls_per(const std::function<void(Load&)>& work, const std::function<Loa
 }
 
 void print(const Ratio& ratio) {
-  std::printf("%10.0f %10.0f   %5.2f [%.2f, %.2f]", ratio.subject, ratio.floor, ratio.value, ratio.low,
-              ratio.high);
+  std::printf("%10.0f %10.0f   %5.2f [%.2f, %.2f]", ratio.subject, ratio.floor, ratio.value,
+              ratio.low, ratio.high);
 }
 
-// --- coaio beside bare calls --------------------------------------------------------------------------
+// --- coaio beside bare calls
+// --------------------------------------------------------------------------
 
 void print_turns() {
   std::printf("\nturns: ns, and system calls but for those that make descriptors ready\n");
-  std::printf("%-9s %-9s %6s %6s %10s %10s   %s %20s\n", "back end", "trigger", "idle", "active", "coaio",
-              "bare", "ratio", "calls");
+  std::printf("%-9s %-9s %6s %6s %10s %10s   %s %20s\n", "back end", "trigger", "idle", "active",
+              "coaio", "bare", "ratio", "calls");
   for (const Backend backend : kBackends) {
     for (const Trigger trigger : kTriggers) {
       for (const std::size_t active : {1, 64}) {
@@ -88,7 +90,8 @@ void print_turns() {
                              [&] { return Load(make(backend, trigger), trigger, idle, active); }) -
                    made_ready;
           };
-          std::printf("%-9s %-9s %6zu %6zu ", name_of(backend).data(), name_of(trigger).data(), idle, active);
+          std::printf("%-9s %-9s %6zu %6zu ", name_of(backend).data(), name_of(trigger).data(),
+                      idle, active);
           print(ratio);
           std::printf("   %5.2f %5.2f\n", calls(make_coaio), calls(make_bare));
           std::fflush(stdout);
@@ -114,7 +117,8 @@ void print_pairs() {
           return calls_per([](Load& load) { load.pair(); },
                            [&] { return Load(make(backend, trigger), trigger, idle, 0); });
         };
-        std::printf("%-9s %-9s %6zu        ", name_of(backend).data(), name_of(trigger).data(), idle);
+        std::printf("%-9s %-9s %6zu        ", name_of(backend).data(), name_of(trigger).data(),
+                    idle);
         print(ratio);
         std::printf("   %5.2f %5.2f\n", calls(make_coaio), calls(make_bare));
         std::fflush(stdout);
@@ -123,7 +127,8 @@ void print_pairs() {
   }
 }
 
-// --- coaio beside coaio -------------------------------------------------------------------------------
+// --- coaio beside coaio
+// -------------------------------------------------------------------------------
 
 void print_growth() {
   std::printf("\ngrowth: one active among %zu idle, beside one active and none idle\n", kMost);
@@ -135,7 +140,8 @@ void print_growth() {
       Load many(make_coaio(backend, trigger), trigger, kMost, 1);
       Load none(make_coaio(backend, trigger), trigger, 0, 1);
       std::printf("%-9s %-9s ", name_of(backend).data(), name_of(trigger).data());
-      print(compare([&] { return many.nanoseconds_per_turn(); }, [&] { return none.nanoseconds_per_turn(); }));
+      print(compare([&] { return many.nanoseconds_per_turn(); },
+                    [&] { return none.nanoseconds_per_turn(); }));
       std::printf("\n");
     }
   }
@@ -181,7 +187,8 @@ void print_peek() {
       for (int j = 0; j < kTimes; ++j) {
         nothing += monitor.peek() == Peek::kNothing ? 1 : 0;
       }
-      const std::chrono::duration<double, std::nano> taken = std::chrono::steady_clock::now() - begin;
+      const std::chrono::duration<double, std::nano> taken =
+          std::chrono::steady_clock::now() - begin;
       samples.push_back(taken.count() / kTimes);
       check(backend != Backend::kIoUring || nothing == kTimes, "peek sees what is not there");
     }
@@ -189,7 +196,8 @@ void print_peek() {
   }
 }
 
-// --- the size of the completion ring ------------------------------------------------------------------
+// --- the size of the completion ring
+// ------------------------------------------------------------------
 
 double milliseconds_to_remove(unsigned completions) {
   const std::unique_ptr<FdMonitor> monitor = *make_io_uring_monitor({.completions = completions});
@@ -203,7 +211,8 @@ double milliseconds_to_remove(unsigned completions) {
     monitor->disarm({slot, 1});
   }
   check(monitor->wait(std::chrono::nanoseconds(0), ready).ok(), "a benchmark cannot wait");
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin)
+      .count();
 }
 
 void print_removals() {

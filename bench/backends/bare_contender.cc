@@ -19,8 +19,9 @@
 namespace coaio::bench {
 namespace {
 
-// What a careful loop keeps of each descriptor. An event names its record by number and generation, for the
-// descriptor may have been closed, and its number and its record used again, since the kernel took note.
+// What a careful loop keeps of each descriptor. An event names its record by number and generation,
+// for the descriptor may have been closed, and its number and its record used again, since the
+// kernel took note.
 struct Record {
   int fd = -1;
   std::uint32_t generation = 1;
@@ -55,7 +56,8 @@ class Records {
   std::vector<Found> found_;
 };
 
-// A one-shot or edge-triggered entry rests, its number negated, from its report until it is asked for again.
+// A one-shot or edge-triggered entry rests, its number negated, from its report until it is asked
+// for again.
 class BarePpoll final : public Contender {
  public:
   explicit BarePpoll(Trigger trigger) : rests_(trigger != Trigger::kLevel) {}
@@ -114,7 +116,9 @@ class BareEpoll final : public Contender {
   explicit BareEpoll(Trigger trigger)
       : set_(epoll_create1(EPOLL_CLOEXEC)),
         again_(trigger == Trigger::kOneShot),
-        bits_(EPOLLIN | (again_ ? EPOLLONESHOT : trigger == Trigger::kEdge ? EPOLLET : 0U)) {}
+        bits_(EPOLLIN | (again_                      ? EPOLLONESHOT
+                         : trigger == Trigger::kEdge ? EPOLLET
+                                                     : 0U)) {}
 
   void watch(int fd) override { control(EPOLL_CTL_ADD, fd, records_.add(fd)); }
 
@@ -143,7 +147,9 @@ class BareEpoll final : public Contender {
   }
 
  private:
-  void look() { check(epoll_wait(set_.get(), buffer_.data(), buffer_.size(), 0) >= 0, "epoll_wait failed"); }
+  void look() {
+    check(epoll_wait(set_.get(), buffer_.data(), buffer_.size(), 0) >= 0, "epoll_wait failed");
+  }
 
   void control(int operation, int fd, std::uint64_t name) {
     epoll_event event{.events = bits_, .data = {.u64 = name}};

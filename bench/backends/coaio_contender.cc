@@ -16,10 +16,10 @@
 namespace coaio::bench {
 namespace {
 
+template <Trigger kTrigger>
 class CoaioContender final : public Contender {
  public:
-  CoaioContender(std::unique_ptr<FdMonitor> monitor, Trigger trigger)
-      : monitor_(std::move(monitor)), trigger_(trigger) {}
+  explicit CoaioContender(std::unique_ptr<FdMonitor> monitor) : monitor_(std::move(monitor)) {}
 
   void watch(int fd) override {
     const Key key{.slot = static_cast<std::uint32_t>(descriptors_.size()), .generation = 1};
@@ -30,10 +30,10 @@ class CoaioContender final : public Contender {
   std::size_t wait() override {
     ready_.clear();
     check(monitor_->wait(FdMonitor::kForever, ready_).ok(), "a benchmark cannot wait");
-    for (const Ready& ready : ready_) {
-      if (trigger_ == Trigger::kOneShot) {
+    for ([[maybe_unused]] const Ready& ready : ready_) {
+      if constexpr (kTrigger == Trigger::kOneShot) {
         arm(ready.key);
-      } else if (trigger_ == Trigger::kEdge) {
+      } else if constexpr (kTrigger == Trigger::kEdge) {
         monitor_->want(ready.key, Events::kIn);
       }
     }
@@ -42,7 +42,7 @@ class CoaioContender final : public Contender {
 
   void watch_and_forget(int fd) override {
     const Key key{.slot = static_cast<std::uint32_t>(descriptors_.size()), .generation = ++pairs_};
-    monitor_->arm(fd, key, Events::kIn, trigger_);
+    monitor_->arm(fd, key, Events::kIn, kTrigger);
     tell();
     monitor_->disarm(key);
     tell();
@@ -50,8 +50,8 @@ class CoaioContender final : public Contender {
 
  private:
   void arm(Key key) {
-    monitor_->arm(descriptors_[key.slot], key, Events::kIn, trigger_);
-    if (trigger_ == Trigger::kEdge) {
+    monitor_->arm(descriptors_[key.slot], key, Events::kIn, kTrigger);
+    if constexpr (kTrigger == Trigger::kEdge) {
       monitor_->want(key, Events::kIn);
     }
   }
@@ -62,7 +62,6 @@ class CoaioContender final : public Contender {
   }
 
   std::unique_ptr<FdMonitor> monitor_;
-  Trigger trigger_;
   std::vector<int> descriptors_;
   std::vector<Ready> ready_;
   std::uint32_t pairs_ = 0;
@@ -101,7 +100,15 @@ std::unique_ptr<Contender> make_coaio(Backend backend, Trigger trigger) {
   if (!selected.ok()) {
     return nullptr;
   }
-  return std::make_unique<CoaioContender>(std::move(selected->monitor), trigger);
+  switch (trigger) {
+    case Trigger::kOneShot:
+      return std::make_unique<CoaioContender<Trigger::kOneShot>>(std::move(selected->monitor));
+    case Trigger::kLevel:
+      return std::make_unique<CoaioContender<Trigger::kLevel>>(std::move(selected->monitor));
+    case Trigger::kEdge:
+      break;
+  }
+  return std::make_unique<CoaioContender<Trigger::kEdge>>(std::move(selected->monitor));
 }
 
 }  // namespace coaio::bench

@@ -1,5 +1,5 @@
-// Contender: one way to wait for descriptors. coaio's monitors and bare system calls do the same work
-// behind it, so that what differs is coaio.
+// Contender: one way to wait for descriptors. coaio's monitors and bare system calls do the same
+// work behind it, so that what differs is coaio.
 
 #ifndef COAIO_BENCH_BACKENDS_CONTENDER_H_
 #define COAIO_BENCH_BACKENDS_CONTENDER_H_
@@ -30,7 +30,8 @@ class Contender {
   // Watches the descriptor for input, from the next wait() on.
   virtual void watch(int fd) = 0;
 
-  // Sleeps until something is ready, prepares all that was for the next time, and says how many it was.
+  // Sleeps until something is ready, prepares all that was for the next time, and says how many it
+  // was.
   virtual std::size_t wait() = 0;
 
   // Watches the descriptor, tells the kernel, removes it again, tells the kernel.

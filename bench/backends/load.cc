@@ -67,7 +67,8 @@ int idle_descriptor(std::size_t index) {
   return pool[index].get();
 }
 
-Load::Load(std::unique_ptr<Contender> contender, Trigger trigger, std::size_t idle, std::size_t active)
+Load::Load(std::unique_ptr<Contender> contender, Trigger trigger, std::size_t idle,
+           std::size_t active)
     : contender_(std::move(contender)), trigger_(trigger), extra_(make_eventfd(0)) {
   for (std::size_t i = 0; i < idle; ++i) {
     contender_->watch(idle_descriptor(i));

@@ -1,4 +1,5 @@
-// Load: a contender with idle and active descriptors, and turns in which each active one is reported.
+// Load: a contender with idle and active descriptors, and turns in which each active one is
+// reported.
 
 #ifndef COAIO_BENCH_BACKENDS_LOAD_H_
 #define COAIO_BENCH_BACKENDS_LOAD_H_
@@ -24,7 +25,8 @@ class Load {
  public:
   Load(std::unique_ptr<Contender> contender, Trigger trigger, std::size_t idle, std::size_t active);
 
-  // Nanoseconds for each turn, over a few milliseconds. What makes descriptors ready is not counted.
+  // Nanoseconds for each turn, over a few milliseconds. What makes descriptors ready is not
+  // counted.
   double nanoseconds_per_turn();
 
   // The same, for one more descriptor that is watched and forgotten.

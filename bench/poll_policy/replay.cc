@@ -86,7 +86,7 @@ Cost replay(const Trace& trace, const PollPolicy& policy) {
   PollBudget state(policy);
   return replay(
       trace, [&](double, double) { return static_cast<double>(state.budget().count()); },
-      [&](nanoseconds polled, nanoseconds blocked) { state.waited(polled, blocked); });
+      [&](nanoseconds polled, nanoseconds blocked) { state.waited({.polled = polled, .blocked = blocked}); });
 }
 
 Cost replay_in_hindsight(const Trace& trace, double latency_weight) {

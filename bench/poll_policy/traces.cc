@@ -12,7 +12,7 @@
 namespace coaio::bench {
 namespace {
 
-constexpr std::size_t kWaits = 100'000;
+constexpr std::size_t kWaits = 20'000;
 constexpr double kAsleepUs = 5'000;
 
 using Random = std::mt19937_64;
@@ -63,8 +63,8 @@ std::vector<Trace> all_traces() {
                               [](std::size_t i, Random&) { return i % 2 == 0 ? 5. : 100.; }));
   traces.push_back(make_trace("phases of 20 waits: 5, 500",
                               [](std::size_t i, Random&) { return i / 20 % 2 == 0 ? 5. : 500.; }));
-  traces.push_back(make_trace("phases of 20,000 waits: 5, 500", [](std::size_t i, Random&) {
-    return i / 20'000 % 2 == 0 ? 5. : 500.;
+  traces.push_back(make_trace("phases of 2,000 waits: 5, 500", [](std::size_t i, Random&) {
+    return i / 2'000 % 2 == 0 ? 5. : 500.;
   }));
   traces.push_back(make_trace("heavy tail (Pareto 1.2, from 2)", [](std::size_t, Random& random) {
     return 2 / std::pow(1 - uniform(random), 1 / 1.2);

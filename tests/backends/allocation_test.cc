@@ -19,8 +19,8 @@ namespace {
 constexpr int kRounds = 50;
 
 // Rounds of arming, wanting, waiting and disarming over four descriptors with data.
-void turn(FdMonitor& monitor, const std::vector<Pair>& pairs, Trigger trigger, std::uint32_t generation,
-          std::vector<Ready>& ready) {
+void turn(FdMonitor& monitor, const std::vector<Pair>& pairs, Trigger trigger,
+          std::uint32_t generation, std::vector<Ready>& ready) {
   for (std::uint32_t slot = 0; slot < pairs.size(); ++slot) {
     monitor.arm(pairs[slot].a.get(), {slot, generation}, Events::kIn, trigger);
     monitor.want({slot, generation}, Events::kIn);

@@ -39,7 +39,8 @@ constexpr Events kBoth = Events::kIn | Events::kOut;
 
 constexpr Trigger kAllTriggers[] = {Trigger::kOneShot, Trigger::kLevel, Trigger::kEdge};
 
-// --- kinds --------------------------------------------------------------------------------------------
+// --- kinds
+// --------------------------------------------------------------------------------------------
 
 std::vector<UniqueFd> make_unpollables() {
   std::vector<UniqueFd> files;
@@ -122,8 +123,7 @@ TEST_CASE("signals, timers, processes and other monitors can be watched") {
     const UniqueFd event = make_eventfd(0);
     epoll_event interest{.events = EPOLLIN, .data = {}};
     REQUIRE(epoll_ctl(inner.get(), EPOLL_CTL_ADD, event.get(), &interest) == 0);
-    const UniqueFd process =
-        checked(static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0)));
+    const UniqueFd process = checked(static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0)));
     Watcher watcher(monitor);
     monitor.arm(signal.get(), {.slot = 0}, Events::kIn, Trigger::kOneShot);
     monitor.arm(timer.get(), {.slot = 1}, Events::kIn, Trigger::kOneShot);
@@ -160,7 +160,8 @@ TEST_CASE("a number that is no open file is reported as invalid, once") {
   });
 }
 
-// --- closing ------------------------------------------------------------------------------------------
+// --- closing
+// ------------------------------------------------------------------------------------------
 
 TEST_CASE("a peer sees end of file with the first wait after its watch was disarmed and closed") {
   on_every_back_end([](FdMonitor& monitor) {
@@ -284,7 +285,8 @@ TEST_CASE("two numbers of one file are two watches") {
   });
 }
 
-// --- many ---------------------------------------------------------------------------------------------
+// --- many
+// ---------------------------------------------------------------------------------------------
 
 bool allow_descriptors(std::size_t count) {
   rlimit limit{};

@@ -1,4 +1,5 @@
-// What the contract does not say and epoll does: sets that must be rebuilt, and what stands around them.
+// What the contract does not say and epoll does: sets that must be rebuilt, and what stands around
+// them.
 
 #include "backends/epoll_monitor.h"
 

@@ -1,5 +1,6 @@
-// The contract of FdMonitor, clause by clause, on every back end: keys, changes, waits. The triggers
-// are in trigger_contract_test.cc, kinds and lives of descriptors in descriptor_contract_test.cc.
+// The contract of FdMonitor, clause by clause, on every back end: keys, changes, waits. The
+// triggers are in trigger_contract_test.cc, kinds and lives of descriptors in
+// descriptor_contract_test.cc.
 
 #include <poll.h>
 #include <pthread.h>
@@ -44,7 +45,8 @@ TEST_CASE("a wait reports a ready descriptor under the key it was armed with") {
     const Pair idle = make_unix_pair();
     const Pair busy = make_unix_pair();
     monitor.arm(idle.a.get(), kFirst, Events::kIn, Trigger::kOneShot);
-    monitor.arm(busy.a.get(), {.slot = 7, .generation = 0xfedcba98}, Events::kIn, Trigger::kOneShot);
+    monitor.arm(busy.a.get(), {.slot = 7, .generation = 0xfedcba98}, Events::kIn,
+                Trigger::kOneShot);
     Watcher watcher(monitor);
     CHECK(watcher.quiet());
     write_all(busy.b, "x");
@@ -99,7 +101,7 @@ TEST_CASE("a sleeping wait is ended by what another thread does") {
 }
 
 TEST_CASE("a signal ends a wait early, and costs no event") {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = [](int) {};
   REQUIRE(sigaction(SIGUSR1, &action, nullptr) == 0);
   on_every_back_end([](FdMonitor& monitor) {

@@ -1,5 +1,5 @@
-// What the contract does not say and io_uring does: user space sees events, requests end by themselves,
-// rings overflow.
+// What the contract does not say and io_uring does: user space sees events, requests end by
+// themselves, rings overflow.
 
 #include "backends/io_uring_monitor.h"
 
@@ -101,7 +101,9 @@ TEST_CASE("a full submission ring costs no watch") {
   CHECK(wait_once(*monitor).size() == kCount);
 }
 
-TEST_CASE("completions that overflow are late, not lost, and multishot requests that it ended are renewed by want") {
+TEST_CASE(
+    "completions that overflow are late, not lost, and multishot requests that it ended are "
+    "renewed by want") {
   constexpr std::uint32_t kCount = 40;
   const std::unique_ptr<FdMonitor> monitor = monitor_or_skip({.submissions = 64, .completions = 8});
   if (monitor == nullptr) {

@@ -1,5 +1,5 @@
-// What happens where a call begins to fail while a monitor is in use: wait() says so and forgets nothing,
-// or copes. Each fault is real, in a process of its own.
+// What happens where a call begins to fail while a monitor is in use: wait() says so and forgets
+// nothing, or copes. Each fault is real, in a process of its own.
 
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -36,7 +36,8 @@ constexpr nanoseconds kNow{0};
 constexpr std::uint32_t kMany = 400;
 
 // As a context does: every third pipe has data, all are armed again on the next monitor.
-std::string move_and_count(FdMonitor& failed, const absl::Status& why, const std::vector<Pair>& pipes) {
+std::string move_and_count(FdMonitor& failed, const absl::Status& why,
+                           const std::vector<Pair>& pipes) {
   const SelectedMonitor next = next_monitor(failed, why);
   for (std::uint32_t slot = 0; slot < pipes.size(); ++slot) {
     next.monitor->arm(pipes[slot].a.get(), {slot, 1}, Events::kIn, Trigger::kOneShot);
@@ -54,14 +55,16 @@ std::string move_and_count(FdMonitor& failed, const absl::Status& why, const std
   } while (!ready.empty());
   for (std::size_t slot = 0; slot < seen.size(); ++slot) {
     if (seen[slot] != (slot % 3 == 0 ? 1 : 0)) {
-      return absl::StrCat("slot ", slot, " was reported ", seen[slot], " times by ", next.monitor->name());
+      return absl::StrCat("slot ", slot, " was reported ", seen[slot], " times by ",
+                          next.monitor->name());
     }
   }
   return std::string(next.monitor->name());
 }
 
 // Arms watches, installs the refusal, makes a third ready, and moves when wait() fails.
-std::string move_when(std::unique_ptr<FdMonitor> monitor, const Refusal& refusal, int expected_error) {
+std::string move_when(std::unique_ptr<FdMonitor> monitor, const Refusal& refusal,
+                      int expected_error) {
   std::vector<Pair> pipes;
   for (std::uint32_t slot = 0; slot < kMany; ++slot) {
     pipes.push_back(make_pipe());
@@ -90,7 +93,8 @@ TEST_CASE("io_uring that is refused after the start is left for epoll without lo
     return report_skipped(std::string(io_uring_support().message()));
   }
   CHECK(run_in_child([] {
-          return move_when(*make_io_uring_monitor(), {.number = SYS_io_uring_enter, .error = EPERM}, EPERM);
+          return move_when(*make_io_uring_monitor(), {.number = SYS_io_uring_enter, .error = EPERM},
+                           EPERM);
         }) == "epoll");
 }
 
@@ -99,14 +103,16 @@ TEST_CASE("a ring that dropped completions is left for epoll without losing an e
     return report_skipped(std::string(io_uring_support().message()));
   }
   CHECK(run_in_child([] {
-          return move_when(*make_io_uring_monitor(), {.number = SYS_io_uring_enter, .error = EBADR}, EBADR);
+          return move_when(*make_io_uring_monitor(), {.number = SYS_io_uring_enter, .error = EBADR},
+                           EBADR);
         }) == "epoll");
 }
 
 TEST_CASE("epoll that reaches its limit of watches is left for ppoll without losing an event") {
   for (const int error : {ENOSPC, ENOMEM}) {
     CHECK(run_in_child([error] {
-            return move_when(*make_epoll_monitor(), {.number = SYS_epoll_ctl, .error = error}, error);
+            return move_when(*make_epoll_monitor(), {.number = SYS_epoll_ctl, .error = error},
+                             error);
           }) == "ppoll");
   }
 }
@@ -120,7 +126,8 @@ TEST_CASE("a sandbox that forbids epoll_ctl does not make every descriptor ready
 TEST_CASE("epoll whose wait is refused is left for ppoll") {
   // Which of the three calls stands behind epoll_wait() is the C library's business.
   CHECK(run_in_child([] {
-          return move_when(*make_epoll_monitor(), {.number = SYS_epoll_wait, .error = EPERM}, EPERM);
+          return move_when(*make_epoll_monitor(), {.number = SYS_epoll_wait, .error = EPERM},
+                           EPERM);
         }) == "ppoll");
 }
 
@@ -169,9 +176,11 @@ TEST_CASE("a set that cannot be rebuilt is left for ppoll") {
         }) == "0 reported, epoll_create1: EMFILE (Too many open files)");
 }
 
-// --- what passes ----------------------------------------------------------------------------------------
+// --- what passes
+// ----------------------------------------------------------------------------------------
 
-// The refusal hits submissions of this many requests, or sleeps; then one of another kind gets through.
+// The refusal hits submissions of this many requests, or sleeps; then one of another kind gets
+// through.
 std::string cope_with(int error) {
   constexpr unsigned kToSubmit = 1;
   constexpr std::uint32_t kTwo = 2;
@@ -182,7 +191,8 @@ std::string cope_with(int error) {
   if (!monitor->wait(kNow, ready).ok()) {
     return "first wait";
   }
-  refuse_system_calls({{.number = SYS_io_uring_enter, .error = error, .where = {{kToSubmit, kTwo}}}});
+  refuse_system_calls(
+      {{.number = SYS_io_uring_enter, .error = error, .where = {{kToSubmit, kTwo}}}});
   monitor->arm(one.a.get(), {.slot = 0}, Events::kIn, Trigger::kOneShot);
   monitor->arm(two.a.get(), {.slot = 1}, Events::kIn, Trigger::kOneShot);
   write_all(one.b, "x");
@@ -197,7 +207,9 @@ std::string cope_with(int error) {
   const Pair three = make_pipe();
   monitor->arm(three.a.get(), {.slot = 2}, Events::kIn, Trigger::kOneShot);
   const absl::Status again = monitor->wait(FdMonitor::kForever, ready);
-  return again.ok() && ready.size() == 2 ? "" : absl::StrCat(ready.size(), " reported: ", again.ToString());
+  return again.ok() && ready.size() == 2
+             ? ""
+             : absl::StrCat(ready.size(), " reported: ", again.ToString());
 }
 
 TEST_CASE("a submission that memory or a backlog refused for now is repeated by the next wait") {
@@ -215,14 +227,16 @@ TEST_CASE("more changes than the submission ring holds survive a refusal half wa
   }
   CHECK(run_in_child([]() -> std::string {
           constexpr unsigned kToSubmit = 1;
-          const std::unique_ptr<FdMonitor> monitor = *make_io_uring_monitor({.submissions = 4, .completions = 4});
+          const std::unique_ptr<FdMonitor> monitor =
+              *make_io_uring_monitor({.submissions = 4, .completions = 4});
           std::vector<Pair> pipes;
           for (std::uint32_t slot = 0; slot < 5; ++slot) {
             pipes.push_back(make_pipe());
             write_all(pipes.back().b, "x");
             monitor->arm(pipes.back().a.get(), {.slot = slot}, Events::kIn, Trigger::kOneShot);
           }
-          refuse_system_calls({{.number = SYS_io_uring_enter, .error = EBUSY, .where = {{kToSubmit, 3}}}});
+          refuse_system_calls(
+              {{.number = SYS_io_uring_enter, .error = EBUSY, .where = {{kToSubmit, 3}}}});
           std::vector<Ready> ready;
           const absl::Status status = monitor->wait(FdMonitor::kForever, ready);
           return absl::StrCat(ready.size(), " reported ", status.ToString(), " ",

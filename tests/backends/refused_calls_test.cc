@@ -1,5 +1,5 @@
-// What happens where a sandbox or a limit refuses what a back end needs: another one is taken, or the
-// failure has its sentence. Each fault is real, in a process of its own.
+// What happens where a sandbox or a limit refuses what a back end needs: another one is taken, or
+// the failure has its sentence. Each fault is real, in a process of its own.
 
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -26,7 +26,8 @@ namespace coaio::testing {
 namespace {
 
 // The name of what kAuto takes under these refusals, and the reason if it lacks one of the words.
-std::string auto_under(const std::vector<Refusal>& refusals, const std::vector<std::string>& words) {
+std::string auto_under(const std::vector<Refusal>& refusals,
+                       const std::vector<std::string>& words) {
   return run_in_child([&]() -> std::string {
     refuse_system_calls(refusals);
     const absl::StatusOr<SelectedMonitor> selected = select_monitor(Backend::kAuto);
@@ -57,10 +58,13 @@ bool built_with_io_uring() {
          }) == "yes";
 }
 
-TEST_CASE("where io_uring_setup is refused, auto takes epoll and the reason names errno, sysctl and sandbox") {
+TEST_CASE(
+    "where io_uring_setup is refused, auto takes epoll and the reason names errno, sysctl and "
+    "sandbox") {
   if (built_with_io_uring()) {
     CHECK(auto_under({{.number = SYS_io_uring_setup, .error = EPERM}},
-                     {"io_uring: io_uring_setup: EPERM", "sysctl kernel.io_uring_disabled is "}) == "epoll");
+                     {"io_uring: io_uring_setup: EPERM", "sysctl kernel.io_uring_disabled is "}) ==
+          "epoll");
     CHECK(auto_under({{.number = SYS_io_uring_setup, .error = ENOSYS}},
                      {"io_uring_setup: ENOSYS", "seccomp"}) == "epoll");
   }
@@ -74,9 +78,10 @@ TEST_CASE("any errno is a refusal") {
 
 TEST_CASE("where set-up is allowed and the rest refused, auto takes epoll") {
   if (built_with_io_uring()) {
-    CHECK(auto_under({{.number = SYS_io_uring_enter, .error = EPERM}}, {"io_uring_enter: EPERM"}) == "epoll");
-    CHECK(auto_under({{.number = SYS_io_uring_register, .error = EPERM}}, {"io_uring_register: EPERM"}) ==
+    CHECK(auto_under({{.number = SYS_io_uring_enter, .error = EPERM}}, {"io_uring_enter: EPERM"}) ==
           "epoll");
+    CHECK(auto_under({{.number = SYS_io_uring_register, .error = EPERM}},
+                     {"io_uring_register: EPERM"}) == "epoll");
   }
 }
 
@@ -100,8 +105,9 @@ TEST_CASE("where epoll is refused too, auto takes ppoll") {
 TEST_CASE("a forced epoll that is refused fails with the errno") {
   const std::string message =
       forced_under(Backend::kEpoll, {{.number = SYS_epoll_create1, .error = EPERM}});
-  CHECK(message == absl::StrCat(EPERM, " the program asks for epoll, which is not available: epoll_create1: ",
-                                "EPERM (Operation not permitted); choose another back end, or auto"));
+  CHECK(message ==
+        absl::StrCat(EPERM, " the program asks for epoll, which is not available: epoll_create1: ",
+                     "EPERM (Operation not permitted); choose another back end, or auto"));
 }
 
 TEST_CASE("where no descriptor is left, auto takes ppoll") {
@@ -112,7 +118,8 @@ TEST_CASE("where no descriptor is left, auto takes ppoll") {
           setrlimit(RLIMIT_NOFILE, &none);
           const absl::StatusOr<SelectedMonitor> selected = select_monitor(Backend::kAuto);
           setrlimit(RLIMIT_NOFILE, &limit);  // sanitizers open descriptors for their checks
-          const bool says_so = absl::StrContains(selected->reason, "; epoll: epoll_create1: EMFILE");
+          const bool says_so =
+              absl::StrContains(selected->reason, "; epoll: epoll_create1: EMFILE");
           return says_so ? std::string(selected->monitor->name()) : selected->reason;
         }) == "ppoll");
 }
@@ -125,13 +132,17 @@ TEST_CASE("with no memory to lock, auto takes what works") {
           }
           const absl::StatusOr<SelectedMonitor> selected = select_monitor(Backend::kAuto);
           std::vector<Ready> ready;
-          return selected.ok() ? std::string(selected->monitor->wait(std::chrono::nanoseconds(0), ready).message())
-                               : selected.status().ToString();
+          return selected.ok()
+                     ? std::string(
+                           selected->monitor->wait(std::chrono::nanoseconds(0), ready).message())
+                     : selected.status().ToString();
         }) == "");
 }
 
 TEST_CASE("a refusal of io_uring leads to the remedy") {
-  const auto text = [](int error) { return std::string(io_uring_refusal(error, "io_uring_setup").message()); };
+  const auto text = [](int error) {
+    return std::string(io_uring_refusal(error, "io_uring_setup").message());
+  };
   CHECK(absl::StartsWith(text(EPERM), "io_uring_setup: EPERM (Operation not permitted); sysctl "));
   CHECK(absl::StrContains(text(ENOSYS), "the kernel has no io_uring"));
   CHECK(absl::StrContains(text(ENOMEM), "RLIMIT_MEMLOCK"));

@@ -91,7 +91,8 @@ Cost measure(Backend backend, const std::function<void(Bench&, CallCounter&)>& w
 }
 
 // What the same piece of work costs on each back end; one that is refused here is left out.
-void check_costs(const std::map<Backend, Cost>& expected, const std::function<void(Bench&, CallCounter&)>& work) {
+void check_costs(const std::map<Backend, Cost>& expected,
+                 const std::function<void(Bench&, CallCounter&)>& work) {
   for (const auto& [backend, cost] : expected) {
     if (select_monitor(backend).ok()) {
       CAPTURE(static_cast<int>(backend));

@@ -25,7 +25,8 @@ constexpr Key kKey{.slot = 0, .generation = 1};
 constexpr Key kOther{.slot = 1, .generation = 1};
 constexpr Events kBoth = Events::kIn | Events::kOut;
 
-// --- one-shot -----------------------------------------------------------------------------------------
+// --- one-shot
+// -----------------------------------------------------------------------------------------
 
 TEST_CASE("a one-shot watch reports once, and again when it is armed again") {
   on_every_back_end([](FdMonitor& monitor) {
@@ -56,7 +57,8 @@ TEST_CASE("a one-shot watch that has reported is silent about hang-up") {
   });
 }
 
-// --- level --------------------------------------------------------------------------------------------
+// --- level
+// --------------------------------------------------------------------------------------------
 
 TEST_CASE("a level-triggered watch is reported once by each wait while the condition holds") {
   on_every_back_end([](FdMonitor& monitor) {
@@ -75,7 +77,8 @@ TEST_CASE("a level-triggered watch is reported once by each wait while the condi
   });
 }
 
-// --- both ---------------------------------------------------------------------------------------------
+// --- both
+// ---------------------------------------------------------------------------------------------
 
 TEST_CASE("read-hang-up is reported to those who asked for it") {
   on_every_back_end([](FdMonitor& monitor) {
@@ -130,7 +133,8 @@ TEST_CASE("hang-up and error are reported whatever was asked for") {
       monitor.disarm({.slot = 0, .generation = generation});
 
       Pair sockets = make_unix_pair();
-      monitor.arm(sockets.a.get(), {.slot = 1, .generation = generation}, Events::kPriority, trigger);
+      monitor.arm(sockets.a.get(), {.slot = 1, .generation = generation}, Events::kPriority,
+                  trigger);
       CHECK(watcher.quiet());
       sockets.b.reset();
       CHECK(watcher.next_of({.slot = 1, .generation = generation}) == Events::kHangUp);
@@ -139,7 +143,8 @@ TEST_CASE("hang-up and error are reported whatever was asked for") {
   });
 }
 
-// --- edge ---------------------------------------------------------------------------------------------
+// --- edge
+// ---------------------------------------------------------------------------------------------
 
 TEST_CASE("an edge-triggered watch reports what its owner wants, each time that it arrives") {
   on_every_back_end([](FdMonitor& monitor) {
@@ -198,7 +203,8 @@ TEST_CASE("both directions of one descriptor may be wanted at different times") 
 TEST_CASE("an edge-triggered watch that nobody uses falls silent") {
   on_every_back_end([](FdMonitor& monitor) {
     Pair pair = make_unix_pair();
-    monitor.arm(pair.a.get(), kKey, kAllDirections, Trigger::kEdge);  // an idle socket: always "out"
+    monitor.arm(pair.a.get(), kKey, kAllDirections,
+                Trigger::kEdge);  // an idle socket: always "out"
     Watcher watcher(monitor);
     watcher.settle();
     CHECK(watcher.quiet());
@@ -302,7 +308,9 @@ void send_descriptor(const UniqueFd& socket, int descriptor) {
   REQUIRE(sendmsg(socket.get(), &message, 0) == 1);
 }
 
-TEST_CASE("data behind the boundary of a passed descriptor needs no second report, and a level watch has one") {
+TEST_CASE(
+    "data behind the boundary of a passed descriptor needs no second report, and a level watch has "
+    "one") {
   on_every_back_end([](FdMonitor& monitor) {
     const Pair edge = make_unix_pair();
     const Pair level = make_unix_pair();

@@ -1,5 +1,5 @@
-// allocations_so_far: how often the process has allocated from the heap, so that a test can count what a
-// piece of code allocates.
+// allocations_so_far: how often the process has allocated from the heap, so that a test can count
+// what a piece of code allocates.
 //
 //   const std::size_t before = allocations_so_far();
 //   work();

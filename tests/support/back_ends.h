@@ -27,8 +27,8 @@ struct BackEnd {
 
 const std::vector<BackEnd>& all_back_ends();
 
-// Runs the clause on a fresh monitor of each back end that this machine lets run; which one shows in
-// the report of a failure. A refused one is skipped, which the contract test reports.
+// Runs the clause on a fresh monitor of each back end that this machine lets run; which one shows
+// in the report of a failure. A refused one is skipped, which the contract test reports.
 void on_every_back_end(const std::function<void(FdMonitor&)>& clause);
 
 }  // namespace coaio::testing

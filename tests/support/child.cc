@@ -23,7 +23,8 @@ constexpr unsigned kPatienceSeconds = 30;
   std::signal(SIGALRM, SIG_DFL);
   alarm(kPatienceSeconds);
   const std::string result = work();
-  const bool told = write(pipe, result.data(), result.size()) == static_cast<ssize_t>(result.size());
+  const bool told =
+      write(pipe, result.data(), result.size()) == static_cast<ssize_t>(result.size());
   _exit(told ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 

@@ -1,13 +1,13 @@
-// run_in_child: a piece of a test in a process of its own, for what cannot be undone: sandboxes, resource
-// limits, the environment.
+// run_in_child: a piece of a test in a process of its own, for what cannot be undone: sandboxes,
+// resource limits, the environment.
 //
 //   CHECK(run_in_child([]() -> std::string {
 //     refuse_system_calls({{.number = SYS_io_uring_setup, .error = EPERM}});
 //     return select_monitor(Backend::kAuto).ok() ? "" : "nothing to fall back to";
 //   }) == "");
 //
-// The child is a copy of the calling thread: there must be no other. doctest's checks say nothing to the
-// parent, so the child returns what went wrong.
+// The child is a copy of the calling thread: there must be no other. doctest's checks say nothing
+// to the parent, so the child returns what went wrong.
 
 #ifndef COAIO_TESTS_SUPPORT_CHILD_H_
 #define COAIO_TESTS_SUPPORT_CHILD_H_

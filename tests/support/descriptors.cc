@@ -48,11 +48,14 @@ Pair make_tcp_pair() {
   UniqueFd client = checked(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   REQUIRE(connect(client.get(), name, size) == 0);
   REQUIRE(fcntl(client.get(), F_SETFL, O_NONBLOCK) == 0);
-  UniqueFd server = checked(accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  UniqueFd server =
+      checked(accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
   return {std::move(server), std::move(client)};
 }
 
-UniqueFd make_eventfd(unsigned value) { return checked(eventfd(value, EFD_NONBLOCK | EFD_CLOEXEC)); }
+UniqueFd make_eventfd(unsigned value) {
+  return checked(eventfd(value, EFD_NONBLOCK | EFD_CLOEXEC));
+}
 
 void write_all(const UniqueFd& fd, std::string_view data) {
   while (!data.empty()) {

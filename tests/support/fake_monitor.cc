@@ -19,7 +19,8 @@ FakeMonitor::FakeMonitor()
         return shown == shown_.end() ? Events::kNone : shown->second;
       }),
       sleep_([](std::chrono::nanoseconds timeout) {
-        check(timeout != kForever, "a fake wait would sleep for ever: show() something, or on_sleep()");
+        check(timeout != kForever,
+              "a fake wait would sleep for ever: show() something, or on_sleep()");
         return timeout;
       }) {}
 
@@ -60,9 +61,8 @@ absl::Status FakeMonitor::wait(std::chrono::nanoseconds timeout, std::vector<Rea
 }
 
 Peek FakeMonitor::peek() const {
-  const bool ready = std::any_of(watches_.begin(), watches_.end(), [this](const auto& entry) {
-    return any(seen_on(entry.second));
-  });
+  const bool ready = std::any_of(watches_.begin(), watches_.end(),
+                                 [this](const auto& entry) { return any(seen_on(entry.second)); });
   return ready ? Peek::kReady : Peek::kNothing;
 }
 
@@ -72,11 +72,12 @@ absl::StatusOr<int> FakeMonitor::pollable_fd() {
 
 FakeMonitor::Watch* FakeMonitor::find(Key key) {
   const auto entry = watches_.find(key.slot);
-  return entry != watches_.end() && entry->second.generation == key.generation ? &entry->second : nullptr;
+  return entry != watches_.end() && entry->second.generation == key.generation ? &entry->second
+                                                                               : nullptr;
 }
 
-// What a wait would report of this watch. An edge-triggered one is asked for what is wanted: reports
-// that nobody waits for are allowed, not owed.
+// What a wait would report of this watch. An edge-triggered one is asked for what is wanted:
+// reports that nobody waits for are allowed, not owed.
 Events FakeMonitor::seen_on(const Watch& watch) const {
   Events asked = watch.interest;
   if (watch.trigger == Trigger::kEdge) {

@@ -1,4 +1,5 @@
-// FakeMonitor: a back end without a kernel. A test says what each descriptor shows, and what sleeping is.
+// FakeMonitor: a back end without a kernel. A test says what each descriptor shows, and what
+// sleeping is.
 //
 //   FakeMonitor monitor;
 //   monitor.arm(7, key, Events::kIn, Trigger::kLevel);   // 7 need not be open
@@ -39,7 +40,8 @@ class FakeMonitor final : public FdMonitor {
   FakeMonitor();
   FakeMonitor(Look look, Sleep sleep) : look_(std::move(look)), sleep_(std::move(sleep)) {}
 
-  // --- script ---------------------------------------------------------------------------------------
+  // --- script
+  // ---------------------------------------------------------------------------------------
 
   // From now on; Events::kNone is the state of a descriptor that was never shown.
   void show(int fd, Events events) { shown_[fd] = events; }
@@ -52,7 +54,8 @@ class FakeMonitor final : public FdMonitor {
 
   int waits() const { return waits_; }
 
-  // --- FdMonitor ------------------------------------------------------------------------------------
+  // --- FdMonitor
+  // ------------------------------------------------------------------------------------
 
   absl::string_view name() const override { return "fake"; }
   void arm(int fd, Key key, Events interest, Trigger trigger) override;

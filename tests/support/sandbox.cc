@@ -42,7 +42,8 @@ void refuse_system_calls(const std::vector<Refusal>& refusals) {
     append(program, refusal);
   }
   program.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
-  const sock_fprog filter{.len = static_cast<unsigned short>(program.size()), .filter = program.data()};
+  const sock_fprog filter{.len = static_cast<unsigned short>(program.size()),
+                          .filter = program.data()};
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) {
     std::perror("cannot install the seccomp filter");

@@ -1,5 +1,5 @@
-// refuse_system_calls: a seccomp filter over this thread, as containers install them. It stays until the
-// thread ends, so use it in run_in_child().
+// refuse_system_calls: a seccomp filter over this thread, as containers install them. It stays
+// until the thread ends, so use it in run_in_child().
 
 #ifndef COAIO_TESTS_SUPPORT_SANDBOX_H_
 #define COAIO_TESTS_SUPPORT_SANDBOX_H_
@@ -22,7 +22,8 @@ struct Refusal {
   std::optional<Argument> where = std::nullopt;
 };
 
-// Aborts if the kernel does not allow a filter: a fault that is not injected must not pass as handled.
+// Aborts if the kernel does not allow a filter: a fault that is not injected must not pass as
+// handled.
 void refuse_system_calls(const std::vector<Refusal>& refusals);
 
 // The kernel has a sandbox to offer.

@@ -1,4 +1,5 @@
-// kSanitized: whether a sanitizer is in this build, which allocates and calls the kernel on its own account.
+// kSanitized: whether a sanitizer is in this build, which allocates and calls the kernel on its own
+// account.
 
 #ifndef COAIO_TESTS_SUPPORT_SANITIZED_H_
 #define COAIO_TESTS_SUPPORT_SANITIZED_H_

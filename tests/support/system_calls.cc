@@ -44,8 +44,8 @@ long entered_call(pid_t child) {
 
 // Lets the child run to its next stop. False when it has ended.
 bool next_stop(pid_t child, int& status, int signal) {
-  return ptrace(PTRACE_SYSCALL, child, nullptr, signal) == 0 && waitpid(child, &status, 0) == child &&
-         WIFSTOPPED(status);
+  return ptrace(PTRACE_SYSCALL, child, nullptr, signal) == 0 &&
+         waitpid(child, &status, 0) == child && WIFSTOPPED(status);
 }
 
 bool is_call(int status) { return WSTOPSIG(status) == (SIGTRAP | 0x80); }

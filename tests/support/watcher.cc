@@ -79,8 +79,8 @@ std::vector<Ready> Watcher::wait_now() {
 }
 
 std::size_t count_of(const std::vector<Ready>& ready, Key key) {
-  return static_cast<std::size_t>(
-      std::count_if(ready.begin(), ready.end(), [key](const Ready& one) { return one.key == key; }));
+  return static_cast<std::size_t>(std::count_if(
+      ready.begin(), ready.end(), [key](const Ready& one) { return one.key == key; }));
 }
 
 Events events_of(const std::vector<Ready>& ready, Key key) {

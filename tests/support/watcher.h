@@ -1,4 +1,5 @@
-// Watcher: waits on a monitor within bounds, so that a lost event fails a test instead of hanging it.
+// Watcher: waits on a monitor within bounds, so that a lost event fails a test instead of hanging
+// it.
 
 #ifndef COAIO_TESTS_SUPPORT_WATCHER_H_
 #define COAIO_TESTS_SUPPORT_WATCHER_H_

@@ -1,0 +1,120 @@
+/* runtime/remote_queue.h over the wake-up protocol: two threads push one and the same node, a third one
+ * pushes another, and the loop drains. Checked: of whatever was written before a push, the run that
+ * comes sees it; only the push that fills the queue notifies, and that is enough. A loop that sleeps
+ * while something is unseen is an invalid end state.
+ *
+ *   spin -run remote_queue.pml                 no errors
+ *
+ * Bugs that can be planted:
+ *   CLEARED_LATE      the flag of a node is cleared after it has run instead of before
+ *   PLAIN_FLAG        the flag is cleared by a plain store behind the run
+ *   SECOND_NOTIFIES   only a push that finds the queue filled notifies
+ */
+
+#define THREADS 4
+#define NODES 2
+
+#define STATE 0
+#define HEAD 1 /* a bit for each node in the list; the order does not matter here */
+#define FLAG 2 /* and the next: of each node */
+#define WORK 4 /* and following: what each pusher writes */
+#define LOCATIONS 7
+
+#include "memory.pml"
+
+#include "state_word.pml"
+
+inline push(me, node) {
+  exchange(me, FLAG + node, 1, old);
+  if
+  :: old == 1
+  :: else ->
+    atomic {
+      empty(buffer[me]);
+      old = memory[HEAD];
+      assert((old & (1 << node)) == 0); /* it would be linked twice */
+      memory[HEAD] = old | (1 << node)
+    };
+#ifdef SECOND_NOTIFIES
+    if
+    :: old != 0 -> notify(me)
+    :: else
+    fi
+#else
+    if
+    :: old == 0 -> notify(me)
+    :: else
+    fi
+#endif
+  fi
+}
+
+proctype Pusher(byte me; byte node) {
+  byte old;
+  store(me, WORK + me - 1, 1);
+  push(me, node)
+}
+
+/* The first node is for pushers 1 and 2, the other for 3. */
+inline run_node(node) {
+  if
+  :: node == 0 ->
+    seen[0] = seen[0] || memory[WORK];
+    seen[1] = seen[1] || memory[WORK + 1]
+  :: else -> seen[2] = seen[2] || memory[WORK + 2]
+  fi
+}
+
+inline drain() {
+  exchange(0, HEAD, 0, taken);
+  node = 0;
+  do
+  :: node == NODES -> break
+  :: node < NODES && (taken & (1 << node)) == 0 -> node++
+  :: node < NODES && (taken & (1 << node)) != 0 ->
+#ifdef CLEARED_LATE
+    run_node(node);
+    exchange(0, FLAG + node, 0, old);
+#else
+#ifdef PLAIN_FLAG
+    run_node(node);
+    store(0, FLAG + node, 0);
+#else
+    exchange(0, FLAG + node, 0, old);
+    run_node(node);
+#endif
+#endif
+    node++
+  od
+}
+
+proctype Loop() {
+  byte old, taken, node;
+  bool allowed;
+  bool seen[3];
+  do
+  :: seen[0] && seen[1] && seen[2] -> break
+  :: else ->
+    announce_sleep(allowed);
+    if
+    :: allowed ->
+      if
+      :: readable -> readable = false
+      :: interruptions > 0 -> interruptions--
+      fi
+    :: else
+    fi;
+    accept();
+    drain()
+  od
+}
+
+init {
+  atomic {
+    start_buffers(THREADS);
+    run Loop();
+    run Pusher(1, 0);
+    run Pusher(2, 0);
+    run Pusher(3, 1)
+  }
+}

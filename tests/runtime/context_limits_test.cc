@@ -1,0 +1,226 @@
+// Where a context ends: forks, threads that are not its home, back ends that fail, its destruction.
+
+#include <sys/syscall.h>
+
+#include <chrono>
+#include <cerrno>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "backends/backend.h"
+#include "backends/events.h"
+#include "doctest/doctest.h"
+#include "runtime/bottom_half.h"
+#include "runtime/context.h"
+#include "runtime/fd_table.h"
+#include "runtime/timer.h"
+#include "runtime/watched_fd.h"
+#include "tests/support/child.h"
+#include "tests/support/contexts.h"
+#include "tests/support/descriptors.h"
+#include "tests/support/last_words.h"
+#include "tests/support/sandbox.h"
+#include "tests/support/skipped.h"
+
+namespace coaio::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+void check_says(const std::function<void()>& work, const std::string& words) {
+  const std::string said = last_words(work);
+  CAPTURE(said);
+  CAPTURE(words);
+  CHECK(said.find(words) != std::string::npos);
+}
+
+// --- fork -----------------------------------------------------------------------------------------------
+
+TEST_CASE("a context is refused in a forked child, by a sentence") {
+  on_every_context([](Context& context) {
+    context.bind();
+    BottomHalf half(context, [] {});
+    const std::string words = "forked child";
+    check_says([&] { context.poll(false); }, words);
+    check_says([&] { context.run(); }, words);
+    check_says([&] { context.stop(); }, words);
+    check_says([&] { std::thread([&] { half.schedule(); }).join(); }, words);
+  });
+}
+
+TEST_CASE("a signal handler in a forked child does not disturb the parent") {
+  on_every_context([](Context& context) {
+    context.bind();
+    BottomHalf half(context, [] {});
+    CHECK(run_in_child([&]() -> std::string {
+            context.notify();
+            half.schedule_from_signal();
+            return "done";
+          }) == "done");
+    CHECK(!context.poll(false));
+    CHECK(context.figures().wakeups == 0);
+  });
+}
+
+TEST_CASE("destroying a context in a forked child leaves the parent's watches alone") {
+  for (const Backend backend : available_back_ends()) {
+    std::unique_ptr<Context> context = make_context({.backend = backend});
+    const Pair pair = make_pipe();
+    bool heard = false;
+    context->set_fd_handler(pair.a.get(), {.read = [&] { heard = true; }, .write = nullptr});
+    context->poll(false);
+    CHECK(run_in_child([&]() -> std::string {
+            context.reset();
+            return "destroyed";
+          }) == "destroyed");
+    write_all(pair.b, "x");
+    CHECK(context->poll(true));
+    CHECK(heard);
+    std::thread waker([&] { context->notify(); });
+    context->set_fd_handler(pair.a.get(), {});
+    context->poll(true);
+    waker.join();
+  }
+}
+
+TEST_CASE("a child makes its own context") {
+  CHECK(run_in_child([]() -> std::string {
+          const std::unique_ptr<Context> context = make_context();
+          bool ran = false;
+          context->post([&] { ran = true; });
+          context->poll(false);
+          return ran ? "ran" : "did not run";
+        }) == "ran");
+}
+
+// --- home -----------------------------------------------------------------------------------------------
+
+TEST_CASE("what only the home thread may do is refused elsewhere, by a sentence") {
+  const auto elsewhere = [](const std::function<void(Context&)>& work, const std::string& words) {
+    check_says(
+        [&] {
+          const std::unique_ptr<Context> context = make_context();
+          context->bind();
+          std::thread([&] { work(*context); }).join();
+        },
+        words);
+  };
+  elsewhere([](Context& context) { context.poll(false); }, "a second thread");
+  elsewhere([](Context& context) { Timer(context, [] {}).arm_after(1s); }, "another thread than its home");
+  elsewhere([](Context& context) { context.disable_external(); }, "another thread than its home");
+  elsewhere([](Context& context) { context.fds(); }, "another thread than its home");
+  elsewhere([](Context& context) { BottomHalf(context, [] {}).cancel(); }, "another thread than its home");
+  elsewhere([](Context& context) { IdleBottomHalf(context, [] {}).schedule(); },
+            "another thread than its home");
+}
+
+// --- destruction ----------------------------------------------------------------------------------------
+
+TEST_CASE("a context that is destroyed before what uses it names that") {
+  const auto left_behind = [](const std::function<void(Context&)>& work, const std::string& words) {
+    check_says(
+        [&] {
+          const std::unique_ptr<Context> context = make_context();
+          work(*context);
+        },
+        words);
+  };
+  left_behind([](Context& context) { (new BottomHalf(context, [] {}))->schedule(); }, "1 scheduled");
+  left_behind([](Context& context) { (new IdleBottomHalf(context, [] {}))->schedule(); }, "idle");
+  left_behind([](Context& context) { (new Timer(context, [] {}))->arm_after(1s); }, "1 armed timers");
+  left_behind(
+      [](Context& context) {
+        Pair* pair = new Pair(make_pipe());
+        context.fds().wait(pair->a.get(), *new FdWaiter([](FdWaiter&, Events) {}), Events::kIn);
+      },
+      "who waits for descriptor");
+  left_behind([](Context& context) { new WatchedFd(context, make_eventfd(0)); },
+              "the owner of descriptor");
+}
+
+TEST_CASE("a context that another thread runs is not destroyed here") {
+  check_says(
+      [] {
+        std::unique_ptr<Context> context = make_context();
+        std::thread([&] {
+          context->bind();
+          std::thread([&] { context.reset(); }).join();
+        }).join();
+      },
+      "while its home thread lives");
+}
+
+TEST_CASE("handlers that are still set are destroyed with the context") {
+  on_every_context([](Context& context) {
+    const Pair pair = make_pipe();
+    context.set_fd_handler(pair.a.get(), {.read = [] {}, .write = nullptr});
+    context.poll(false);
+  });
+}
+
+// --- back ends that fail --------------------------------------------------------------------------------
+
+TEST_CASE("a context whose back end is refused later moves on, and loses nothing") {
+  if (!sandbox_works()) {
+    return report_skipped("the kernel has no seccomp filter to offer");
+  }
+  struct Case {
+    Backend backend;
+    std::vector<Refusal> refusals;
+    std::string moved_to;
+  };
+  const std::vector<Case> cases = {
+      {Backend::kIoUring, {{.number = SYS_io_uring_enter, .error = EPERM}}, "epoll"},
+      {Backend::kIoUring,
+       {{.number = SYS_io_uring_enter, .error = EPERM}, {.number = SYS_epoll_create1, .error = EPERM}},
+       "ppoll"},
+      {Backend::kEpoll, {{.number = SYS_epoll_ctl, .error = ENOSPC}}, "ppoll"},
+  };
+  for (const Case& one : cases) {
+    if (!select_monitor(one.backend).ok()) {
+      continue;
+    }
+    CAPTURE(one.moved_to);
+    CHECK(run_in_child([&]() -> std::string {
+            const std::unique_ptr<Context> context = make_context({.backend = one.backend});
+            const Pair before = make_pipe();
+            const Pair after = make_pipe();
+            std::string log;
+            const auto handle = [&](const Pair& pair, char name) {
+              context->set_fd_handler(pair.a.get(), {.read =
+                                                         [&pair, &log, name] {
+                                                           read_all(pair.a);
+                                                           log += name;
+                                                         },
+                                                     .write = nullptr});
+            };
+            handle(before, 'b');
+            context->poll(false);
+            refuse_system_calls(one.refusals);
+            handle(after, 'a');
+            write_all(before.b, "x");
+            write_all(after.b, "x");
+            while (log.size() < 2) {
+              context->poll(true);
+            }
+            if (context->backend() != one.moved_to || context->figures().moves != 1) {
+              return "moved to " + std::string(context->backend());
+            }
+            if (context->backend_reason().find("refused") == std::string::npos &&
+                context->backend_reason().find("failed") == std::string::npos) {
+              return context->backend_reason();
+            }
+            // The wake-up has moved along.
+            std::thread waker([&] { context->notify(); });
+            context->poll(true);
+            waker.join();
+            return "moved";
+          }) == "moved");
+  }
+}
+
+}  // namespace
+}  // namespace coaio::testing

@@ -1,0 +1,100 @@
+#include "runtime/learned_budget.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+
+#include "doctest/doctest.h"
+
+namespace coaio::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::nanoseconds;
+
+constexpr nanoseconds kWake = 30us;
+constexpr std::uint32_t kWeight = 3;
+constexpr nanoseconds kMissCost = kWeight * kWake;
+
+// One event comes `wait` after the loop begins to wait.
+void meet(LearnedBudget& budget, nanoseconds wait) {
+  const nanoseconds polled = std::min(budget.budget(), wait);
+  if (polled == wait) {
+    budget.hit(polled);
+  } else {
+    budget.missed(polled, wait - polled + kWake);
+  }
+}
+
+void meet_often(LearnedBudget& budget, nanoseconds wait, int times) {
+  for (int i = 0; i < times; ++i) {
+    meet(budget, wait);
+  }
+}
+
+TEST_CASE("a learned budget begins with what one blocked wait costs") {
+  const LearnedBudget budget(kWeight, kWake);
+  CHECK(budget.budget() == kMissCost);
+}
+
+TEST_CASE("a learned budget covers waits that are worth polling, and not much more") {
+  LearnedBudget budget(kWeight, kWake);
+  meet_often(budget, 5us, 100);
+  CHECK(budget.budget() >= 5us);
+  CHECK(budget.budget() <= 25us);
+}
+
+TEST_CASE("a learned budget does not poll for events that are too far away") {
+  LearnedBudget budget(kWeight, kWake);
+  meet_often(budget, 5ms, 20);
+  CHECK(budget.budget() == 0us);
+}
+
+TEST_CASE("a learned budget explores two waits in a row, and less often the longer it is in vain") {
+  LearnedBudget budget(kWeight, kWake);
+  meet_often(budget, 5ms, 20);
+  int explored = 0;
+  for (int i = 0; i < 10'000; ++i) {
+    explored += budget.budget() == kMissCost ? 1 : 0;
+    meet(budget, 5ms);
+  }
+  CHECK(explored >= 10);
+  CHECK(explored <= 40);
+}
+
+TEST_CASE("a learned budget is not locked into blocking by the cost of the wake") {
+  LearnedBudget budget(kWeight, kWake);
+  meet_often(budget, 5ms, 200);
+  meet_often(budget, 20us, 16);
+  CHECK(budget.budget() >= 20us);
+}
+
+TEST_CASE("a learned budget that believes in too short a wake finds out by exploring") {
+  constexpr nanoseconds kTrueWake = 120us;
+  LearnedBudget budget(1, kWake);
+  for (int i = 0; i < 200; ++i) {
+    const nanoseconds polled = std::min(budget.budget(), nanoseconds(10us));
+    if (polled == 10us) {
+      budget.hit(polled);
+    } else {
+      budget.missed(polled, 10us - polled + kTrueWake);
+    }
+  }
+  CHECK(budget.budget() >= 10us);
+}
+
+TEST_CASE("a learned budget stops where polling itself keeps the event away") {
+  // The partner shares our CPU: an event comes 5 µs after we sleep, and never while we poll.
+  LearnedBudget budget(kWeight, kWake);
+  nanoseconds polled{0};
+  for (int i = 0; i < 10'000; ++i) {
+    polled += budget.budget();
+    budget.missed(budget.budget(), 5us);
+  }
+  CHECK(polled / 10'000 < 3us);
+}
+
+TEST_CASE("the state of a learned budget is small") { CHECK(sizeof(LearnedBudget) <= 256); }
+
+}  // namespace
+}  // namespace coaio::testing
