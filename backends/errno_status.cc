@@ -81,14 +81,26 @@ absl::StatusCode code_of(int error) {
   }
 }
 
+// Of the limits that every program may meet, with every call that makes a descriptor.
+absl::string_view fix_of(int error) {
+  switch (error) {
+    case EMFILE:
+      return "the process may not open more descriptors: raise ulimit -n";
+    case ENFILE:
+      return "the machine may not open more files: raise sysctl fs.file-max";
+    default:
+      return "";
+  }
+}
+
 }  // namespace
 
 absl::Status errno_status(int error, absl::string_view what, absl::string_view remark) {
   const char* name = strerrorname_np(error);
   const std::string text = name == nullptr ? absl::StrCat("errno ", error)
                                            : absl::StrCat(name, " (", strerrordesc_np(error), ")");
-  absl::Status status(code_of(error),
-                      absl::StrCat(what, ": ", text, remark.empty() ? "" : "; ", remark));
+  const absl::string_view end = remark.empty() ? fix_of(error) : remark;
+  absl::Status status(code_of(error), absl::StrCat(what, ": ", text, end.empty() ? "" : "; ", end));
   // By view: of Cord's constructors from a string, the one that takes an rvalue is a template whose
   // name clang and g++ mangle differently, and a distribution's abseil is built with one of them.
   const std::string number = absl::StrCat(error);

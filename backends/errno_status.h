@@ -15,7 +15,7 @@
 namespace coaio {
 
 // "what: EADDRINUSE (Address already in use)", and "; remark" if there is one, with the code of the
-// table. Allocates.
+// table. Where descriptors are exhausted, the remark is by itself the limit to raise. Allocates.
 absl::Status errno_status(int error, absl::string_view what, absl::string_view remark = "");
 
 // The errno that made this status, or 0.

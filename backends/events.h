@@ -41,6 +41,12 @@ constexpr bool any(Events events) { return events != Events::kNone; }
 // These end every wait, whatever its direction.
 inline constexpr Events kFailure = Events::kError | Events::kHangUp | Events::kInvalid;
 
+// What to ask the kernel for when an edge-triggered watch asks for no more than is wanted:
+// read-hang-up comes with "in" if it was armed.
+constexpr Events with_read_hang_up(Events wanted, Events armed) {
+  return (any(wanted & Events::kIn) ? wanted | Events::kReadHangUp : wanted) & armed;
+}
+
 }  // namespace coaio
 
 #endif  // COAIO_BACKENDS_EVENTS_H_

@@ -84,10 +84,12 @@ class IoUringMonitor final : public FdMonitor {
     watches_.touch(key.slot);
   }
 
-  void want(Key key, Events) override {
-    // A multishot request needs no reminder, unless the kernel has ended it.
-    if (IoUringWatch* watch = watches_.find(key); watch != nullptr && !watch->in_flight()) {
-      watches_.touch(key.slot);
+  void want(Key key, Events interest) override {
+    if (IoUringWatch* watch = watches_.find(key)) {
+      watch->wanted |= interest & watch->interest;
+      if (!watch->in_flight()) {  // a live multishot request needs no reminder
+        watches_.touch(key.slot);
+      }
     }
   }
 
@@ -185,10 +187,10 @@ class IoUringMonitor final : public FdMonitor {
     if (int error = make_room(); error != 0) {
       return error;
     }
-    if (watch.in_flight() && !(watch.wanted() && watch.as_told())) {
+    if (watch.in_flight() && !(watch.asks() && watch.as_told())) {
       remove(slot, watch);
     }
-    if (watch.wanted() && !watch.in_flight()) {
+    if (watch.asks() && !watch.in_flight()) {
       add(slot, watch);
     }
     return 0;
@@ -288,14 +290,22 @@ class IoUringMonitor final : public FdMonitor {
       refuse(slot, watch, -cqe.res, ready);
       return;
     }
-    const Events events =
+    Events events =
         events_of(static_cast<std::uint32_t>(cqe.res)) & (watch.told_interest | kFailure);
+    // A socket wakes for data and for urgent data with the same bits, and a multishot request
+    // passes them on unseen: beside kIn, kPriority says nothing. An owner that believed it would
+    // try each read once more.
+    if (watch.trigger == Trigger::kEdge && any(events & Events::kIn)) {
+      events &= ~Events::kPriority;
+    }
     if (!any(events)) {
       wait_past(slot, watch);
       return;
     }
     ready.emplace_back(Key{slot, watch.generation}, events);
-    if (watch.trigger != Trigger::kEdge) {  // want() looks after an edge whose request has ended
+    if (watch.trigger == Trigger::kEdge) {
+      settle_edge(slot, watch, events);
+    } else {
       settle(slot, watch);
     }
   }
@@ -304,6 +314,16 @@ class IoUringMonitor final : public FdMonitor {
   // and refuse() are kept out of line for the sake of the common end.
   [[gnu::noinline]] void wait_past(std::uint32_t slot, IoUringWatch& watch) {
     if (!watch.in_flight() && !(std::exchange(watch.patient, true) && is_always_ready(watch.fd))) {
+      watches_.touch(slot);
+    }
+  }
+
+  // The kernel ends a multishot request when it lacks room for its event. It is asked again for
+  // what is still wanted; where nothing is, want() does so, lest a hang-up that nobody waits for be
+  // reported for ever.
+  void settle_edge(std::uint32_t slot, IoUringWatch& watch, Events events) {
+    watch.wanted = any(events & kFailure) ? Events::kNone : watch.wanted & ~events;
+    if (!watch.in_flight() && any(watch.wanted)) {
       watches_.touch(slot);
     }
   }

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "backends/events.h"
+#include "backends/fd_monitor.h"
 #include "backends/poll_bits.h"
 #include "backends/watch_table.h"
 
@@ -17,26 +18,38 @@ struct IoUringWatch : Watch {
   std::uint32_t told_generation = 0;     // under this generation,
   Events told_interest = Events::kNone;  // with these bits
 
+  Events wanted = Events::kNone;  // kEdge: what of the interest the owner is waiting for
+
+  // A kEdge watch whose multishot request the kernel has ended, for lack of room for its event,
+  // asks for no more than is wanted from then on: an idle socket that is asked for all directions
+  // reports "out" at once, and where room is short that would end the request again, without end.
+  bool modest = false;
+
   // One-shot requests end with whatever the kernel shows, and read-hang-up it shows unasked: after
   // such an end the watch waits past it with a multishot request, which shows it once.
   bool patient = false;
 
-  void renew() { patient = false; }
+  void renew() {
+    wanted = Events::kNone;
+    modest = false;
+    patient = false;
+  }
 
   bool in_flight() const { return request != 0; }
 
-  // A disarmed watch has no interest.
-  bool wanted() const { return any(interest); }
+  // What the ring should hold. A disarmed watch has no interest.
+  Events asked() const { return modest ? with_read_hang_up(wanted, interest) : interest; }
 
   bool as_told() const {
-    return told_fd == fd && told_generation == generation && told_interest == interest;
+    const Events told = modest ? told_interest & asked() : told_interest;
+    return told_fd == fd && told_generation == generation && told == asked();
   }
 
   bool multishot() const { return trigger == Trigger::kEdge || patient; }
 
   // A wake-up for urgent data passes the kernel's filter only as one for data.
   std::uint32_t bits() const {
-    return poll_bits(any(interest & Events::kPriority) ? interest | Events::kIn : interest);
+    return poll_bits(any(asked() & Events::kPriority) ? asked() | Events::kIn : asked());
   }
 
   // What a completion of the request brings back.
@@ -46,7 +59,7 @@ struct IoUringWatch : Watch {
     request = number;
     told_fd = fd;
     told_generation = generation;
-    told_interest = interest;
+    told_interest = asked();
   }
 };
 

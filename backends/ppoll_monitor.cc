@@ -33,14 +33,10 @@ struct PpollWatch : Watch {
   void renew() { wanted = Events::kNone; }
 };
 
-// The array asks for an edge-triggered watch only what is wanted: an idle socket is always ready
-// for "out". Read-hang-up comes with "in", as it does where the kernel keeps the set.
+// An idle socket is always ready for "out", so an edge-triggered watch asks for what is wanted.
 Events asked_of(const PpollWatch& watch) {
-  if (watch.trigger != Trigger::kEdge) {
-    return watch.interest;
-  }
-  return any(watch.wanted & Events::kIn) ? watch.wanted | (watch.interest & Events::kReadHangUp)
-                                         : watch.wanted;
+  return watch.trigger == Trigger::kEdge ? with_read_hang_up(watch.wanted, watch.interest)
+                                         : watch.interest;
 }
 
 // A negative number makes the kernel pass over an entry; that is the only way to hear nothing of

@@ -27,7 +27,7 @@ constexpr char kUsage[] = R"(usage: echo_client [--name=value]...
   --size=BYTES          of a message (default 64)
   --duration=SECONDS    (default 1)
   --backend=NAME        auto (default), io_uring, epoll or ppoll
-  --polling=POLICY      off (default), fixed:MAX or grow_shrink:MAX, with MAX in microseconds
+  --polling=POLICY      off (default), fixed:MAX, grow_shrink:MAX (microseconds), or learned
 )";
 
 struct Options {

@@ -25,7 +25,7 @@ constexpr char kUsage[] = R"(usage: echo_server [--name=value]...
   --address=HOST     where to listen (default 127.0.0.1)
   --port=PORT        0 takes a free one (default 7777)
   --backend=NAME     auto (default), io_uring, epoll or ppoll
-  --polling=POLICY   off (default), fixed:MAX or grow_shrink:MAX, with MAX in microseconds
+  --polling=POLICY   off (default), fixed:MAX, grow_shrink:MAX (microseconds), or learned
   --grace=SECONDS    for connections to end by themselves after SIGINT or SIGTERM (default 5)
 )";
 
@@ -76,7 +76,6 @@ coaio::Task<absl::Status> serve(const Options& options) {
   }
   std::printf("listening on %s (%s)\n", listener->address()->to_string().c_str(),
               std::string(here.context.backend()).c_str());
-  std::fflush(stdout);
 
   coaio::TaskGroup connections(here);
   coaio::TaskGroup acceptor(here);
@@ -108,6 +107,7 @@ Options parse(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // each line at once, also into a pipe
   const Options options = parse(argc, argv);
   absl::StatusOr<std::unique_ptr<coaio::Context>> context = coaio::Context::create(options.context);
   const absl::Status status =

@@ -24,6 +24,7 @@ constexpr std::string_view kUsage = R"(usage: coaio_server [--name=value ...]
   --polling=off                      sleep as soon as nothing is ready (default)
            =fixed:MAX_US             look for work that long before each sleep
            =grow_shrink:MAX_US       look at most that long, and less where it does not pay
+           =learned[:WEIGHT]         look for what the recent waits suggest
 )";
 
 Task<void> echo(TcpStream stream) {

@@ -46,8 +46,10 @@ def _not_negative(text):
 
 
 def _polling_policy(text):
-    if not re.fullmatch(r"(fixed|grow_shrink):[1-9]\d*", text):
-        raise argparse.ArgumentTypeError(f"'{text}' is neither fixed:MAX_US nor grow_shrink:MAX_US")
+    if not re.fullmatch(r"learned|(fixed|grow_shrink|learned):[1-9]\d*", text):
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is none of fixed:MAX_US, grow_shrink:MAX_US, learned and learned:WEIGHT"
+        )
     return text
 
 
@@ -110,8 +112,9 @@ def parse(arguments):
         "--polling",
         type=_polling_policy,
         metavar="POLICY",
-        default="grow_shrink:128",
-        help="coaio's, where it polls: fixed:MAX_US or grow_shrink:MAX_US (%(default)s)",
+        default="learned",
+        help="coaio's, where it polls: fixed:MAX_US, grow_shrink:MAX_US, learned or learned:WEIGHT"
+        " (%(default)s)",
     )
     parser.add_argument("--client-cpu", type=int, metavar="CPU")
     parser.add_argument("--server-cpu", type=int, metavar="CPU")

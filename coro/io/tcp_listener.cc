@@ -10,12 +10,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "backends/errno_status.h"
 #include "backends/events.h"
 #include "backends/unique_fd.h"
 #include "coro/cancel.h"
 #include "coro/io/socket_address.h"
+#include "coro/io/socket_error.h"
 #include "coro/io/tcp_stream.h"
 #include "coro/io/try_operation.h"
 #include "coro/sleep.h"
@@ -76,9 +76,7 @@ bool is_of_one_connection(int error) {
 }  // namespace
 
 absl::StatusOr<TcpListener> TcpListener::listen(Context& context, const SocketAddress& address) {
-  const auto failure = [&](const char* call) {
-    return errno_status(errno, absl::StrCat(call, " ", address.to_string()));
-  };
+  const auto failure = [&](const char* call) { return socket_error(errno, call, address); };
   UniqueFd fd(socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.valid()) {
     return failure("socket for");

@@ -10,12 +10,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "backends/errno_status.h"
 #include "backends/events.h"
 #include "backends/unique_fd.h"
 #include "coro/cancel.h"
 #include "coro/io/socket_address.h"
+#include "coro/io/socket_error.h"
 #include "coro/io/try_operation.h"
 #include "coro/task.h"
 #include "coro/yield.h"
@@ -120,7 +120,7 @@ Task<absl::StatusOr<TcpStream>> TcpStream::connect(SocketAddress address) {
   const TaskRef here = co_await this_task();
   UniqueFd fd(socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.valid()) {
-    co_return errno_status(errno, absl::StrCat("socket for ", address.to_string()));
+    co_return socket_error(errno, "socket for", address);
   }
   set_no_delay(fd.get());
   int error = ::connect(fd.get(), address.data(), address.size()) == 0 ? 0 : errno;
@@ -132,7 +132,7 @@ Task<absl::StatusOr<TcpStream>> TcpStream::connect(SocketAddress address) {
     co_return cancelled();
   }
   if (error != 0) {
-    co_return errno_status(error, absl::StrCat("connect to ", address.to_string()));
+    co_return socket_error(error, "connect to", address);
   }
   co_return stream;
 }

@@ -173,7 +173,9 @@ TEST_CASE("a set that cannot be rebuilt is left for ppoll") {
           write_all(pipes[0].b, "x");
           const absl::Status status = monitor->wait(kNow, ready);
           return absl::StrCat(ready.size(), " reported, ", status.message());
-        }) == "0 reported, epoll_create1: EMFILE (Too many open files)");
+        }) ==
+        "0 reported, epoll_create1: EMFILE (Too many open files); the process may not open more "
+        "descriptors: raise ulimit -n");
 }
 
 // --- what passes

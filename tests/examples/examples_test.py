@@ -1,0 +1,230 @@
+#!/usr/bin/env python3
+"""Runs the examples as a user does, and checks what they say and how they end."""
+
+import os
+import pathlib
+import re
+import resource
+import signal
+import socket
+import subprocess
+import unittest
+
+PROGRAMS = pathlib.Path("examples")
+WITHOUT_IO_URING = pathlib.Path("tests/support/without_io_uring")
+PATIENCE = 30  # seconds; only what hangs needs them
+
+
+def run(*command, **options):
+    command = [str(part) for part in command]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, **options)
+
+
+def example(name, *arguments, **options):
+    return run(PROGRAMS / name, *arguments, **options)
+
+
+def with_descriptors(count):
+    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
+
+
+class Server:
+    """A running echo_server, on a free port."""
+
+    def __init__(self, *arguments):
+        command = [str(PROGRAMS / "echo_server"), "--port=0", *arguments]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.greeting = self.process.stdout.readline()
+        match = re.fullmatch(r"listening on 127\.0\.0\.1:(\d+) \((\w+)\)\n", self.greeting)
+        self.port, self.backend = (int(match[1]), match[2]) if match else (None, None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+    def call(self):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+
+    def end(self):
+        """The exit code and what was printed, once the process has ended by itself."""
+        out, err = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, out, err
+
+
+def available_backends():
+    names = []
+    for name in ("ppoll", "epoll", "io_uring"):
+        with Server(f"--backend={name}") as server:
+            if server.port is not None:
+                names.append(name)
+            else:
+                print(f"skipped: {name}: {server.process.communicate()[1].strip()}")
+    return names
+
+
+class Echo(unittest.TestCase):
+    def test_messages_come_back_on_every_back_end(self):
+        for name in available_backends():
+            for polling in ("off", "fixed:20", "grow_shrink:100"):
+                with self.subTest(backend=name, polling=polling), Server(
+                    f"--backend={name}", f"--polling={polling}"
+                ) as server:
+                    self.assertEqual(server.backend, name)
+                    client = example(
+                        "echo_client",
+                        f"--port={server.port}",
+                        f"--backend={name}",
+                        f"--polling={polling}",
+                        "--connections=4",
+                        "--size=10000",
+                        "--duration=0.1",
+                    )
+                    self.assertEqual((client.returncode, client.stderr), (0, ""))
+                    self.assertRegex(client.stdout, r"^\d+ echoes, \d+/s, p50 [\d.]+ us, p99 [\d.]+ us\n$")
+
+    def test_a_signal_ends_the_server_cleanly_also_while_a_connection_is_open(self):
+        for name in available_backends():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                with self.subTest(backend=name, signal=number), Server(
+                    f"--backend={name}", "--grace=0.05"
+                ) as server, server.call() as connection:
+                    connection.sendall(b"hello")
+                    self.assertEqual(connection.recv(5), b"hello")
+                    server.process.send_signal(number)
+                    self.assertEqual(connection.recv(1), b"")
+                    code, out, err = server.end()
+                    self.assertEqual((code, err), (0, ""))
+                    self.assertIn(f"signal {int(number)}: 1 connections are open", out)
+
+    def test_during_the_grace_open_connections_go_on_and_no_new_ones_are_taken(self):
+        with Server(f"--grace={PATIENCE}") as server, server.call() as connection:
+            connection.sendall(b"1")
+            self.assertEqual(connection.recv(1), b"1")
+            server.process.send_signal(signal.SIGTERM)
+            server.process.stdout.readline()  # says that it has heard
+            connection.sendall(b"2")
+            self.assertEqual(connection.recv(1), b"2")
+            with self.assertRaises(ConnectionRefusedError):
+                server.call()
+            server.process.send_signal(signal.SIGTERM)  # changes nothing
+            connection.close()
+            code, _, err = server.end()
+            self.assertEqual((code, err), (0, ""))
+
+
+class Others(unittest.TestCase):
+    def test_hello(self):
+        done = example("hello")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "hello\nworld\n", ""))
+
+    def test_timers(self):
+        done = example("timers")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        for name, least in (("fast", 5), ("medium", 2), ("slow", 1)):
+            self.assertGreaterEqual(len(re.findall(f"(?m)^{name} ", done.stdout)), least)
+
+
+class Mistakes(unittest.TestCase):
+    """Each is answered by one sentence that names the value and the fix."""
+
+    def check_sentence(self, done, *parts):
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertEqual(done.stdout, "")
+        self.assertRegex(done.stderr, r"^[^\n]+\n$")
+        for part in parts:
+            self.assertIn(part, done.stderr)
+
+    def test_bad_arguments_give_the_usage_and_exit_code_2(self):
+        for program in ("echo_server", "echo_client"):
+            for argument in (
+                "--port=99999",
+                "--port=x",
+                "--port=",
+                "--nonsense=1",
+                "positional",
+                "--backend=kqueue",
+                "--polling=sometimes",
+            ):
+                with self.subTest(program=program, argument=argument):
+                    done = example(program, argument)
+                    self.assertEqual(done.returncode, 2)
+                    self.assertEqual(done.stdout, "")
+                    value = argument.split("=")[-1] if "nonsense" not in argument else "nonsense"
+                    first = done.stderr.split("\n")[0]
+                    self.assertIn(value, first)
+                    self.assertIn(f"usage: {program}", done.stderr)
+
+    def test_help_is_not_a_mistake(self):
+        for program in ("echo_server", "echo_client"):
+            done = example(program, "--help")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn(f"usage: {program}", done.stdout)
+
+    def test_a_port_in_use(self):
+        with Server() as server:
+            done = example("echo_server", f"--port={server.port}")
+            self.check_sentence(done, f"127.0.0.1:{server.port}", "EADDRINUSE", "choose another port")
+
+    def test_an_address_that_cannot_be_resolved(self):
+        for program in ("echo_server", "echo_client"):
+            done = example(program, "--address=no such host")
+            self.check_sentence(done, '"no such host"', "check the name")
+
+    def test_an_address_of_another_machine(self):
+        done = example("echo_server", "--address=192.0.2.1")
+        self.check_sentence(done, "192.0.2.1:7777", "choose an address of this machine")
+
+    def test_a_server_that_is_not_there(self):
+        with Server() as server:
+            port = server.port
+        done = example("echo_client", f"--port={port}")
+        self.check_sentence(done, f"127.0.0.1:{port}", "ECONNREFUSED", "start the server")
+
+    def test_a_back_end_of_the_environment_that_does_not_exist(self):
+        for program in ("echo_server", "hello"):
+            done = example(program, env={**os.environ, "COAIO_BACKEND": "kqueue"})
+            if program == "hello":
+                done.stdout = ""
+            self.check_sentence(done, "COAIO_BACKEND", "kqueue", "epoll")
+
+    def test_too_few_descriptors(self):
+        for name in available_backends():
+            for count in (4, 5, 6):  # with less the C library itself cannot start
+                with self.subTest(backend=name, descriptors=count):
+                    done = example(
+                        "echo_server",
+                        "--port=0",
+                        f"--backend={name}",
+                        preexec_fn=with_descriptors(count),
+                    )
+                    self.check_sentence(done, "EMFILE", "ulimit -n")
+
+    def test_too_few_descriptors_for_the_connections_that_were_asked_for(self):
+        with Server() as server:
+            done = example(
+                "echo_client",
+                f"--port={server.port}",
+                "--connections=50",
+                preexec_fn=with_descriptors(20),
+            )
+            self.check_sentence(done, "EMFILE", "ulimit -n")
+
+    def test_io_uring_where_it_is_forbidden(self):
+        done = run(WITHOUT_IO_URING, PROGRAMS / "echo_server", "--port=0", "--backend=io_uring")
+        if "liburing" in done.stderr:
+            return  # built without it, which it says
+        self.check_sentence(done, "io_uring", "EPERM", "seccomp")
+
+    def test_io_uring_forbidden_is_no_mistake_where_it_was_not_asked_for(self):
+        done = run(WITHOUT_IO_URING, PROGRAMS / "hello")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "hello\nworld\n", ""))
+
+
+if __name__ == "__main__":
+    unittest.main()
