@@ -16,12 +16,12 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "backends/always_ready.h"
 #include "backends/errno_status.h"
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
 #include "backends/kernel_timeout.h"
 #include "backends/poll_bits.h"
+#include "backends/poll_now.h"
 #include "backends/unique_fd.h"
 #include "backends/watch_table.h"
 
@@ -77,8 +77,7 @@ class EpollMonitor final : public FdMonitor {
 
   absl::string_view name() const override { return "epoll"; }
 
-  // --- change
-  // ---------------------------------------------------------------------------------------
+  // --- change ------------------------------------------------------------------------------------
 
   void arm(int fd, Key key, Events interest, Trigger trigger) override {
     watches_.arm(fd, key, interest, trigger);
@@ -103,8 +102,7 @@ class EpollMonitor final : public FdMonitor {
     }
   }
 
-  // --- wait
-  // -----------------------------------------------------------------------------------------
+  // --- wait --------------------------------------------------------------------------------------
 
   absl::Status wait(std::chrono::nanoseconds timeout, std::vector<Ready>& ready) override {
     if (watches_.has_changes() || !always_ready_.empty()) {
@@ -146,8 +144,7 @@ class EpollMonitor final : public FdMonitor {
  private:
   static constexpr int kFirstCapacity = 128;
 
-  // --- telling the kernel
-  // ---------------------------------------------------------------------------
+  // --- telling the kernel ------------------------------------------------------------------------
 
   // Whatever it reports is not to wait for the kernel: the timeout becomes zero.
   [[gnu::noinline]] absl::Status prepare(std::chrono::nanoseconds& timeout,
@@ -271,8 +268,7 @@ class EpollMonitor final : public FdMonitor {
     return apply_changes(ready);
   }
 
-  // --- hearing from it
-  // ------------------------------------------------------------------------------
+  // --- hearing from it ---------------------------------------------------------------------------
 
   int sleep(std::chrono::nanoseconds timeout) {
     if (timeout > std::chrono::nanoseconds(0) && timeout != kForever) {
@@ -315,8 +311,7 @@ class EpollMonitor final : public FdMonitor {
     return true;
   }
 
-  // --- files that the kernel cannot watch
-  // -----------------------------------------------------------
+  // --- files that the kernel cannot watch --------------------------------------------------------
 
   void list_always_ready(std::uint32_t slot, EpollWatch& watch) {
     if (!std::exchange(watch.listed, true)) {

@@ -16,7 +16,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "backends/always_ready.h"
 #include "backends/errno_status.h"
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
@@ -24,6 +23,7 @@
 #include "backends/io_uring_watch.h"
 #include "backends/kernel_timeout.h"
 #include "backends/poll_bits.h"
+#include "backends/poll_now.h"
 #include "backends/pollable_event.h"
 #include "backends/watch_table.h"
 
@@ -76,8 +76,7 @@ class IoUringMonitor final : public FdMonitor {
 
   absl::string_view name() const override { return "io_uring"; }
 
-  // --- change
-  // ---------------------------------------------------------------------------------------
+  // --- change ------------------------------------------------------------------------------------
 
   void arm(int fd, Key key, Events interest, Trigger trigger) override {
     watches_.arm(fd, key, interest, trigger);
@@ -87,7 +86,7 @@ class IoUringMonitor final : public FdMonitor {
   void want(Key key, Events interest) override {
     if (IoUringWatch* watch = watches_.find(key)) {
       watch->wanted |= interest & watch->interest;
-      if (!watch->in_flight()) {  // a live multishot request needs no reminder
+      if (!watch->in_flight() || !watch->as_told()) {  // a live request needs no reminder
         watches_.touch(key.slot);
       }
     }
@@ -99,8 +98,7 @@ class IoUringMonitor final : public FdMonitor {
     }
   }
 
-  // --- wait
-  // -----------------------------------------------------------------------------------------
+  // --- wait --------------------------------------------------------------------------------------
 
   absl::Status wait(std::chrono::nanoseconds timeout, std::vector<Ready>& ready) override {
     if (!enabled_) {
@@ -154,13 +152,16 @@ class IoUringMonitor final : public FdMonitor {
   }
 
  private:
-  // --- telling the kernel
-  // ---------------------------------------------------------------------------
+  // --- telling the kernel ------------------------------------------------------------------------
 
-  // Returns an errno.
+  // Returns an errno; the changes that are left then wait for the next time.
   int prepare(std::vector<Ready>& ready) {
     const std::size_t before = ready.size();
-    int error = apply_changes();
+    int error = 0;
+    watches_.apply_changes([&](std::uint32_t slot, IoUringWatch& watch) {
+      error = apply(slot, watch);
+      return error == 0;
+    });
     // What is left of removed watches would end the sleep, so it has to come first. The kernel
     // brings a few at a time.
     for (unsigned left = std::exchange(removed_, 0); left > 0 && error == 0; --left) {
@@ -173,24 +174,15 @@ class IoUringMonitor final : public FdMonitor {
     return error;
   }
 
-  // Returns an errno; the changes that are left then wait for the next time.
-  int apply_changes() {
-    int error = 0;
-    watches_.apply_changes([&](std::uint32_t slot, IoUringWatch& watch) {
-      error = apply(slot, watch);
-      return error == 0;
-    });
-    return error;
-  }
-
   int apply(std::uint32_t slot, IoUringWatch& watch) {
     if (int error = make_room(); error != 0) {
       return error;
     }
-    if (watch.in_flight() && !(watch.asks() && watch.as_told())) {
+    const bool asks = any(watch.asked());
+    if (watch.in_flight() && !(asks && watch.as_told())) {
       remove(slot, watch);
     }
-    if (watch.asks() && !watch.in_flight()) {
+    if (asks && !watch.in_flight()) {
       add(slot, watch);
     }
     return 0;
@@ -232,8 +224,7 @@ class IoUringMonitor final : public FdMonitor {
     return last_request_;
   }
 
-  // --- hearing from it
-  // ------------------------------------------------------------------------------
+  // --- hearing from it ---------------------------------------------------------------------------
 
   // The kernel has events that it publishes only when we enter. Relaxed: what it publishes is read
   // after that system call, or behind the acquire of the completion ring's tail.
@@ -282,6 +273,7 @@ class IoUringMonitor final : public FdMonitor {
     }
     if ((cqe.flags & IORING_CQE_F_MORE) == 0) {
       watch.request = 0;
+      watch.modest = watch.trigger == Trigger::kEdge;
     }
     if (!watch.live || watch.told_generation != watch.generation) {
       return;  // changed, and the ring is not told yet
@@ -290,14 +282,7 @@ class IoUringMonitor final : public FdMonitor {
       refuse(slot, watch, -cqe.res, ready);
       return;
     }
-    Events events =
-        events_of(static_cast<std::uint32_t>(cqe.res)) & (watch.told_interest | kFailure);
-    // A socket wakes for data and for urgent data with the same bits, and a multishot request
-    // passes them on unseen: beside kIn, kPriority says nothing. An owner that believed it would
-    // try each read once more.
-    if (watch.trigger == Trigger::kEdge && any(events & Events::kIn)) {
-      events &= ~Events::kPriority;
-    }
+    const Events events = watch.meant_by(static_cast<std::uint32_t>(cqe.res));
     if (!any(events)) {
       wait_past(slot, watch);
       return;
@@ -306,7 +291,7 @@ class IoUringMonitor final : public FdMonitor {
     if (watch.trigger == Trigger::kEdge) {
       settle_edge(slot, watch, events);
     } else {
-      settle(slot, watch);
+      settle_level(slot, watch);
     }
   }
 
@@ -318,9 +303,8 @@ class IoUringMonitor final : public FdMonitor {
     }
   }
 
-  // The kernel ends a multishot request when it lacks room for its event. It is asked again for
-  // what is still wanted; where nothing is, want() does so, lest a hang-up that nobody waits for be
-  // reported for ever.
+  // Where the kernel has ended the request, what is still wanted is asked for again; else want()
+  // does it, lest a hang-up that nobody waits for be reported for ever.
   void settle_edge(std::uint32_t slot, IoUringWatch& watch, Events events) {
     watch.wanted = any(events & kFailure) ? Events::kNone : watch.wanted & ~events;
     if (!watch.in_flight() && any(watch.wanted)) {
@@ -328,14 +312,13 @@ class IoUringMonitor final : public FdMonitor {
     }
   }
 
-  // After a report: brings what the ring holds in line with the trigger.
-  void settle(std::uint32_t slot, IoUringWatch& watch) {
+  // kLevel asks again with the next wait, for the kernel has no level-triggered poll request; and a
+  // patient request, which is multishot, has done its work.
+  void settle_level(std::uint32_t slot, IoUringWatch& watch) {
     watch.patient = false;
     if (watch.trigger == Trigger::kOneShot) {
       watch.interest = Events::kNone;
     }
-    // kLevel asks again with the next wait, for the kernel has no level-triggered poll request; and
-    // a patient request, which is multishot, has done its work.
     if (watch.trigger == Trigger::kLevel || watch.in_flight()) {
       watch.told_interest = Events::kNone;
       watches_.touch(slot);

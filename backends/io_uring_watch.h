@@ -8,6 +8,7 @@
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
 #include "backends/poll_bits.h"
+#include "backends/poll_now.h"
 #include "backends/watch_table.h"
 
 namespace coaio {
@@ -50,6 +51,20 @@ struct IoUringWatch : Watch {
   // A wake-up for urgent data passes the kernel's filter only as one for data.
   std::uint32_t bits() const {
     return poll_bits(any(asked() & Events::kPriority) ? asked() | Events::kIn : asked());
+  }
+
+  // What the bits of a completion mean to the owner: read-hang-up comes unasked. And a socket wakes
+  // for data and for urgent data with the same bits, which the kernel passes on without a look: it
+  // is made here, for those who wait for urgent data. To others the bit says nothing, so they do
+  // not get it.
+  Events meant_by(std::uint32_t completed) const {
+    const Events events = events_of(completed) & (told_interest | kFailure);
+    if (!any(events & Events::kPriority)) {
+      return events;
+    }
+    const bool wait_for_it = trigger != Trigger::kEdge || any(wanted & Events::kPriority);
+    const bool is_there = wait_for_it && any(poll_now(fd, Events::kPriority) & Events::kPriority);
+    return is_there ? events : events & ~Events::kPriority;
   }
 
   // What a completion of the request brings back.

@@ -25,8 +25,7 @@ constexpr Key kKey{.slot = 0, .generation = 1};
 constexpr Key kOther{.slot = 1, .generation = 1};
 constexpr Events kBoth = Events::kIn | Events::kOut;
 
-// --- one-shot
-// -----------------------------------------------------------------------------------------
+// --- one-shot ------------------------------------------------------------------------------------
 
 TEST_CASE("a one-shot watch reports once, and again when it is armed again") {
   on_every_back_end([](FdMonitor& monitor) {
@@ -57,8 +56,7 @@ TEST_CASE("a one-shot watch that has reported is silent about hang-up") {
   });
 }
 
-// --- level
-// --------------------------------------------------------------------------------------------
+// --- level ---------------------------------------------------------------------------------------
 
 TEST_CASE("a level-triggered watch is reported once by each wait while the condition holds") {
   on_every_back_end([](FdMonitor& monitor) {
@@ -77,8 +75,7 @@ TEST_CASE("a level-triggered watch is reported once by each wait while the condi
   });
 }
 
-// --- both
-// ---------------------------------------------------------------------------------------------
+// --- both ----------------------------------------------------------------------------------------
 
 TEST_CASE("read-hang-up is reported to those who asked for it") {
   on_every_back_end([](FdMonitor& monitor) {
@@ -143,8 +140,7 @@ TEST_CASE("hang-up and error are reported whatever was asked for") {
   });
 }
 
-// --- edge
-// ---------------------------------------------------------------------------------------------
+// --- edge ----------------------------------------------------------------------------------------
 
 TEST_CASE("an edge-triggered watch reports what its owner wants, each time that it arrives") {
   on_every_back_end([](FdMonitor& monitor) {
@@ -274,7 +270,7 @@ TEST_CASE("hang-up and error of an edge-triggered watch reach whoever waits, in 
   });
 }
 
-TEST_CASE("an urgent mark is reported as priority") {
+TEST_CASE("an urgent mark is reported as priority to those who wait for it, and data is not") {
   on_every_back_end([](FdMonitor& monitor) {
     std::uint32_t generation = 0;
     for (const Trigger trigger : {Trigger::kOneShot, Trigger::kLevel, Trigger::kEdge}) {
@@ -284,10 +280,36 @@ TEST_CASE("an urgent mark is reported as priority") {
       monitor.want(key, Events::kPriority);
       Watcher watcher(monitor);
       CHECK(watcher.quiet());
+      for (int i = 0; i < 3; ++i) {
+        write_all(pair.b, "data");
+        CHECK(watcher.quiet());
+      }
       REQUIRE(send(pair.b.get(), "!", 1, MSG_OOB) == 1);
       CHECK(watcher.next_of(key) == Events::kPriority);
       monitor.disarm(key);
     }
+  });
+}
+
+TEST_CASE("an urgent mark ends a wait for it among other directions") {
+  on_every_back_end([](FdMonitor& monitor) {
+    const Pair pair = make_tcp_pair();
+    monitor.arm(pair.a.get(), kKey, kAllDirections, Trigger::kEdge);
+    Watcher watcher(monitor);
+    watcher.settle();
+    monitor.want(kKey, Events::kIn | Events::kPriority);
+    write_all(pair.b, "data");
+    CHECK_FALSE(any(events_of(watcher.next(), kKey) & Events::kPriority));
+    CHECK(read_all(pair.a) == "data");
+    monitor.want(kKey, Events::kIn | Events::kPriority);
+    REQUIRE(send(pair.b.get(), "!", 1, MSG_OOB) == 1);
+    Events seen = Events::kNone;
+    while (!any(seen & Events::kPriority)) {
+      seen |= events_of(watcher.next(), kKey);
+    }
+    char mark = 0;
+    CHECK(recv(pair.a.get(), &mark, 1, MSG_OOB) == 1);
+    CHECK(mark == '!');
   });
 }
 

@@ -23,7 +23,7 @@ class Readme(unittest.TestCase):
 
     def test_the_examples_of_its_commands_exist(self):
         for name in {name for block in COMMANDS for name in re.findall(r"//examples:(\w+)", block)}:
-            self.assertTrue(pathlib.Path(f"examples/{name}.cc").is_file(), name)
+            self.assertTrue(pathlib.Path(f"examples/{name}").is_file(), name)
 
     def test_nothing_is_left_to_fill_in(self):
         self.assertEqual(re.findall(r"@[A-Z]+@|TODO|FIXME", TEXT), [])

@@ -14,7 +14,6 @@
 #include <utility>
 
 #include "backends/backend.h"
-#include "backends/unique_fd.h"
 #include "doctest/doctest.h"
 #include "runtime/bottom_half.h"
 #include "runtime/clock.h"
@@ -37,19 +36,20 @@ constexpr int kTimes = 100;
 
 // --- heap allocations -----------------------------------------------------------------------------------
 
-// What the work allocates once it has been done before.
-void check_allocates_nothing(const std::function<void(Context&)>& begin,
-                             const std::function<void(Context&)>& work) {
+using Work = std::function<void()>;
+
+// Checks what the work allocates once it has been done before. It owns what it uses of the context.
+void check_allocates_nothing(const std::function<Work(Context&)>& prepare) {
   ManualClock clock;
   on_every_context(
       [&](Context& context) {
-        begin(context);
+        const Work work = prepare(context);
         for (int i = 0; i < kTimes; ++i) {
-          work(context);
+          work();
         }
         const std::size_t before = allocations_so_far();
         for (int i = 0; i < kTimes; ++i) {
-          work(context);
+          work();
         }
         const std::size_t made = allocations_so_far() - before;
         CHECK(made == 0);
@@ -58,51 +58,45 @@ void check_allocates_nothing(const std::function<void(Context&)>& begin,
 }
 
 TEST_CASE("scheduling and running bottom halves allocates nothing, from home and from elsewhere") {
-  std::unique_ptr<BottomHalf> half;
-  check_allocates_nothing([&](Context& context) { half = std::make_unique<BottomHalf>(context, [] {}); },
-                          [&](Context& context) {
-                            half->schedule();
-                            context.poll(false);
-                            half->schedule_from_signal();
-                            context.poll(false);
-                            half->schedule();
-                            half->cancel();
-                          });
+  check_allocates_nothing([](Context& context) -> Work {
+    return [&context, half = std::make_shared<BottomHalf>(context, [] {})] {
+      half->schedule();
+      context.poll(false);
+      half->schedule_from_signal();
+      context.poll(false);
+      half->schedule();
+      half->cancel();
+    };
+  });
 }
 
 TEST_CASE("arming, re-arming, cancelling and firing timers allocates nothing once there is room") {
-  std::unique_ptr<Timer> timer;
-  check_allocates_nothing(
-      [&](Context& context) {
-        context.reserve_timers(1000);
-        timer = std::make_unique<Timer>(context, [] {});
-      },
-      [&](Context& context) {
-        timer->arm_after(1s);
-        timer->arm_after(2s);
-        timer->cancel();
-        timer->arm_after(0ns);
-        context.poll(false);
-      });
+  check_allocates_nothing([](Context& context) -> Work {
+    context.reserve_timers(1000);
+    return [&context, timer = std::make_shared<Timer>(context, [] {})] {
+      timer->arm_after(1s);
+      timer->arm_after(2s);
+      timer->cancel();
+      timer->arm_after(0ns);
+      context.poll(false);
+    };
+  });
 }
 
 TEST_CASE("hearing of a descriptor allocates nothing") {
-  const Pair pair = make_pipe();
-  const UniqueFd& reading_end = pair.a;
-  const UniqueFd& writing_end = pair.b;
-  check_allocates_nothing(
-      [&](Context& context) {
-        context.set_fd_handler(reading_end.get(), {.read =
-                                                       [&] {
-                                                         char byte = 0;
-                                                         CHECK(read(reading_end.get(), &byte, 1) == 1);
-                                                       },
-                                                   .write = nullptr});
-      },
-      [&](Context& context) {
-        CHECK(write(writing_end.get(), "x", 1) == 1);
-        context.poll(true);
-      });
+  check_allocates_nothing([](Context& context) -> Work {
+    const auto pair = std::make_shared<Pair>(make_pipe());
+    context.set_fd_handler(pair->a.get(), {.read =
+                                               [pair] {
+                                                 char byte = 0;
+                                                 CHECK(read(pair->a.get(), &byte, 1) == 1);
+                                               },
+                                           .write = nullptr});
+    return [&context, pair] {
+      CHECK(write(pair->b.get(), "x", 1) == 1);
+      context.poll(true);
+    };
+  });
 }
 
 // --- system calls ---------------------------------------------------------------------------------------

@@ -1,0 +1,177 @@
+// What those who write awaitables rely on: coro/operation.h and coro/promise.h.
+
+#include "coro/operation.h"
+
+#include <coroutine>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "coro/cancel.h"
+#include "coro/promise.h"
+#include "coro/run.h"
+#include "coro/task.h"
+#include "coro/task_group.h"
+#include "coro/yield.h"
+#include "doctest/doctest.h"
+#include "runtime/context.h"
+#include "tests/support/contexts.h"
+
+namespace coaio::testing {
+namespace {
+
+// Waits until somebody opens it.
+struct Gate {
+  class Wait;
+
+  void open();
+
+  Wait* waiting = nullptr;
+  int withdrawn = 0;
+};
+
+class Gate::Wait : private Operation {
+ public:
+  explicit Wait(Gate& gate) : Operation(&Wait::withdraw), gate_(gate) {}
+
+  bool await_ready() const noexcept { return false; }
+  template <typename Promise>
+  bool await_suspend(std::coroutine_handle<Promise> task) {
+    return suspend(task.promise());
+  }
+  absl::Status await_resume() const { return was_cancelled() ? cancelled() : absl::OkStatus(); }
+
+  using Operation::complete_soon;
+
+ private:
+  bool suspend(PromiseBase& task) {
+    if (!start(task)) {
+      return complete_at_once();
+    }
+    gate_.waiting = this;
+    return true;
+  }
+
+  static void withdraw(CancelNode& node) {
+    auto& self = static_cast<Wait&>(static_cast<Operation&>(node));
+    self.gate_.waiting = nullptr;
+    ++self.gate_.withdrawn;
+    self.complete_cancelled();
+  }
+
+  Gate& gate_;
+};
+
+void Gate::open() { std::exchange(waiting, nullptr)->complete_soon(); }
+
+Task<absl::Status> pass(Gate& gate) { co_return co_await Gate::Wait(gate); }
+
+TEST_CASE("an operation that is completed inside somebody's call resumes its task later") {
+  const auto context = make_context();
+  run(*context, []() -> Task<void> {
+    Gate gate;
+    bool passed = false;
+    TaskGroup group(co_await this_task());
+    group.spawn([](Gate& g, bool& flag) -> Task<void> { flag = (co_await pass(g)).ok(); }(gate, passed));
+    while (gate.waiting == nullptr) {
+      co_await yield();
+    }
+    gate.open();
+    CHECK(!passed);
+    CHECK((co_await group.join()).ok());
+    CHECK(passed);
+  }());
+}
+
+TEST_CASE("an operation that is completed and then cancelled has completed") {
+  const auto context = make_context();
+  run(*context, []() -> Task<void> {
+    Gate gate;
+    absl::Status status = absl::UnknownError("nothing yet");
+    TaskGroup group(co_await this_task());
+    group.spawn([](Gate& g, absl::Status& s) -> Task<void> { s = co_await pass(g); }(gate, status));
+    while (gate.waiting == nullptr) {
+      co_await yield();
+    }
+    group.cancel();
+    gate.open();  // before the request is delivered
+    CHECK((co_await group.join()).ok());
+    CHECK(status.ok());
+    CHECK(gate.withdrawn == 0);
+  }());
+}
+
+TEST_CASE("an operation that is cancelled is withdrawn once, and one that comes later does not begin") {
+  const auto context = make_context();
+  run(*context, []() -> Task<void> {
+    Gate gate;
+    absl::Status statuses[2];
+    TaskGroup group(co_await this_task());
+    group.spawn([](Gate& g, absl::Status* s) -> Task<void> {
+      s[0] = co_await pass(g);
+      s[1] = co_await pass(g);
+    }(gate, statuses));
+    while (gate.waiting == nullptr) {
+      co_await yield();
+    }
+    group.cancel();
+    group.cancel();
+    CHECK((co_await group.join()).ok());
+    CHECK(absl::IsCancelled(statuses[0]));
+    CHECK(absl::IsCancelled(statuses[1]));
+    CHECK(gate.withdrawn == 1);
+  }());
+}
+
+// --- from elsewhere -------------------------------------------------------------------------------
+
+// Resumed by a thread of its own, through the queue of the task's context.
+struct Elsewhere {
+  bool await_ready() const noexcept { return false; }
+  template <typename Promise>
+  void await_suspend(std::coroutine_handle<Promise> task) {
+    PromiseBase& promise = task.promise();
+    thread = std::thread([&promise] { promise.context().schedule(promise); });
+  }
+  void await_resume() { thread.join(); }
+
+  std::thread thread;
+};
+
+TEST_CASE("a task resumes at its home, whichever thread completes what it waits for") {
+  on_every_context([](Context& context) {
+    run(context, [](Context& home) -> Task<void> {
+      for (int i = 0; i < 100; ++i) {
+        Elsewhere elsewhere;
+        co_await elsewhere;
+        CHECK(home.is_home());
+      }
+    }(context));
+  });
+}
+
+TEST_CASE("a task knows the one that awaits it") {
+  struct Ask {
+    bool await_ready() const noexcept { return false; }
+    template <typename Promise>
+    bool await_suspend(std::coroutine_handle<Promise> task) {
+      promise = &task.promise();
+      return false;
+    }
+    const PromiseBase* await_resume() const { return promise; }
+    const PromiseBase* promise = nullptr;
+  };
+  const auto context = make_context();
+  run(*context, []() -> Task<void> {
+    const PromiseBase* self = co_await Ask{};
+    CHECK(self->parent() == nullptr);
+    const PromiseBase* parent = co_await []() -> Task<const PromiseBase*> {
+      co_return (co_await Ask{})->parent();
+    }();
+    CHECK(parent == self);
+  }());
+}
+
+}  // namespace
+}  // namespace coaio::testing
