@@ -24,7 +24,6 @@
 #include "backends/kernel_timeout.h"
 #include "backends/poll_bits.h"
 #include "backends/poll_now.h"
-#include "backends/pollable_event.h"
 #include "backends/watch_table.h"
 
 namespace coaio {
@@ -51,21 +50,17 @@ int enable(const io_uring& ring) {
 
 class IoUringMonitor final : public FdMonitor {
  public:
-  IoUringMonitor() { ring_.ring_fd = -1; }
-  ~IoUringMonitor() override {
-    if (ring_.ring_fd >= 0) {
-      io_uring_queue_exit(&ring_);
-    }
-  }
+  explicit IoUringMonitor(IoUringOptions options) : options_(options) { ring_.ring_fd = -1; }
+  ~IoUringMonitor() override { close_ring(); }
 
-  // Returns an errno. Whatever it is, an older ring may be to be had.
-  int set_up(const IoUringOptions& options) {
+  // Returns an errno; whatever a rung fails with, an older ring may be to be had.
+  int open_ring() {
     int error = EINVAL;
-    for (std::size_t rung = options.rung; error != 0 && rung < kLadder.size(); ++rung) {
+    for (std::size_t rung = options_.rung; error != 0 && rung < kLadder.size(); ++rung) {
       io_uring_params params{};
       params.flags = kLadder[rung] | IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE;
-      params.cq_entries = options.completions;
-      error = -io_uring_queue_init_params(options.submissions, &ring_, &params);
+      params.cq_entries = options_.completions;
+      error = -io_uring_queue_init_params(options_.submissions, &ring_, &params);
     }
     if (error != 0) {
       ring_.ring_fd = -1;
@@ -118,9 +113,6 @@ class IoUringMonitor final : public FdMonitor {
       error = enter(timeout);
     }
     reap(ready);
-    if (event_.valid()) {
-      settle_event();
-    }
     if (error == 0 && refused_ == 0) {
       return absl::OkStatus();
     }
@@ -136,19 +128,16 @@ class IoUringMonitor final : public FdMonitor {
                                                                     : Peek::kNothing;
   }
 
-  // With DEFER_TASKRUN the ring's own descriptor does not wake a poller; an eventfd does.
+  // Where completions are deferred to the next call, neither the ring's descriptor wakes a sleeper
+  // nor, for more than the first time, an eventfd that is registered with it, if what happens is
+  // itself a signal to an eventfd. The descriptor of a ring with the older flags does.
   absl::StatusOr<int> pollable_fd() override {
-    if (!event_.valid()) {
-      if (int error = event_.open(); error != 0) {
-        return errno_status(error, "eventfd");
+    if ((ring_.flags & IORING_SETUP_DEFER_TASKRUN) != 0) {
+      if (int error = replace_ring(); error != 0) {
+        return io_uring_refusal(error, "io_uring_setup");
       }
-      if (int error = -io_uring_register_eventfd(&ring_, event_.get()); error != 0) {
-        event_.close();
-        return errno_status(error, "io_uring_register(EVENTFD)");
-      }
-      settle_event();
     }
-    return event_.get();
+    return ring_.ring_fd;
   }
 
  private:
@@ -172,6 +161,25 @@ class IoUringMonitor final : public FdMonitor {
       }
     }
     return error;
+  }
+
+  void close_ring() {
+    if (ring_.ring_fd >= 0) {
+      io_uring_queue_exit(&ring_);
+    }
+  }
+
+  // All watches go to a ring that a foreign loop can sleep on. Returns an errno.
+  int replace_ring() {
+    close_ring();
+    enabled_ = false;
+    for (std::uint32_t slot = 0; slot < watches_.size(); ++slot) {
+      if (std::exchange(watches_[slot].request, 0) != 0) {
+        watches_.touch(slot);
+      }
+    }
+    options_.rung = 1;
+    return open_ring();
   }
 
   int apply(std::uint32_t slot, IoUringWatch& watch) {
@@ -345,21 +353,13 @@ class IoUringMonitor final : public FdMonitor {
     watches_.touch(slot);  // asks again, unless the owner moves to another monitor
   }
 
-  // Keeps the event readable exactly as long as there is something to hear.
-  void settle_event() {
-    event_.quiet();
-    if (kernel_asks() || io_uring_cq_ready(&ring_) != 0) {
-      event_.signal();
-    }
-  }
-
+  IoUringOptions options_;
   io_uring ring_{};
   bool enabled_ = false;
   unsigned removed_ = 0;  // requests that the kernel still has to let go of
   int refused_ = 0;       // an errno that a completion brought and wait() has not returned yet
   std::uint32_t last_request_ = 0;
   WatchTable<IoUringWatch> watches_;
-  PollableEvent event_;
 };
 
 // Each of the three calls that a ring needs may be refused by itself.
@@ -389,8 +389,8 @@ absl::StatusOr<std::unique_ptr<FdMonitor>> make_io_uring_monitor(IoUringOptions 
   if (!io_uring_support().ok()) {
     return io_uring_support();
   }
-  auto monitor = std::make_unique<IoUringMonitor>();
-  if (int error = monitor->set_up(options); error != 0) {
+  auto monitor = std::make_unique<IoUringMonitor>(options);
+  if (int error = monitor->open_ring(); error != 0) {
     return io_uring_refusal(error, "io_uring_setup");
   }
   return monitor;

@@ -10,7 +10,8 @@ namespace coaio {
 
 CancelSource::~CancelSource() {
   check(nodes_.empty(),
-        "a cancel source ends before what it cancels: keep it longer than its tasks, and join a group "
+        "a cancel source ends before what it cancels: keep it longer than its tasks, and join a "
+        "group "
         "before its task moves to another context");
   close();
 }

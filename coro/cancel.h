@@ -4,14 +4,14 @@
 //   ... tasks that were given source.token() ...
 //   source.request_cancel();
 //
-// Cancellation only asks: each operation that is under way withdraws from the loop and completes with
-// kCancelled in the task's own time, and operations that begin later complete with it at once. A task
-// gets its token from whoever awaits or spawns it; nothing is passed by hand.
+// Cancellation only asks: each operation that is under way withdraws from the loop and completes
+// with kCancelled in the task's own time, and operations that begin later complete with it at once.
+// A task gets its token from whoever awaits or spawns it; nothing is passed by hand.
 //
 // Threads: a source belongs to one context. request_cancel() anywhere; everything else on the home
 //   thread.
-// Lifetime: a source outlives the tasks that hold its token, which is checked as far as operations and
-//   groups are listed in it. TaskGroup sees to that.
+// Lifetime: a source outlives the tasks that hold its token, which is checked as far as operations
+//   and groups are listed in it. TaskGroup sees to that.
 
 #ifndef COAIO_CORO_CANCEL_H_
 #define COAIO_CORO_CANCEL_H_
@@ -64,8 +64,7 @@ class CancelToken {
 
 class CancelSource : private RunNode {
  public:
-  explicit CancelSource(Context& context)
-      : RunNode(&CancelSource::deliver), context_(context) {}
+  explicit CancelSource(Context& context) : RunNode(&CancelSource::deliver), context_(context) {}
   ~CancelSource();
 
   CancelToken token() { return CancelToken(*this); }
@@ -82,8 +81,8 @@ class CancelSource : private RunNode {
   // Lists an operation. Whoever finds cancel_requested() does not begin one.
   void add(CancelNode& node) { nodes_.push_back(node); }
 
-  // Takes back a delivery that is under way. For an end that is not on the home thread: call it there
-  // before, and see to it that no request comes after.
+  // Takes back a delivery that is under way. For an end that is not on the home thread: call it
+  // there before, and see to it that no request comes after.
   void close();
 
  private:

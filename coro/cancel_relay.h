@@ -1,9 +1,9 @@
 // CancelRelay: carries a request for cancellation to a task that has moved to another context.
 //
 // The task's operations need a source at their own home, and the request arrives at the home of the
-// source that the task was given. The relay is listed there once, and passes the request on. Back at
-// that home the task uses the source that it was given again, which is also where the groups that it
-// made there have stayed listed.
+// source that the task was given. The relay is listed there once, and passes the request on. Back
+// at that home the task uses the source that it was given again, which is also where the groups
+// that it made there have stayed listed.
 //
 // Threads: made, and destroyed, at the home of `upstream`; follow() and leave() at the task's home.
 
@@ -22,7 +22,8 @@ class CancelRelay : private CancelNode {
  public:
   explicit CancelRelay(CancelSource& upstream);
 
-  // The task is about to move to `target`: returns the source that it uses there, until the next move.
+  // The task is about to move to `target`: returns the source that it uses there, until the next
+  // move.
   CancelSource& follow(Context& target);
 
   // The task has ended: nothing is passed on any more.
@@ -33,7 +34,8 @@ class CancelRelay : private CancelNode {
 
   // Guards the two below against pass_on(), which runs at the home of `upstream`.
   std::mutex mutex_;
-  std::unique_ptr<CancelSource> downstream_;  // at the task's home; none where `upstream` is at home
+  std::unique_ptr<CancelSource>
+      downstream_;  // at the task's home; none where `upstream` is at home
   bool left_ = false;
   CancelSource& upstream_;
 };

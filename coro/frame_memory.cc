@@ -21,7 +21,7 @@ namespace {
 #endif
 
 constexpr std::size_t kClassSize = 64;
-constexpr std::size_t kClasses = 32;         // frames of up to 2 KiB
+constexpr std::size_t kClasses = 32;  // frames of up to 2 KiB
 constexpr std::size_t kBytesPerClass = 256 * 1024;
 
 struct Free {

@@ -1,9 +1,9 @@
 // Frame memory: where coroutine frames come from.
 //
-// Frames of equal size come and go at a high rate, so each thread keeps the ones that it freed, by size
-// class and up to a cap, and hands them out again. What exceeds the cap, and everything after the
-// thread's end, goes to operator new and delete; a frame may be freed by another thread than allocated
-// it. Under the address sanitizer nothing is kept, so that it sees each frame's end.
+// Frames of equal size come and go at a high rate, so each thread keeps the ones that it freed, by
+// size class and up to a cap, and hands them out again. What exceeds the cap, and everything after
+// the thread's end, goes to operator new and delete; a frame may be freed by another thread than
+// allocated it. Under the address sanitizer nothing is kept, so that it sees each frame's end.
 //
 // Errors: exhausted memory terminates.
 

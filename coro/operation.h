@@ -1,8 +1,8 @@
-// Operation: the part that every cancellable awaitable has in common. For those who write awaitables.
+// Operation: what all cancellable awaitables have in common. For those who write awaitables.
 //
-// An operation is started for a task, and completes exactly once: because what it waits for happened,
-// or because cancellation was requested, whichever the home thread comes upon first. Completion takes
-// its node out of every list before the task resumes.
+// An operation is started for a task, and completes exactly once: because what it waits for
+// happened, or because cancellation was requested, whichever the home thread comes upon first.
+// Completion takes its node out of every list before the task resumes.
 
 #ifndef COAIO_CORO_OPERATION_H_
 #define COAIO_CORO_OPERATION_H_
@@ -32,9 +32,9 @@ class Operation : protected CancelNode {
     return !cancelled_;
   }
 
-  // For await_suspend, whose result it gives: the operation has its result without waiting. The task
-  // goes on at once, but now and then through the queue, so that one that never has to wait, or does
-  // not mind that it was cancelled, leaves the others their turn.
+  // For await_suspend, whose result it gives: the operation has its result without waiting. The
+  // task goes on at once, but now and then through the queue, so that one that never has to wait,
+  // or does not mind that it was cancelled, leaves the others their turn.
   bool complete_at_once() {
     unlink();
     if (context().may_go_on()) {
@@ -44,8 +44,8 @@ class Operation : protected CancelNode {
     return true;
   }
 
-  // What was waited for has happened: resumes the task here and now. Nothing of the operation may be
-  // touched afterwards.
+  // What was waited for has happened: resumes the task here and now. Nothing of the operation may
+  // be touched afterwards.
   void complete() {
     unlink();
     task_->resume();

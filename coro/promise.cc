@@ -19,10 +19,10 @@ PromiseBase::~PromiseBase() {
 
 void PromiseBase::run(RunNode& node) { static_cast<PromiseBase&>(node).resume(); }
 
-// --- start and end --------------------------------------------------------------------------------------
+// --- start and end -------------------------------------------------------------------------------
 
-// Symmetric transfer keeps the stack flat only where the compiler makes it a tail call, which g++ does
-// not at -O0 and under sanitizers. The allowance bounds the depth everywhere.
+// Symmetric transfer keeps the stack flat only where the compiler makes it a tail call, which g++
+// does not at -O0 and under sanitizers. The allowance bounds the depth everywhere.
 std::coroutine_handle<> PromiseBase::start(PromiseBase& parent) {
   parent_ = &parent;
   context_ = parent.context_;
@@ -47,8 +47,8 @@ std::coroutine_handle<> PromiseBase::finish() noexcept {
     relay_->leave();
   }
   if (&destination != context_) {
-    // The frame may be destroyed as soon as it arrives there, so it departs through the queue, which
-    // runs after the coroutine has suspended.
+    // The frame may be destroyed as soon as it arrives there, so it departs through the queue,
+    // which runs after the coroutine has suspended.
     Context& here = *context_;
     context_ = &destination;
     set_function(&PromiseBase::depart_to_end);
@@ -76,7 +76,7 @@ void PromiseBase::end(RunNode& node) {
   }
 }
 
-// --- moving ---------------------------------------------------------------------------------------------
+// --- moving --------------------------------------------------------------------------------------
 
 void PromiseBase::move_to(Context& target) {
   Context& here = *context_;

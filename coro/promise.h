@@ -1,4 +1,4 @@
-// PromiseBase: what every task knows of itself, whatever its result. For those who write awaitables.
+// PromiseBase: what every task knows of itself. For those who write awaitables.
 //
 // An awaitable suspends like this, and later resumes the task at its home, once:
 //
@@ -8,8 +8,8 @@
 //   promise.resume();                       // called by the loop
 //   promise.context().schedule(promise);    // from elsewhere, or when inside somebody else's call
 //
-// A promise is a RunNode: being queued needs nothing but the frame. Its home context, cancel token and
-// parent come from whoever awaits or spawns it.
+// A promise is a RunNode: being queued needs nothing but the frame. Its home context, cancel token
+// and parent come from whoever awaits or spawns it.
 
 #ifndef COAIO_CORO_PROMISE_H_
 #define COAIO_CORO_PROMISE_H_
@@ -28,8 +28,8 @@ namespace coaio {
 
 class PromiseBase;
 
-// Who started a task without awaiting it: a group, or run(). Told on its own context when the task has
-// ended, after the coroutine has suspended for good; the owner destroys it.
+// Who started a task without awaiting it: a group, or run(). Told on its own context when the task
+// has ended, after the coroutine has suspended for good; the owner destroys it.
 class TaskOwner {
  public:
   using Done = void (*)(TaskOwner&, PromiseBase&);
@@ -48,7 +48,7 @@ class PromiseBase : public RunNode {
   static void* operator new(std::size_t size) { return allocate_frame(size); }
   static void operator delete(void* frame, std::size_t size) { free_frame(frame, size); }
 
-  // --- for awaitables -------------------------------------------------------------------------------
+  // --- for awaitables ----------------------------------------------------------------------------
 
   Context& context() const { return *context_; }
   CancelToken token() const { return cancel_ == nullptr ? CancelToken() : CancelToken(*cancel_); }
@@ -70,10 +70,10 @@ class PromiseBase : public RunNode {
   // The task resumes on `target`, and has its home there from now on.
   void move_to(Context& target);
 
-  // --- for tasks ------------------------------------------------------------------------------------
+  // --- for tasks ---------------------------------------------------------------------------------
 
-  // Makes it a child of the one that awaits it, and returns what to resume: the child, or nothing if
-  // it goes through the queue.
+  // Makes it a child of the one that awaits it, and returns what to resume: the child, or nothing
+  // if it goes through the queue.
   std::coroutine_handle<> start(PromiseBase& parent);
 
   // Queues it for an owner.
@@ -98,8 +98,8 @@ class PromiseBase : public RunNode {
   std::coroutine_handle<> self_;
   Context* context_ = nullptr;
   CancelSource* cancel_ = nullptr;
-  PromiseBase* parent_ = nullptr;  // who awaits it, or
-  TaskOwner* owner_ = nullptr;     // who started it
+  PromiseBase* parent_ = nullptr;       // who awaits it, or
+  TaskOwner* owner_ = nullptr;          // who started it
   std::unique_ptr<CancelRelay> relay_;  // once it has moved
 };
 

@@ -1,12 +1,12 @@
 // readable, writable, ready: waiting for a file descriptor that coaio does not own.
 //
-//   absl::Status status = co_await readable(fd);      // then read(fd, ...), which may still say EAGAIN
+//   absl::Status status = co_await readable(fd);   // then read(fd, ...); EAGAIN is possible
 //   absl::StatusOr<Events> seen = co_await ready(fd, Events::kIn | Events::kOut);
 //
 // Any descriptor: sockets and pipes of other libraries, terminals, timerfds, ... Files without
-// readiness (regular files, /dev/null) are ready at once. Several tasks may wait for one descriptor;
-// those of one direction get their turns in the order of asking. Error and hang-up end every wait. The
-// registration with the kernel is kept between waits, which allocate nothing.
+// readiness (regular files, /dev/null) are ready at once. Several tasks may wait for one
+// descriptor; those of one direction get their turns in the order of asking. Error and hang-up end
+// every wait. The registration with the kernel is kept between waits, which allocate nothing.
 //
 // May complete without suspending? Only when cancelled before.
 // Observes cancellation? Yes: kCancelled.

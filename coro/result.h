@@ -16,7 +16,9 @@ class Result {
   void set_value(U&& value) {
     content_.template emplace<1>(std::forward<U>(value));
   }
-  void set_exception(std::exception_ptr exception) { content_.template emplace<2>(std::move(exception)); }
+  void set_exception(std::exception_ptr exception) {
+    content_.template emplace<2>(std::move(exception));
+  }
 
   // Null if there is a value.
   std::exception_ptr exception() const {

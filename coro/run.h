@@ -2,15 +2,15 @@
 //
 //   int main() { return coaio::run(serve()).ok() ? 0 : 1; }
 //
-// Runs the loop on the calling thread until the task has ended, and returns its result. Other tasks and
-// bottom halves of the context run meanwhile, and stay where they are when it returns.
+// Runs the loop on the calling thread until the task has ended, and returns its result. Other tasks
+// and bottom halves of the context run meanwhile, and stay where they are when it returns.
 //
-// Threads: the calling thread becomes the home of the context, or is it already. Not from a task: that
-//   one awaits.
+// Threads: the calling thread becomes the home of the context, or is it already. Not from a task:
+//   that one awaits.
 // Lifetime: the context outlives the call.
-// Errors: an exception that leaves the task is thrown. run(task) makes a context with default options;
-//   where that is impossible (COAIO_BACKEND asks for a back end that is not available) it prints why
-//   and exits with code 1. Programs that want to handle it make their own.
+// Errors: an exception that leaves the task is thrown. run(task) makes a context with default
+//   options; where that is impossible (COAIO_BACKEND asks for a back end that is not available) it
+//   prints why and exits with code 1. Programs that want to handle it make their own.
 
 #ifndef COAIO_CORO_RUN_H_
 #define COAIO_CORO_RUN_H_

@@ -11,9 +11,9 @@
 //   parent continues through the loop's queue.
 // Observes cancellation? By itself not: the operations in it do.
 // Resumes where? The parent on its own home, wherever the task ended.
-// Who must outlive whom? Arguments that are taken by reference, and the object that a member coroutine
-//   or a capturing lambda belongs to, outlive the task: it keeps references to them. `co_await f(x)`
-//   is safe; a task that is stored, or spawned, should take its arguments by value.
+// Who must outlive whom? Arguments that are taken by reference, and the object that a member
+//   coroutine or a capturing lambda belongs to, outlive the task: it keeps references to them.
+//   `co_await f(x)` is safe; a task that is stored, or spawned, should take its arguments by value.
 
 #ifndef COAIO_CORO_TASK_H_
 #define COAIO_CORO_TASK_H_
@@ -47,7 +47,8 @@ class TaskPromiseBase : public PromiseBase {
   auto final_suspend() const noexcept {
     struct Finish {
       bool await_ready() const noexcept { return false; }
-      std::coroutine_handle<> await_suspend(std::coroutine_handle<TaskPromise<T>> task) const noexcept {
+      std::coroutine_handle<> await_suspend(
+          std::coroutine_handle<TaskPromise<T>> task) const noexcept {
         return task.promise().finish();
       }
       void await_resume() const noexcept {}
@@ -146,8 +147,8 @@ TaskPromiseBase<T>::TaskPromiseBase()
 
 template <typename T>
 Task<T> TaskPromiseBase<T>::get_return_object() noexcept {
-  return Task<T>(std::coroutine_handle<TaskPromise<T>>::from_promise(
-      static_cast<TaskPromise<T>&>(*this)));
+  return Task<T>(
+      std::coroutine_handle<TaskPromise<T>>::from_promise(static_cast<TaskPromise<T>&>(*this)));
 }
 
 }  // namespace coaio

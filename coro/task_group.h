@@ -5,14 +5,14 @@
 //   ...
 //   absl::Status first_failure = co_await connections.join();
 //
-// A child that fails, by a status that is not OK or by an exception, cancels the others; join() waits
-// for all of them and reports the first failure. Cancelling the task that owns the group cancels the
-// children, and if that cut one short, join() says kCancelled; that cancel() did is no failure. Nothing
-// of the group runs after join().
+// A child that fails, by a status that is not OK or by an exception, cancels the others; join()
+// waits for all of them and reports the first failure. Cancelling the task that owns the group
+// cancels the children, and if that cut one short, join() says kCancelled; that cancel() did is no
+// failure. Nothing of the group runs after join().
 //
-// join(): may complete without suspending? When no child is left. Observes cancellation? It passes it
-//   on to the children, and waits for their ends. Resumes where? On the home of the group.
-// Who must outlive whom? The group outlives its children: join() before its destruction, which checks.
+// join(): may complete without suspending? When no child is left. Observes cancellation? It passes
+//   it on to the children, and waits for their ends. Resumes where? On the home of the group.
+// Who must outlive whom? The group outlives its children: join() before it ends, which is checked.
 // Threads: the home thread of the context.
 
 #ifndef COAIO_CORO_TASK_GROUP_H_

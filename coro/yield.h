@@ -1,13 +1,13 @@
 // yield, resume_on, this_task: where and when a task goes on.
 //
 //   co_await yield();                    // behind everything that is queued on this context
-//   co_await resume_on(other);           // the rest of this task runs on the home thread of `other`
+//   co_await resume_on(other);           // the rest of this task runs on the other's home thread
 //   TaskRef here = co_await this_task();
 //
 // May complete without suspending? this_task always does; the others never.
 // Observes cancellation? No.
-// Resumes where? yield on the task's home; resume_on on its new home. A task that ends away from its
-//   parent's home brings the result there.
+// Resumes where? yield on the task's home; resume_on on its new home. A task that ends away from
+//   its parent's home brings the result there.
 // Who must outlive whom? The target context outlives the task, and is run by somebody.
 
 #ifndef COAIO_CORO_YIELD_H_
@@ -47,7 +47,7 @@ class ResumeOn {
   Context& target_;
 };
 
-// What a task may know of itself. The token is good until the task ends, or moves to another context.
+// What a task may know of itself. The token is good until the task ends or moves.
 struct TaskRef {
   Context& context;
   CancelToken token;

@@ -2,7 +2,7 @@
 //
 //   CommandLine arguments(argc, argv, kUsage);
 //   const int64_t port = arguments.integer("port", 0, 0, 65535);
-//   const std::string wait = arguments.choice("wait", {"block", "spin"});   // the first is the default
+//   const std::string wait = arguments.choice("wait", {"block", "spin"});  // by default the first
 //   arguments.finish();
 //
 // Errors: anything unknown, malformed or out of range ends the program with the usage text and exit

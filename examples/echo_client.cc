@@ -54,7 +54,8 @@ coaio::Task<absl::Status> read_echo(coaio::TcpStream& stream, const std::string&
     }
     got += *count;
   }
-  co_return buffer == sent ? absl::OkStatus() : absl::DataLossError("an echo differs from its message");
+  co_return buffer == sent ? absl::OkStatus()
+                           : absl::DataLossError("an echo differs from its message");
 }
 
 coaio::Task<absl::Status> converse(const Options& options, coaio::SocketAddress address,
@@ -80,7 +81,8 @@ coaio::Task<absl::Status> converse(const Options& options, coaio::SocketAddress 
   co_return absl::OkStatus();
 }
 
-coaio::Task<absl::Status> run_clients(const Options& options, std::vector<nanoseconds>& round_trips) {
+coaio::Task<absl::Status> run_clients(const Options& options,
+                                      std::vector<nanoseconds>& round_trips) {
   const absl::StatusOr<coaio::SocketAddress> address =
       coaio::SocketAddress::resolve(options.address, options.port);
   if (!address.ok()) {
@@ -122,8 +124,9 @@ int main(int argc, char** argv) {
   const absl::Status status =
       context.ok() ? coaio::run(**context, run_clients(options, round_trips)) : context.status();
   if (!status.ok() || round_trips.empty()) {
-    std::fprintf(stderr, "echo_client: %s\n",
-                 status.ok() ? "no message was echoed in time" : std::string(status.message()).c_str());
+    std::fprintf(
+        stderr, "echo_client: %s\n",
+        status.ok() ? "no message was echoed in time" : std::string(status.message()).c_str());
     return 1;
   }
   std::sort(round_trips.begin(), round_trips.end());

@@ -1,7 +1,7 @@
 // An echo server: one task per connection, and a clean end.
 //
-// On SIGINT or SIGTERM it takes no new connections, gives the open ones a while to end by themselves,
-// and cancels what is left.
+// On SIGINT or SIGTERM it takes no new connections, gives the open ones a while to end by
+// themselves, and cancels what is left.
 
 #include <array>
 #include <chrono>

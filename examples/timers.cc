@@ -19,7 +19,8 @@ coaio::Task<void> tick(std::string name, std::chrono::milliseconds period) {
     }
     const auto late = std::chrono::steady_clock::now() - next;
     std::printf("%-6s tick %2d, %4lld us late\n", name.c_str(), count,
-                static_cast<long long>(std::chrono::duration_cast<std::chrono::microseconds>(late).count()));
+                static_cast<long long>(
+                    std::chrono::duration_cast<std::chrono::microseconds>(late).count()));
   }
 }
 

@@ -19,10 +19,13 @@
 #include "backends/check.h"
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
+#include "backends/unique_fd.h"
 #include "runtime/clock.h"
 #include "runtime/fd_table.h"
 #include "runtime/fork_generation.h"
 #include "runtime/run_queue.h"
+#include "runtime/timer_queue.h"
+#include "runtime/wall_timers.h"
 
 namespace coaio {
 namespace {
@@ -59,6 +62,7 @@ absl::StatusOr<std::unique_ptr<Context>> Context::create(const ContextOptions& o
 Context::Context(const ContextOptions& options, SelectedMonitor selected)
     : monitor_(std::move(selected.monitor)),
       fds_(*monitor_),
+      wall_timers_(options.wall_clock == nullptr ? wall_clock() : *options.wall_clock),
       budget_(options.polling),
       cap_(options.polling_share),
       clock_(options.clock == nullptr ? &Clock::steady() : options.clock),
@@ -92,8 +96,8 @@ std::string Context::discard_queued() {
   if (queued != 0 || !idle_.empty()) {
     absl::StrAppend(&left, " ", queued, " scheduled bottom halves or tasks", idle_.empty() ? ";" : ", and idle ones;");
   }
-  if (timers_.size() != 0) {
-    absl::StrAppend(&left, " ", timers_.size(), " armed timers;");
+  if (const std::size_t armed = timers_.size() + wall_timers_.size(); armed != 0) {
+    absl::StrAppend(&left, " ", armed, " armed timers;");
   }
   return left.empty() ? "" : absl::StrCat("a context is destroyed before what uses it:", left, " destroy these first");
 }
@@ -132,8 +136,8 @@ void Context::notify() {
   }
 }
 
-void Context::schedule(RunNode& node) {
-  if (home_.is_here()) {
+[[gnu::noinline]] void Context::schedule(RunNode& node) {
+  if (home_.is_here_now()) [[likely]] {
     queue_.push(node);
   } else {
     check_not_forked();
@@ -192,6 +196,16 @@ void Context::cancel(RunNode& node) {
   check_home();
   remote_.drain(queue_);  // it may be on its way
   RunQueue::remove(node);
+}
+
+void Context::arm_wall(TimerNode& node, WallTime deadline) {
+  check_home();
+  // The first one begins to watch for steps of the clock: the wake-up is all that they need.
+  if (const UniqueFd& notice = wall_timers_.notice(); notice.valid() && !watches_clock_) {
+    watches_clock_ = true;
+    fds_.set_handlers(notice.get(), {.read = [this] { wall_timers_.noticed(); }, .write = nullptr});
+  }
+  wall_timers_.arm(node, deadline);
 }
 
 void Context::disable_external() { fds().disable_external(); }

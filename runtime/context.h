@@ -47,6 +47,7 @@
 #include "runtime/run_queue.h"
 #include "runtime/timer_queue.h"
 #include "runtime/wakeup.h"
+#include "runtime/wall_timers.h"
 
 namespace coaio {
 
@@ -59,6 +60,9 @@ struct ContextOptions {
 
   // Null: CLOCK_MONOTONIC. Outlives the context.
   const Clock* clock = nullptr;
+
+  // Null: CLOCK_REALTIME. For timers by the time of day. Outlives the context.
+  const Clock* wall_clock = nullptr;
 
   // The home thread's timer slack (prctl PR_SET_TIMERSLACK): by how much the kernel may delay the end
   // of a wait to save wake-ups. The kernel's default is 50 µs. Empty: leave it alone.
@@ -151,6 +155,14 @@ class Context {
     return timers_.cancel(node);
   }
 
+  // The same by the time of day: a timer fires when the clock shows its deadline, however it got there.
+  // A timer is armed and cancelled by one of the two kinds.
+  void arm_wall(TimerNode& node, WallTime deadline);
+  bool cancel_wall(TimerNode& node) {
+    check_home();
+    return wall_timers_.cancel(node);
+  }
+
   // Makes room for this many timers, so that arming does not allocate.
   void reserve_timers(std::size_t count) { timers_.reserve(count); }
 
@@ -224,6 +236,8 @@ class Context {
   RunQueue queue_;
   RunQueue idle_;
   TimerQueue timers_;
+  WallTimers wall_timers_;
+  bool watches_clock_ = false;
   PollBudget budget_;
   PollCap cap_;
   unsigned allowance_ = kAllowance;

@@ -58,9 +58,14 @@ nanoseconds Context::time_to_next_work() const {
   if (!queue_.empty() || !remote_.empty() || fds_.has_reports() || wakeup_.notified()) {
     return nanoseconds(0);
   }
-  const nanoseconds limit = idle_.empty() ? FdMonitor::kForever : kIdlePatience;
-  const TimePoint deadline = timers_.next_deadline();
-  return deadline == TimePoint::max() ? limit : std::min(limit, clock_->until(deadline));
+  nanoseconds limit = idle_.empty() ? FdMonitor::kForever : kIdlePatience;
+  if (timers_.size() != 0) {
+    limit = std::min(limit, clock_->until(timers_.next_deadline()));
+  }
+  if (wall_timers_.size() != 0) {
+    limit = std::min(limit, wall_timers_.time_to_next());
+  }
+  return limit;
 }
 
 void Context::accept_wakeup() {
@@ -81,7 +86,8 @@ bool Context::run_queued() {
 }
 
 bool Context::fire_timers() {
-  return timers_.size() != 0 && timers_.fire_due(clock_->now()) != 0;
+  const bool fired = timers_.size() != 0 && timers_.fire_due(clock_->now()) != 0;
+  return wall_timers_.fire_due() || fired;
 }
 
 void Context::run_idle() {

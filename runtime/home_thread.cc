@@ -4,15 +4,17 @@
 #include <memory>
 
 namespace coaio {
-namespace {
 
 // Apart from its owner below, so that a look at it needs no guard of a constructor.
-constinit thread_local const HomeThread::Identity* t_current = nullptr;
+constinit thread_local const HomeThread::Identity* HomeThread::t_current = nullptr;
 
-struct Owner {
-  Owner() : identity(std::make_shared<HomeThread::Identity>()) { t_current = identity.get(); }
-  ~Owner() {
-    t_current = nullptr;
+// Owns the identity of its thread.
+struct ThreadEnd {
+  ThreadEnd() : identity(std::make_shared<HomeThread::Identity>()) {
+    HomeThread::t_current = identity.get();
+  }
+  ~ThreadEnd() {
+    HomeThread::t_current = nullptr;
     // Release: pairs with the acquire in has_ended(), so that what this thread did is seen by whoever
     // goes on with its context.
     identity->ended.store(true, std::memory_order_release);
@@ -21,14 +23,14 @@ struct Owner {
   std::shared_ptr<HomeThread::Identity> identity;
 };
 
+namespace {
+
 const std::shared_ptr<HomeThread::Identity>& own_identity() {
-  thread_local const Owner owner;
-  return owner.identity;
+  thread_local const ThreadEnd end;
+  return end.identity;
 }
 
 }  // namespace
-
-const HomeThread::Identity* HomeThread::current() { return t_current; }
 
 bool HomeThread::claim() {
   const std::shared_ptr<Identity>& self = own_identity();

@@ -21,10 +21,15 @@ class HomeThread {
   // Makes the calling thread the home. False if another one is, or was.
   bool claim();
 
-  // Relaxed: only the thread itself can find its own identity here.
-  bool is_here() const {
+  // Not inlined: a coroutine may resume on another thread, and a compiler that sees a thread-local may
+  // keep its address across the suspension.
+  [[gnu::noinline]] bool is_here() const { return is_here_now(); }
+
+  // The same for functions that are themselves not inlined. Relaxed: only the thread itself can find its
+  // own identity here.
+  bool is_here_now() const {
     const Identity* home = home_.load(std::memory_order_relaxed);
-    return home != nullptr && home == current();
+    return home == t_current && home != nullptr;
   }
 
   // Nobody has claimed it.
@@ -35,11 +40,12 @@ class HomeThread {
   bool may_act() const { return is_here() || is_free() || has_ended(); }
 
  private:
-  // Not inlined: a coroutine may resume on another thread, and a compiler that sees a thread-local may
-  // keep its address across the suspension.
-  static const Identity* current();
+  friend struct ThreadEnd;
 
   bool has_ended() const;
+
+  // Null in a thread that has claimed nothing.
+  static constinit thread_local const Identity* t_current;
 
   std::atomic<const Identity*> home_{nullptr};
   std::shared_ptr<const Identity> keeper_;

@@ -63,11 +63,14 @@ class IntrusiveList {
   T* next(const T& from) const { return member(static_cast<const ListNode&>(from).next_); }
 
   T* pop_front() {
-    T* first = front();
-    if (first != nullptr) {
-      static_cast<ListNode*>(first)->unlink();
+    ListNode* first = ends_.next_;
+    if (first == &ends_) {
+      return nullptr;
     }
-    return first;
+    ends_.next_ = first->next_;
+    first->next_->previous_ = &ends_;
+    first->next_ = nullptr;
+    return static_cast<T*>(first);
   }
 
  private:

@@ -65,7 +65,7 @@ class RunQueue {
     if (node == nullptr || static_cast<std::int32_t>(node->batch_ - before) > 0) {
       return false;
     }
-    remove(*node);
+    nodes_.pop_front();
     node->run_(*node);
     return true;
   }

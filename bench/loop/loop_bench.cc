@@ -72,39 +72,67 @@ void print_turns() {
 
 // --- bottom halves --------------------------------------------------------------------------------------
 
-void print_halves() {
-  constexpr int kBatch = 1'000;
-  constexpr int kTimes = 2'000;
-  const std::unique_ptr<Context> context = make(Backend::kAuto);
-  long long runs = 0;
-  std::vector<std::unique_ptr<BottomHalf>> halves;
-  for (int i = 0; i < kBatch; ++i) {
-    halves.push_back(std::make_unique<BottomHalf>(*context, [&runs] { ++runs; }));
+// A thousand, or one, each of which runs once in a turn.
+class Halves {
+ public:
+  Halves(Context& context, int count, CoroutineHops::Queued queued)
+      : context_(context), runs_(count), floor_(count, queued), queued_(queued) {
+    for (int i = 0; i < count; ++i) {
+      halves_.push_back(std::make_unique<BottomHalf>(context, [this, i] { run(i); }));
+      halves_.back()->schedule();
+    }
+    context.poll(false);
   }
-  CoroutineHops hops(kBatch);
-  CoroutineHops hop(1);
-  const auto single = [&] {
-    return nanoseconds_of(kTimes * 100, [&] {
-      halves[0]->schedule();
-      context->poll(false);
-    });
-  };
-  const auto batch = [&] {
-    return nanoseconds_of(kTimes, [&] {
-             for (const auto& half : halves) {
-               half->schedule();
+
+  double nanoseconds_per_half() {
+    return nanoseconds_of(times(), [this] {
+             if (queued_ == CoroutineHops::Queued::kByOthers) {
+               for (const auto& half : halves_) {
+                 half->schedule();
+               }
              }
-             context->poll(false);
+             context_.poll(false);
            }) /
-           kBatch;
+           static_cast<double>(runs_);
+  }
+
+  double nanoseconds_per_hop() {
+    return nanoseconds_of(times(), [this] {
+             if (queued_ == CoroutineHops::Queued::kByOthers) {
+               floor_.queue_all();
+             }
+             floor_.run_once();
+           }) /
+           static_cast<double>(runs_);
+  }
+
+ private:
+  int times() const { return 2'000'000 / runs_; }
+
+  void run(int i) {
+    if (queued_ == CoroutineHops::Queued::kByThemselves) {
+      halves_[static_cast<std::size_t>(i)]->schedule();
+    }
+  }
+
+  Context& context_;
+  int runs_;
+  CoroutineHops floor_;
+  CoroutineHops::Queued queued_;
+  std::vector<std::unique_ptr<BottomHalf>> halves_;
+};
+
+void print_halves() {
+  const std::unique_ptr<Context> context = make(Backend::kAuto);
+  const auto print_one = [&](absl::string_view what, int count, CoroutineHops::Queued queued) {
+    Halves halves(*context, count, queued);
+    print(what, context->backend(), compare([&] { return halves.nanoseconds_per_half(); },
+                                            [&] { return halves.nanoseconds_per_hop(); }),
+          "a bare coroutine through a queue");
   };
-  print("one bottom half, and the turn", context->backend(),
-        compare(single, [&] { return nanoseconds_of(kTimes * 100, [&] { hop.run_once(); }); }),
-        "a coroutine hop through a queue");
-  print("a bottom half of a batch of 1,000", context->backend(),
-        compare(batch, [&] { return nanoseconds_of(kTimes, [&] { hops.run_once(); }) / kBatch; }),
-        "a coroutine hop through a queue");
-  check(runs != 0, "a benchmark measures nothing");
+  print_one("a bottom half and its turn", 1, CoroutineHops::Queued::kByOthers);
+  print_one("one of a batch of 1,000", 1'000, CoroutineHops::Queued::kByOthers);
+  print_one("the same, scheduling itself", 1'000, CoroutineHops::Queued::kByThemselves);
 }
 
 // --- wake-ups -------------------------------------------------------------------------------------------

@@ -79,8 +79,8 @@ absl::StatusOr<Signals> Signals::open(Context& context, std::initializer_list<in
 }
 
 Signals::~Signals() {
-  // Once unblocked, an untaken signal would be delivered: a second Ctrl-C would kill a program that is
-  // about to end cleanly because of the first.
+  // Once unblocked, an untaken signal would be delivered: a second Ctrl-C would kill a program that
+  // is about to end cleanly because of the first.
   const timespec at_once{};
   while (sigtimedwait(&blocked_, nullptr, &at_once) > 0 || errno == EINTR) {
   }

@@ -3,10 +3,10 @@
 //   absl::StatusOr<Signals> signals = Signals::open(context, {SIGINT, SIGTERM});
 //   absl::StatusOr<int> number = co_await signals->next();
 //
-// open() blocks the signals in the calling thread, and threads that it starts afterwards inherit that:
-// open before you start threads, or a signal may end the process by way of one of them. When the object
-// ends, what it has blocked is unblocked; a signal that came before and that nobody has taken is
-// dropped. Signals of one number that come before the first was taken are one.
+// open() blocks the signals in the calling thread, and threads that it starts afterwards inherit
+// that: open before you start threads, or a signal may end the process by way of one of them. When
+// the object ends, what it has blocked is unblocked; a signal that came before and that nobody has
+// taken is dropped. Signals of one number that come before the first was taken are one.
 //
 // next(): may complete without suspending? When a signal is waiting; as a task, see coro/task.h.
 // Observes cancellation? Yes: kCancelled. Resumes where? On the task's home.
@@ -33,8 +33,7 @@ class Signals {
   static absl::StatusOr<Signals> open(Context& context, std::initializer_list<int> numbers);
 
   Signals(Signals&& other) noexcept
-      : signals_(std::move(other.signals_)),
-        blocked_(std::exchange(other.blocked_, sigset_t{})) {}
+      : signals_(std::move(other.signals_)), blocked_(std::exchange(other.blocked_, sigset_t{})) {}
   Signals& operator=(Signals&&) = delete;
   ~Signals();
 

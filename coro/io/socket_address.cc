@@ -41,8 +41,8 @@ absl::StatusOr<SocketAddress> SocketAddress::look_up(absl::string_view host, std
     const bool numeric = (flags & AI_NUMERICHOST) != 0;
     return absl::Status(
         numeric ? absl::StatusCode::kInvalidArgument : absl::StatusCode::kNotFound,
-        absl::StrCat("cannot resolve \"", host, "\": ",
-                     error == EAI_SYSTEM ? std::strerror(errno) : gai_strerror(error),
+        absl::StrCat("cannot resolve \"", host,
+                     "\": ", error == EAI_SYSTEM ? std::strerror(errno) : gai_strerror(error),
                      numeric ? "; a numeric address is needed here"
                              : "; check the name, or give a numeric address"));
   }
@@ -74,7 +74,8 @@ std::string SocketAddress::to_string() const {
       is_v6 ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in6*>(&storage_)->sin6_addr)
             : &reinterpret_cast<const sockaddr_in*>(&storage_)->sin_addr;
   inet_ntop(family(), host, text.data(), text.size());
-  return is_v6 ? absl::StrCat("[", text.data(), "]:", port()) : absl::StrCat(text.data(), ":", port());
+  return is_v6 ? absl::StrCat("[", text.data(), "]:", port())
+               : absl::StrCat(text.data(), ":", port());
 }
 
 }  // namespace coaio

@@ -7,10 +7,10 @@
 #ifndef COAIO_CORO_IO_SOCKET_ADDRESS_H_
 #define COAIO_CORO_IO_SOCKET_ADDRESS_H_
 
+#include <sys/socket.h>
+
 #include <cstdint>
 #include <string>
-
-#include <sys/socket.h>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -38,7 +38,8 @@ class SocketAddress {
 
  private:
   SocketAddress() = default;
-  static absl::StatusOr<SocketAddress> look_up(absl::string_view host, std::uint16_t port, int flags);
+  static absl::StatusOr<SocketAddress> look_up(absl::string_view host, std::uint16_t port,
+                                               int flags);
 
   sockaddr_storage storage_{};
   socklen_t size_ = 0;

@@ -1,5 +1,5 @@
-// socket_error: a socket call that failed on an address, with the fix where there is a usual one. Private
-// to coro/io.
+// socket_error: a socket call that failed on an address, with the fix where there is a usual one.
+// Private to coro/io.
 
 #ifndef COAIO_CORO_IO_SOCKET_ERROR_H_
 #define COAIO_CORO_IO_SOCKET_ERROR_H_

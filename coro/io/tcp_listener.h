@@ -7,15 +7,15 @@
 //     connections.spawn(serve(*std::move(stream)));
 //   }
 //
-// May complete without suspending? accept() when a connection is waiting; as a task, see coro/task.h.
+// May complete without suspending? When a connection is waiting; as a task, see coro/task.h.
 // Observes cancellation? Yes: kCancelled.
 // Resumes where? On the task's home.
-// Who must outlive whom? The listener outlives accept(), and stays where it is meanwhile; closing it
-//   ends accept() with kCancelled.
+// Who must outlive whom? The listener outlives accept(), and stays where it is meanwhile; closing
+//   it ends accept() with kCancelled.
 // Threads: the home thread of the context.
 // Errors: a port that is taken is kAlreadyExists, and names the address. accept() does not fail for
-//   want of descriptors or memory: it says so once on standard error, and tries again every 100 ms, so
-//   that the server lives through it. Connections that died in the queue are passed over.
+//   want of descriptors or memory: it says so once on standard error, and tries again every 100 ms,
+//   so that the server lives through it. Connections that died in the queue are passed over.
 
 #ifndef COAIO_CORO_IO_TCP_LISTENER_H_
 #define COAIO_CORO_IO_TCP_LISTENER_H_

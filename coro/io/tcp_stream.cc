@@ -24,7 +24,7 @@
 
 namespace coaio {
 
-// --- reading and writing --------------------------------------------------------------------------------
+// --- reading and writing -------------------------------------------------------------------------
 
 bool TcpStream::ReadSome::attempt(TryOperation& operation) {
   auto& self = static_cast<ReadSome&>(operation);
@@ -38,8 +38,9 @@ bool TcpStream::ReadSome::attempt(TryOperation& operation) {
   }
   self.error_ = 0;
   self.count_ = static_cast<std::size_t>(count);
-  // A stream that gave less than was asked for has no more, and will report when it has: the next read
-  // need not try. Not so once the peer has hung up or the like, for that is reported once only.
+  // A stream that gave less than was asked for has no more, and will report when it has: the next
+  // read need not try. Not so once the peer has hung up or the like, for that is reported once
+  // only.
   if (self.count_ < self.buffer_.size() && count != 0 && !any(self.record().sticky)) {
     self.record().untried &= ~Events::kIn;
   }
@@ -84,7 +85,7 @@ absl::Status TcpStream::shut_down_writing() {
   return ::shutdown(fd(), SHUT_WR) == 0 ? absl::OkStatus() : errno_status(errno, "shutdown");
 }
 
-// --- connecting -----------------------------------------------------------------------------------------
+// --- connecting ----------------------------------------------------------------------------------
 
 namespace {
 
@@ -98,8 +99,8 @@ class Connected : public TryOperation {
   int await_resume() const { return was_cancelled() ? ECANCELED : error_; }
 
  private:
-  // The socket tells its error once. Without one, a report may have been early: it is connected when
-  // it has a peer.
+  // The socket tells its error once. Without one, a report may have been early: it is connected
+  // when it has a peer.
   static bool attempt(TryOperation& operation) {
     auto& self = static_cast<Connected&>(operation);
     socklen_t size = sizeof self.error_;
@@ -108,7 +109,8 @@ class Connected : public TryOperation {
     }
     sockaddr_storage peer;
     size = sizeof peer;
-    return self.error_ != 0 || getpeername(self.fd(), reinterpret_cast<sockaddr*>(&peer), &size) == 0;
+    return self.error_ != 0 ||
+           getpeername(self.fd(), reinterpret_cast<sockaddr*>(&peer), &size) == 0;
   }
 
   int error_ = 0;

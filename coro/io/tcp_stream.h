@@ -5,16 +5,16 @@
 //   absl::StatusOr<std::size_t> n = co_await stream->read_some(buffer);   // 0: end of file
 //   absl::Status status = co_await stream->write_all({buffer.data(), *n});
 //
-// One task may read while another writes; two readers at the same time are an error that is checked.
-// TCP_NODELAY is set, and no SIGPIPE is raised.
+// One task may read while another writes; two readers at the same time are an error that is
+// checked. TCP_NODELAY is set, and no SIGPIPE is raised.
 //
-// May complete without suspending? Yes, when the kernel has data, or room. After a bounded number of
-//   such completions in a row the task continues through the loop's queue.
-// Observes cancellation? Yes: kCancelled, and nothing was transferred by read_some; write_all may have
-//   sent a part.
+// May complete without suspending? Yes, when the kernel has data, or room. After a bounded number
+//   of such completions in a row the task continues through the loop's queue.
+// Observes cancellation? Yes: kCancelled, and nothing was transferred by read_some; write_all may
+//   have sent a part.
 // Resumes where? On the task's home, inside the turn that found the socket ready.
-// Who must outlive whom? The buffer outlives the operation. A stream that is closed or destroyed ends
-//   its operations with kCancelled; it may be moved while they are under way.
+// Who must outlive whom? The buffer outlives the operation. A stream that is closed or destroyed
+//   ends its operations with kCancelled; it may be moved while they are under way.
 // Threads: the home thread of the context that it was made on.
 // Errors: what the kernel says, by backends/errno_status.h.
 
@@ -75,8 +75,8 @@ class TcpStream {
     int error_ = 0;
   };
 
-  // Reads what there is, at least one byte and at most the buffer. 0: the peer has ended its side, or
-  // the buffer is empty.
+  // Reads what there is, at least one byte and at most the buffer. 0: the peer has ended its side,
+  // or the buffer is empty.
   ReadSome read_some(std::span<char> buffer) { return {*this, buffer}; }
 
   // Writes everything.

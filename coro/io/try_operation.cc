@@ -53,8 +53,8 @@ void TryOperation::wait() {
 
 void TryOperation::wake(FdWaiter& waiter, Events events) {
   auto& self = static_cast<TryOperation&>(waiter);
-  // The socket is being closed; or one event wakes several tasks, and an earlier one has closed it: its
-  // number may belong to another socket by now.
+  // The socket is being closed; or one event wakes several tasks, and an earlier one has closed it:
+  // its number may belong to another socket by now.
   if (!any(events) || !self.is_current()) {
     self.complete_cancelled();
   } else if (self.attempt_(self)) {

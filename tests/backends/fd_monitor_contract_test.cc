@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -269,32 +270,69 @@ TEST_CASE("peek never says that nothing is ready when a wait would report someth
   });
 }
 
-bool readable(int fd) {
+// Within ten seconds, or now. A signal is how some kernels bring an event.
+bool readable(int fd, int milliseconds) {
   pollfd entry{.fd = fd, .events = POLLIN, .revents = 0};
-  return poll(&entry, 1, 0) == 1;
+  int count = poll(&entry, 1, milliseconds);
+  while (count < 0 && errno == EINTR) {
+    count = poll(&entry, 1, milliseconds);
+  }
+  return count == 1;
 }
 
 TEST_CASE("the pollable descriptor is readable while a wait would report something") {
+  constexpr int kPatience = 10'000;
   on_every_back_end([](FdMonitor& monitor) {
-    const Pair pair = make_unix_pair();
-    monitor.arm(pair.a.get(), kFirst, Events::kIn, Trigger::kOneShot);
-    Watcher watcher(monitor);
-    CHECK(watcher.quiet());
+    // An eventfd too, for it is what wakes a context, and what signals in some back ends.
+    const Pair sockets = make_unix_pair();
+    const UniqueFd event = make_eventfd(0);
     const absl::StatusOr<int> pollable = monitor.pollable_fd();
     if (absl::IsUnimplemented(pollable.status())) {
       return;  // ppoll
     }
     REQUIRE(pollable.ok());
-    for (int i = 0; i < 3; ++i) {
-      CHECK_FALSE(readable(*pollable));
-      write_all(pair.b, "x");
-      CHECK(readable(*pollable));
-      CHECK(watcher.next_of(kFirst) == Events::kIn);
-      read_all(pair.a);
-      monitor.arm(pair.a.get(), kFirst, Events::kIn, Trigger::kOneShot);
+    Watcher watcher(monitor);
+    for (int i = 0; i < 4; ++i) {
+      monitor.arm(sockets.a.get(), kFirst, Events::kIn, Trigger::kOneShot);
+      monitor.arm(event.get(), kSecond, Events::kIn, Trigger::kOneShot);
       CHECK(watcher.quiet());
+      CHECK_FALSE(readable(*pollable, 0));
+      const UniqueFd& written = i % 2 == 0 ? event : sockets.b;
+      std::thread other([&] { write_all(written, {"\1\0\0\0\0\0\0\0", 8}); });
+      CHECK(readable(*pollable, kPatience));
+      other.join();
+      CHECK(watcher.next_of(i % 2 == 0 ? kSecond : kFirst) == Events::kIn);
+      read_all(i % 2 == 0 ? event : sockets.a);
+      write_all(event, {"\1\0\0\0\0\0\0\0", 8});
+      monitor.arm(event.get(), kSecond, Events::kIn, Trigger::kOneShot);
+      CHECK(watcher.next_of(kSecond) == Events::kIn);
+      read_all(event);
     }
     CHECK(*monitor.pollable_fd() == *pollable);
+  });
+}
+
+TEST_CASE(
+    "watches that were armed before the pollable descriptor was asked for are heard through it") {
+  constexpr int kPatience = 10'000;
+  on_every_back_end([](FdMonitor& monitor) {
+    for (const Trigger trigger : {Trigger::kOneShot, Trigger::kLevel, Trigger::kEdge}) {
+      const Pair pair = make_unix_pair();
+      const Key key{.slot = 0, .generation = 1 + static_cast<std::uint32_t>(trigger)};
+      monitor.arm(pair.a.get(), key, kAllDirections & ~Events::kOut, trigger);
+      monitor.want(key, Events::kIn);
+      Watcher watcher(monitor);
+      CHECK(watcher.quiet());
+      const absl::StatusOr<int> pollable = monitor.pollable_fd();
+      if (absl::IsUnimplemented(pollable.status())) {
+        return;  // ppoll
+      }
+      CHECK(watcher.quiet());
+      write_all(pair.b, "x");
+      CHECK(readable(*pollable, kPatience));
+      CHECK(any(watcher.next_of(key) & Events::kIn));
+      monitor.disarm(key);
+    }
   });
 }
 

@@ -128,7 +128,8 @@ TEST_CASE("a group stays cancellable at home while its task is away") {
   });
 }
 
-TEST_CASE("leaving a group behind on a context that was only visited ends the process with the fix") {
+TEST_CASE(
+    "leaving a group behind on a context that was only visited ends the process with the fix") {
   const std::string words = last_words([] {
     const auto context = make_context();
     const auto visited = make_context();  // both run by this thread

@@ -73,7 +73,8 @@ TEST_CASE("an operation that is completed inside somebody's call resumes its tas
     Gate gate;
     bool passed = false;
     TaskGroup group(co_await this_task());
-    group.spawn([](Gate& g, bool& flag) -> Task<void> { flag = (co_await pass(g)).ok(); }(gate, passed));
+    group.spawn(
+        [](Gate& g, bool& flag) -> Task<void> { flag = (co_await pass(g)).ok(); }(gate, passed));
     while (gate.waiting == nullptr) {
       co_await yield();
     }
@@ -102,7 +103,8 @@ TEST_CASE("an operation that is completed and then cancelled has completed") {
   }());
 }
 
-TEST_CASE("an operation that is cancelled is withdrawn once, and one that comes later does not begin") {
+TEST_CASE(
+    "an operation that is cancelled is withdrawn once, and one that comes later does not begin") {
   const auto context = make_context();
   run(*context, []() -> Task<void> {
     Gate gate;
@@ -124,7 +126,7 @@ TEST_CASE("an operation that is cancelled is withdrawn once, and one that comes 
   }());
 }
 
-// --- from elsewhere -------------------------------------------------------------------------------
+// --- from elsewhere ------------------------------------------------------------------------------
 
 // Resumed by a thread of its own, through the queue of the task's context.
 struct Elsewhere {
@@ -151,24 +153,24 @@ TEST_CASE("a task resumes at its home, whichever thread completes what it waits 
   });
 }
 
+struct Ask {
+  bool await_ready() const noexcept { return false; }
+  template <typename Promise>
+  bool await_suspend(std::coroutine_handle<Promise> task) {
+    promise = &task.promise();
+    return false;
+  }
+  const PromiseBase* await_resume() const { return promise; }
+  const PromiseBase* promise = nullptr;
+};
+
 TEST_CASE("a task knows the one that awaits it") {
-  struct Ask {
-    bool await_ready() const noexcept { return false; }
-    template <typename Promise>
-    bool await_suspend(std::coroutine_handle<Promise> task) {
-      promise = &task.promise();
-      return false;
-    }
-    const PromiseBase* await_resume() const { return promise; }
-    const PromiseBase* promise = nullptr;
-  };
   const auto context = make_context();
   run(*context, []() -> Task<void> {
     const PromiseBase* self = co_await Ask{};
     CHECK(self->parent() == nullptr);
-    const PromiseBase* parent = co_await []() -> Task<const PromiseBase*> {
-      co_return (co_await Ask{})->parent();
-    }();
+    const PromiseBase* parent =
+        co_await []() -> Task<const PromiseBase*> { co_return (co_await Ask{})->parent(); }();
     CHECK(parent == self);
   }());
 }

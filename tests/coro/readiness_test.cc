@@ -31,7 +31,9 @@ namespace {
 // Writes down that the wait has ended, and how: a capital letter for kCancelled, '!' for an error.
 Task<void> wait_and_tell(int fd, Events interest, char name, std::string& log) {
   const absl::StatusOr<Events> seen = co_await ready(fd, interest);
-  log += seen.ok() ? name : absl::IsCancelled(seen.status()) ? static_cast<char>(name - 'a' + 'A') : '!';
+  log += seen.ok()                          ? name
+         : absl::IsCancelled(seen.status()) ? static_cast<char>(name - 'a' + 'A')
+                                            : '!';
 }
 
 Task<void> settle() {
@@ -49,7 +51,9 @@ TEST_CASE("a descriptor that is ready ends the wait") {
     }(pipe.a.get()));
     REQUIRE(seen.ok());
     CHECK(any(*seen & Events::kIn));
-    CHECK(run(context, [](int fd) -> Task<absl::Status> { co_return co_await writable(fd); }(pipe.b.get())).ok());
+    CHECK(run(context,
+              [](int fd) -> Task<absl::Status> { co_return co_await writable(fd); }(pipe.b.get()))
+              .ok());
   });
 }
 
@@ -177,7 +181,7 @@ TEST_CASE("a number that was closed and opened again between two waits is the ne
   });
 }
 
-// --- cancellation ---------------------------------------------------------------------------------
+// --- cancellation --------------------------------------------------------------------------------
 
 TEST_CASE("a wait of a task that has been cancelled does not begin") {
   on_every_context([](Context& context) {
@@ -228,7 +232,9 @@ TEST_CASE("of an event and a cancellation in the same turn one wins, and the wai
     }(pipe, log));
     CHECK((log == "A" || log == "a"));
     // What was written is still there.
-    CHECK(run(context, [](int fd) -> Task<absl::Status> { co_return co_await readable(fd); }(pipe.a.get())).ok());
+    CHECK(run(context,
+              [](int fd) -> Task<absl::Status> { co_return co_await readable(fd); }(pipe.a.get()))
+              .ok());
   });
 }
 

@@ -23,9 +23,8 @@ TEST_CASE("the back ends can be tried here") { available_back_ends(/*report=*/tr
 
 TEST_CASE("run gives the result of its task") {
   CHECK(run([]() -> Task<int> { co_return 3; }()) == 3);
-  on_every_context([](Context& context) {
-    CHECK(run(context, []() -> Task<int> { co_return 4; }()) == 4);
-  });
+  on_every_context(
+      [](Context& context) { CHECK(run(context, []() -> Task<int> { co_return 4; }()) == 4); });
 }
 
 TEST_CASE("run runs its task on the calling thread, which becomes the home of the context") {
@@ -70,20 +69,25 @@ TEST_CASE("run exits with a sentence where no context is possible") {
 
 #if defined(__cpp_exceptions)
 
-TEST_CASE("an exception from a bottom half leaves run, and the suspended task is freed with all its waits") {
+TEST_CASE(
+    "an exception from a bottom half leaves run, and the suspended task is freed with all its "
+    "waits") {
   on_every_context([](Context& context) {
     const auto guard = std::make_shared<int>(0);
     const auto sleeper = [](std::shared_ptr<int>) -> Task<void> {
       (co_await sleep_for(24h)).IgnoreError();
     };
-    const auto parent = [&](std::shared_ptr<int> kept) -> Task<void> { co_await sleeper(std::move(kept)); };
+    const auto parent = [&](std::shared_ptr<int> kept) -> Task<void> {
+      co_await sleeper(std::move(kept));
+    };
     run(context, []() -> Task<void> { co_await yield(); }());
-    CHECK_THROWS_AS(run(context,
-                        [&]() -> Task<void> {
-                          (co_await this_task()).context.post([] { throw std::runtime_error("no"); });
-                          co_await parent(guard);
-                        }()),
-                    std::runtime_error);
+    CHECK_THROWS_AS(
+        run(context,
+            [&]() -> Task<void> {
+              (co_await this_task()).context.post([] { throw std::runtime_error("no"); });
+              co_await parent(guard);
+            }()),
+        std::runtime_error);
     CHECK(guard.use_count() == 1);
     CHECK(!context.poll(false));
   });

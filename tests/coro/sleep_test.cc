@@ -35,8 +35,10 @@ struct Scene {
   }
 
   void join() {
-    CHECK(run(context, [](TaskGroup& tasks) -> Task<absl::Status> { co_return co_await tasks.join(); }(group))
-              .ok());
+    CHECK(
+        run(context,
+            [](TaskGroup& tasks) -> Task<absl::Status> { co_return co_await tasks.join(); }(group))
+            .ok());
   }
 
   Context& context;
@@ -84,7 +86,9 @@ TEST_CASE("a time that has come already does not suspend") {
   on_every_context([](Context& context) {
     CHECK(run(context, []() -> Task<absl::Status> { co_return co_await sleep_for(0ns); }()).ok());
     CHECK(run(context, []() -> Task<absl::Status> { co_return co_await sleep_for(-1h); }()).ok());
-    CHECK(run(context, []() -> Task<absl::Status> { co_return co_await sleep_until(TimePoint::min()); }()).ok());
+    CHECK(run(context,
+              []() -> Task<absl::Status> { co_return co_await sleep_until(TimePoint::min()); }())
+              .ok());
   });
 }
 
@@ -149,8 +153,10 @@ TEST_CASE("a task that minds no cancellation does not keep others from running")
       }
     }(ran));
     context.post([&] { context.post([&] { ran = true; }); });
-    CHECK(run(context, [](TaskGroup& tasks) -> Task<absl::Status> { co_return co_await tasks.join(); }(group))
-              .ok());
+    CHECK(
+        run(context,
+            [](TaskGroup& tasks) -> Task<absl::Status> { co_return co_await tasks.join(); }(group))
+            .ok());
   });
 }
 

@@ -39,10 +39,12 @@ struct Counted {
 
 TEST_CASE("a group without tasks is joined at once") {
   const auto context = make_context();
-  CHECK(run(*context, []() -> Task<absl::Status> {
-          TaskGroup group(co_await this_task());
-          co_return co_await group.join();
-        }()).ok());
+  CHECK(run(*context,
+            []() -> Task<absl::Status> {
+              TaskGroup group(co_await this_task());
+              co_return co_await group.join();
+            }())
+            .ok());
 }
 
 TEST_CASE("a spawned task does not run inside spawn") {
@@ -111,14 +113,16 @@ TEST_CASE("a group that has failed may be used again, and begins cancelled") {
 
 TEST_CASE("what cancel cuts short is no failure") {
   on_every_context([](Context& context) {
-    CHECK(run(context, []() -> Task<absl::Status> {
-            TaskGroup group(co_await this_task());
-            group.spawn(sleep_long());
-            co_await yield();
-            group.cancel();
-            group.spawn(sleep_long());  // and neither what comes later
-            co_return co_await group.join();
-          }()).ok());
+    CHECK(run(context,
+              []() -> Task<absl::Status> {
+                TaskGroup group(co_await this_task());
+                group.spawn(sleep_long());
+                co_await yield();
+                group.cancel();
+                group.spawn(sleep_long());  // and neither what comes later
+                co_return co_await group.join();
+              }())
+              .ok());
   });
 }
 
@@ -148,14 +152,16 @@ TEST_CASE("cancelling the owner cancels the group, and join does not pass that f
     run(context, []() -> Task<void> {
       TaskGroup outer(co_await this_task());
       absl::Status seen;
-      outer.spawn([](absl::Status& status) -> Task<void> { status = co_await group_of_sleepers(); }(seen));
+      outer.spawn(
+          [](absl::Status& status) -> Task<void> { status = co_await group_of_sleepers(); }(seen));
       co_await yield();
       co_await yield();
       outer.cancel();
       CHECK((co_await outer.join()).ok());
       CHECK(absl::IsCancelled(seen));
 
-      outer.spawn([](absl::Status& status) -> Task<void> { status = co_await group_of_sleepers(); }(seen));
+      outer.spawn(
+          [](absl::Status& status) -> Task<void> { status = co_await group_of_sleepers(); }(seen));
       seen = absl::OkStatus();
       CHECK((co_await outer.join()).ok());
       CHECK(absl::IsCancelled(seen));  // cancelled before the inner group was made

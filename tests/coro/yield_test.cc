@@ -89,7 +89,7 @@ TEST_CASE("a task knows its context and its token") {
   }(*context));
 }
 
-// --- moving ---------------------------------------------------------------------------------------
+// --- moving --------------------------------------------------------------------------------------
 
 Task<std::thread::id> visit(Context& there) {
   co_await resume_on(there);
@@ -138,9 +138,8 @@ TEST_CASE("a task that was spawned ends at the home of its group, wherever it we
     run(context, [](Context& home, ContextThread& there) -> Task<void> {
       TaskGroup group(co_await this_task());
       for (int i = 0; i < 20; ++i) {
-        group.spawn([](Context& target) -> Task<void> {
-          co_await resume_on(target);
-        }(there.context()));
+        group.spawn(
+            [](Context& target) -> Task<void> { co_await resume_on(target); }(there.context()));
       }
       CHECK((co_await group.join()).ok());
       CHECK(home.is_home());
@@ -153,12 +152,13 @@ TEST_CASE("a task that was spawned ends at the home of its group, wherever it we
 TEST_CASE("an exception comes home") {
   const auto context = make_context();
   ContextThread other;
-  CHECK_THROWS_WITH_AS(run(*context, [](Context& target) -> Task<void> {
-                         co_await [](Context& t) -> Task<void> {
-                           co_await resume_on(t);
-                           throw std::runtime_error("far away");
-                         }(target);
-                       }(other.context())),
+  CHECK_THROWS_WITH_AS(run(*context,
+                           [](Context& target) -> Task<void> {
+                             co_await [](Context& t) -> Task<void> {
+                               co_await resume_on(t);
+                               throw std::runtime_error("far away");
+                             }(target);
+                           }(other.context())),
                        "far away", std::runtime_error);
 }
 

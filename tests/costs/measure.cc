@@ -81,7 +81,8 @@ Cost cost_of(const std::map<long, int>& calls) {
 doctest::String toString(const Cost& cost) {
   return (std::to_string(cost.waits) + " waits, " + std::to_string(cost.changes) + " changes, " +
           std::to_string(cost.receives) + " receives, " + std::to_string(cost.sends) + " sends, " +
-          std::to_string(cost.others) + " others, " + std::to_string(cost.allocations) + " allocations")
+          std::to_string(cost.others) + " others, " + std::to_string(cost.allocations) +
+          " allocations")
       .c_str();
 }
 

@@ -8,8 +8,8 @@
 //   });
 //   CHECK(cost.waits == kTimes);
 //
-// The work is done twice: by a traced child, and here under a replaced operator new. Its own partners
-// talk by read(2) and write(2), which are not counted; coaio's streams use recv and send.
+// The work is done twice: by a traced child, and here under a replaced operator new. Its own
+// partners talk by read(2) and write(2), which are not counted; coaio's streams use recv and send.
 
 #ifndef COAIO_TESTS_COSTS_MEASURE_H_
 #define COAIO_TESTS_COSTS_MEASURE_H_

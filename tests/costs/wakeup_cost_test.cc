@@ -48,7 +48,9 @@ TEST_CASE("a thread that wakes a polling loop makes no system call") {
   on_every_back_end(kPolling, wake, [](Backend, const Cost& cost) { CHECK(cost == Cost{}); });
 }
 
-TEST_CASE("a polling loop that is woken by a thread makes no system call on io_uring, and only its probes elsewhere") {
+TEST_CASE(
+    "a polling loop that is woken by a thread makes no system call on io_uring, and only its "
+    "probes elsewhere") {
   if (!can_measure()) {
     return;
   }

@@ -23,8 +23,8 @@ std::vector<Backend> available_back_ends(bool report = false);
 // A context that must be possible.
 std::unique_ptr<Context> make_context(const ContextOptions& options = {});
 
-// Runs the clause on a fresh context of each back end that this machine lets run; which one shows in
-// the report of a failure. The clause has a minute for each.
+// Runs the clause on a fresh context of each back end that this machine lets run; which one shows
+// in the report of a failure. The clause has a minute for each.
 void on_every_context(const std::function<void(Context&)>& clause, ContextOptions options = {});
 
 // A context with a thread of its own, which runs it until the object ends.

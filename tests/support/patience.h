@@ -1,5 +1,5 @@
-// Patience: a bound on a wait that has no bound of its own. When it is over, the process aborts, and
-// doctest names the test case.
+// Patience: a bound on a wait that has no bound of its own. When it is over, the process aborts,
+// and doctest names the test case.
 //
 //   const Patience patience;
 //   run(context, task);

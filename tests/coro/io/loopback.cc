@@ -31,7 +31,9 @@ T expect(absl::StatusOr<T> result) {
 
 }  // namespace
 
-SocketAddress loopback(std::uint16_t port) { return expect(SocketAddress::parse("127.0.0.1", port)); }
+SocketAddress loopback(std::uint16_t port) {
+  return expect(SocketAddress::parse("127.0.0.1", port));
+}
 
 TcpListener listen_on_loopback(Context& context) {
   return expect(TcpListener::listen(context, loopback()));

@@ -94,7 +94,8 @@ TEST_CASE("waiting for a signal can be cancelled, before it begins and while it 
   });
 }
 
-TEST_CASE("the mask of the thread is afterwards what it was before, wherever the object was moved") {
+TEST_CASE(
+    "the mask of the thread is afterwards what it was before, wherever the object was moved") {
   const auto context = make_context();
   sigset_t usr2;
   sigemptyset(&usr2);

@@ -49,9 +49,7 @@ TEST_CASE("a name that does not exist is an error that names it and the fix") {
   CHECK(status.message().find("check the name") != std::string::npos);
 }
 
-TEST_CASE("what is not a socket has no address") {
-  CHECK(!SocketAddress::of_socket(-1).ok());
-}
+TEST_CASE("what is not a socket has no address") { CHECK(!SocketAddress::of_socket(-1).ok()); }
 
 }  // namespace
 }  // namespace coaio::testing

@@ -148,13 +148,14 @@ TEST_CASE("accepting stays fair to others while connections keep coming") {
   });
 }
 
-// --- out of descriptors ---------------------------------------------------------------------------
+// --- out of descriptors --------------------------------------------------------------------------
 
 // The process may open none while this lives.
 class NoDescriptors {
  public:
   explicit NoDescriptors(Context& context) {
-    // A sanitizer that sees a virtual call for the first time opens descriptors to look at the object.
+    // A sanitizer that sees a virtual call for the first time opens descriptors to look at the
+    // object.
     static_cast<void>(context.now());
     REQUIRE(getrlimit(RLIMIT_NOFILE, &before_) == 0);
     const UniqueFd next = checked(open("/dev/null", O_RDONLY | O_CLOEXEC));
@@ -168,7 +169,8 @@ class NoDescriptors {
   rlimit before_{};
 };
 
-TEST_CASE("without descriptors accept lives through it, sleeping, and goes on when there are some") {
+TEST_CASE(
+    "without descriptors accept lives through it, sleeping, and goes on when there are some") {
   ManualClock clock;
   on_every_context(
       [&](Context& context) {
@@ -189,7 +191,7 @@ TEST_CASE("without descriptors accept lives through it, sleeping, and goes on wh
           }
           const auto looks = c.figures().looks;
           co_await settle();
-          CHECK(absl::IsUnknown(status));  // it waits for its time,
+          CHECK(absl::IsUnknown(status));         // it waits for its time,
           CHECK(c.figures().looks - looks < 10);  // and does not spin
           time.advance(100ms);
           CHECK((co_await group.join()).ok());

@@ -57,7 +57,7 @@ struct Scene {
   absl::Status written = absl::UnknownError("nothing yet");
 };
 
-// --- by the peer ----------------------------------------------------------------------------------
+// --- by the peer ---------------------------------------------------------------------------------
 
 TEST_CASE("an end of file is read after the data, and again whenever one asks") {
   on_every_context([](Context& context) {
@@ -145,7 +145,7 @@ TEST_CASE("a reset ends a read and a write that are under way") {
   });
 }
 
-// --- by cancellation ------------------------------------------------------------------------------
+// --- by cancellation -----------------------------------------------------------------------------
 
 TEST_CASE("a read and a write of a task that has been cancelled do not begin") {
   on_every_context([](Context& context) {
@@ -206,13 +206,15 @@ TEST_CASE("an operation that nobody awaits does nothing") {
       HalfStream half = make_half_stream(c);
       write_all(half.peer, "x");
       std::array<char, 10> buffer;
-      { const auto never_awaited = half.stream.read_some(buffer); }
+      {
+        const auto never_awaited = half.stream.read_some(buffer);
+      }
       CHECK((co_await half.stream.read_some(buffer)).value_or(0) == 1);
     }(context));
   });
 }
 
-// --- by being closed ------------------------------------------------------------------------------
+// --- by being closed -----------------------------------------------------------------------------
 
 TEST_CASE("closing a stream ends the operations that are under way") {
   on_every_context([](Context& context) {
@@ -222,7 +224,8 @@ TEST_CASE("closing a stream ends the operations that are under way") {
       scene.group.spawn(write_much(scene.half.stream, scene.written));
       co_await settle();
       scene.half.stream.close();
-      CHECK(scene.read.status() == absl::UnknownError("nothing yet"));  // no task runs inside close()
+      CHECK(scene.read.status() ==
+            absl::UnknownError("nothing yet"));  // no task runs inside close()
       scene.half.stream.close();
       CHECK((co_await scene.group.join()).ok());
       CHECK(absl::IsCancelled(scene.read.status()));
@@ -231,7 +234,9 @@ TEST_CASE("closing a stream ends the operations that are under way") {
   });
 }
 
-TEST_CASE("a task that is woken with another one, which closes the stream, does not touch the next file") {
+TEST_CASE(
+    "a task that is woken with another one, which closes the stream, does not touch the next "
+    "file") {
   on_every_context([](Context& context) {
     run(context, []() -> Task<void> {
       Scene scene(co_await this_task());
@@ -257,7 +262,7 @@ TEST_CASE("a task that is woken with another one, which closes the stream, does 
   });
 }
 
-// --- connecting -----------------------------------------------------------------------------------
+// --- connecting ----------------------------------------------------------------------------------
 
 TEST_CASE("a refused connection is an error that names the address") {
   on_every_context([](Context& context) {
@@ -281,7 +286,8 @@ struct FullListener {
     for (int i = 0; i < 3; ++i) {
       queue.push_back(checked(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)));
       const SocketAddress there = address();
-      CHECK(((connect(queue.back().get(), there.data(), there.size()) == 0 || errno == EINPROGRESS)));
+      CHECK(
+          ((connect(queue.back().get(), there.data(), there.size()) == 0 || errno == EINPROGRESS)));
     }
   }
   SocketAddress address() const { return *SocketAddress::of_socket(socket.get()); }
@@ -315,7 +321,7 @@ TEST_CASE("connecting can be cancelled, before it begins and while it waits") {
   });
 }
 
-// --- misuse ---------------------------------------------------------------------------------------
+// --- misuse --------------------------------------------------------------------------------------
 
 bool dies_saying(const char* part, Task<void> (*misuse)(HalfStream&)) {
   const std::string words = last_words([misuse] {

@@ -120,14 +120,15 @@ TEST_CASE("nothing to read into, and nothing to write, is done at once") {
       HalfStream half = make_half_stream(c);
       write_all(half.peer, "x");
       std::array<char, 100> buffer{};
-      CHECK((co_await half.stream.read_some(buffer)).value_or(0) == 1);  // the direction is exhausted now
+      CHECK((co_await half.stream.read_some(buffer)).value_or(0) ==
+            1);  // the direction is exhausted now
       CHECK((co_await half.stream.read_some({})).value_or(1) == 0);
       CHECK((co_await half.stream.write_all("")).ok());
     }(context));
   });
 }
 
-// --- size -----------------------------------------------------------------------------------------
+// --- size ----------------------------------------------------------------------------------------
 
 // Not smaller than a segment of the loopback device, or the kernel waits for its own timers.
 void make_buffers_small(int fd) {
@@ -173,7 +174,7 @@ TEST_CASE("16 MiB go through small buffers, both ways at the same time") {
   });
 }
 
-// --- number ---------------------------------------------------------------------------------------
+// --- number --------------------------------------------------------------------------------------
 
 bool allow_descriptors(rlim_t count) {
   rlimit limit{};
@@ -228,7 +229,7 @@ TEST_CASE("1,000 connections are served at the same time") {
   });
 }
 
-// --- fairness -------------------------------------------------------------------------------------
+// --- fairness ------------------------------------------------------------------------------------
 
 TEST_CASE("a stream that always has something keeps neither timers nor other streams waiting") {
   on_every_context([](Context& context) {

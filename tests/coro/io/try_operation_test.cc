@@ -1,5 +1,5 @@
-// When an operation tries its system call, and when it waits without trying. The calls are counted by an
-// operation of the test on one end of a socket pair.
+// When an operation tries its system call, and when it waits without trying. The calls are counted
+// by an operation of the test on one end of a socket pair.
 
 #include "coro/io/try_operation.h"
 
@@ -29,7 +29,9 @@ namespace {
 class TakeByte : public TryOperation {
  public:
   TakeByte(const WatchedFd& fd, int& attempts, int refusals = 0)
-      : TryOperation(fd, Events::kIn, &TakeByte::attempt), attempts_(attempts), refusals_(refusals) {}
+      : TryOperation(fd, Events::kIn, &TakeByte::attempt),
+        attempts_(attempts),
+        refusals_(refusals) {}
   bool await_resume() const { return !was_cancelled(); }
 
  private:

@@ -1,0 +1,58 @@
+// WallTimers: timers by the time of day, which somebody may set.
+//
+// They have a queue of their own, so that a step of the clock changes nothing but what is due. The loop
+// learns of a step by a timerfd that the kernel cancels when the clock is set: a sleep that was computed
+// by the old time ends, and the next one is computed by the new.
+//
+// Threads: the home thread.
+// Errors: without a timerfd a step is noticed at the end of the sleep in progress, and not before.
+
+#ifndef COAIO_RUNTIME_WALL_TIMERS_H_
+#define COAIO_RUNTIME_WALL_TIMERS_H_
+
+#include <chrono>
+#include <cstddef>
+
+#include "backends/unique_fd.h"
+#include "runtime/clock.h"
+#include "runtime/timer_queue.h"
+
+namespace coaio {
+
+using WallTime = std::chrono::system_clock::time_point;
+
+// CLOCK_REALTIME, as a Clock: its time points count from 1970.
+const Clock& wall_clock();
+
+// A time of day as such a point.
+TimePoint to_time_point(WallTime time);
+
+class WallTimers {
+ public:
+  explicit WallTimers(const Clock& clock) : clock_(clock) {}
+
+  void arm(TimerNode& node, WallTime deadline) { queue_.arm(node, to_time_point(deadline)); }
+  bool cancel(TimerNode& node) { return queue_.cancel(node); }
+  std::size_t size() const { return queue_.size(); }
+
+  // How long a wait may sleep; FdMonitor::kForever if nothing is armed.
+  std::chrono::nanoseconds time_to_next() const;
+
+  // Whether any timer was due.
+  bool fire_due() { return queue_.size() != 0 && queue_.fire_due(clock_.now()) != 0; }
+
+  // The descriptor that becomes readable when the clock is set; made by the first call, and invalid where
+  // the kernel refuses it. noticed() makes it ready for the next step.
+  const UniqueFd& notice();
+  void noticed();
+
+ private:
+  const Clock& clock_;
+  TimerQueue queue_;
+  UniqueFd notice_;
+  bool asked_ = false;
+};
+
+}  // namespace coaio
+
+#endif  // COAIO_RUNTIME_WALL_TIMERS_H_
