@@ -81,7 +81,8 @@ class IoUringMonitor final : public FdMonitor {
   void want(Key key, Events interest) override {
     if (IoUringWatch* watch = watches_.find(key)) {
       watch->wanted |= interest & watch->interest;
-      if (!watch->in_flight() || !watch->as_told()) {  // a live request needs no reminder
+      // A live request needs no reminder, unless it asks for less than this.
+      if (!watch->in_flight() || (watch->modest && !watch->as_told())) {
         watches_.touch(key.slot);
       }
     }

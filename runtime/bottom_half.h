@@ -3,12 +3,14 @@
 //   BottomHalf flush(context, [&] { write_out(); });
 //   flush.schedule();      // from any thread
 //
-// Scheduled ones run in the next step of the loop, in the order of scheduling of each thread; one that
-// schedules itself runs in the next turn. Scheduling allocates nothing.
+// Scheduled ones run in the next step of the loop, in the order of scheduling of each thread; one
+// that schedules itself runs in the next turn. Scheduling allocates nothing.
 //
-// Threads: schedule() anywhere; schedule_from_signal() also in signal handlers, on any thread; the rest
+// Threads: schedule() anywhere; schedule_from_signal() also in signal handlers, on any thread; the
+// rest
 //   on the home thread. What the scheduler wrote before is visible to the callback.
-// Lifetime: the callback may schedule, cancel or delete its own bottom half; after deleting it, it must
+// Lifetime: the callback may schedule, cancel or delete its own bottom half; after deleting it, it
+// must
 //   not use what it captured. Nobody schedules a bottom half that is being destroyed.
 
 #ifndef COAIO_RUNTIME_BOTTOM_HALF_H_
@@ -41,8 +43,9 @@ class BottomHalf final : private RunNode {
   absl::AnyInvocable<void()> callback_;
 };
 
-// The same for what can wait: runs in the first turn that finds nothing else to do, and does not count
-// as progress. While one is scheduled, the loop sleeps 10 ms at most. Everything on the home thread.
+// The same for what can wait: runs in the first turn that finds nothing else to do, and does not
+// count as progress. While one is scheduled, the loop sleeps 10 ms at most. Everything on the home
+// thread.
 class IdleBottomHalf final : private RunNode {
  public:
   IdleBottomHalf(Context& context, absl::AnyInvocable<void()> callback)

@@ -20,7 +20,8 @@ class SteadyClock final : public Clock {
       return FdMonitor::kForever;
     }
     const TimePoint time = now();
-    return deadline <= time ? nanoseconds(0) : deadline - time;  // far in the past: the difference wraps
+    return deadline <= time ? nanoseconds(0)
+                            : deadline - time;  // far in the past: the difference wraps
   }
 };
 

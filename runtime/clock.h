@@ -5,7 +5,8 @@
 //   clock.advance(5s);
 //   (*context)->poll(false);      // fires what is due
 //
-// Threads: now() anywhere; ManualClock::advance() by one thread at a time, and a context that is blocked
+// Threads: now() anywhere; ManualClock::advance() by one thread at a time, and a context that is
+// blocked
 //   does not notice it: notify() the context.
 // Lifetime: a clock outlives the contexts that use it.
 

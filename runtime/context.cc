@@ -43,7 +43,8 @@ struct Posted : RunNode {
 
 }  // namespace
 
-// --- life -----------------------------------------------------------------------------------------------
+// --- life
+// -----------------------------------------------------------------------------------------------
 
 absl::StatusOr<std::unique_ptr<Context>> Context::create(const ContextOptions& options) {
   watch_forks();
@@ -69,8 +70,8 @@ Context::Context(const ContextOptions& options, SelectedMonitor selected)
       options_(options),
       reason_(std::move(selected.reason)) {}
 
-// In a forked child, only its own memory and descriptors are given back: what the kernel keeps behind
-// them belongs to the parent as well.
+// In a forked child, only its own memory and descriptors are given back: what the kernel keeps
+// behind them belongs to the parent as well.
 Context::~Context() {
   if (was_forked()) {
     return;
@@ -81,8 +82,8 @@ Context::~Context() {
   }
 }
 
-// Posted functions are destroyed without being called, which may post others. Everything else would go on
-// to use this context: returns the sentence that names it, or nothing.
+// Posted functions are destroyed without being called, which may post others. Everything else would
+// go on to use this context: returns the sentence that names it, or nothing.
 std::string Context::discard_queued() {
   std::size_t queued = 0;
   for (remote_.drain(queue_); RunNode* node = queue_.take(); remote_.drain(queue_)) {
@@ -94,12 +95,15 @@ std::string Context::discard_queued() {
   }
   std::string left = fds_.describe_users();
   if (queued != 0 || !idle_.empty()) {
-    absl::StrAppend(&left, " ", queued, " scheduled bottom halves or tasks", idle_.empty() ? ";" : ", and idle ones;");
+    absl::StrAppend(&left, " ", queued, " scheduled bottom halves or tasks",
+                    idle_.empty() ? ";" : ", and idle ones;");
   }
   if (const std::size_t armed = timers_.size() + wall_timers_.size(); armed != 0) {
     absl::StrAppend(&left, " ", armed, " armed timers;");
   }
-  return left.empty() ? "" : absl::StrCat("a context is destroyed before what uses it:", left, " destroy these first");
+  return left.empty() ? ""
+                      : absl::StrCat("a context is destroyed before what uses it:", left,
+                                     " destroy these first");
 }
 
 void Context::watch_wakeup() {
@@ -121,7 +125,8 @@ void Context::bind() {
   }
 }
 
-// --- from elsewhere -------------------------------------------------------------------------------------
+// --- from elsewhere
+// -------------------------------------------------------------------------------------
 
 void Context::stop() {
   check_not_forked();
@@ -185,7 +190,8 @@ void Context::remove_fd_handler_and_wait(int fd) {
   removed.acquire();
 }
 
-// --- at home --------------------------------------------------------------------------------------------
+// --- at home
+// --------------------------------------------------------------------------------------------
 
 void Context::schedule_idle(RunNode& node) {
   check_home();

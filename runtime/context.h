@@ -7,15 +7,17 @@
 // Coroutines are run on it by coro/run.h; everything here works without them.
 //
 // Threads: the home thread is the one that first calls bind(), poll(), run() or run_until(); before
-//   that, and after that thread has ended, one thread at a time may use the context. From other threads
-//   only schedule, post, notify, stop, set_fd_handler and remove_fd_handler_and_wait are legal;
-//   schedule_from_signal and notify also in signal handlers.
-// Lifetime: a context outlives what is scheduled, armed and waiting on it, which is checked, and the
-//   calls from other threads. It is destroyed on its home thread, or after that thread has ended. It
-//   does not survive a fork: in the child it can only be destroyed.
+//   that, and after that thread has ended, one thread at a time may use the context. From other
+//   threads only schedule, post, notify, stop, set_fd_handler and remove_fd_handler_and_wait are
+//   legal; schedule_from_signal and notify also in signal handlers.
+// Lifetime: a context outlives what is scheduled, armed and waiting on it, which is checked, and
+// the
+//   calls from other threads. It is destroyed on its home thread, or after that thread has ended.
+//   It does not survive a fork: in the child it can only be destroyed.
 // Errors: create() fails when the back end that was asked for is not available, or descriptors are
-//   exhausted; the status names the errno and the fix. Misuse is checked, and aborts with a sentence.
-//   An exception that leaves a callback terminates; those of tasks go to whoever awaits them.
+//   exhausted; the status names the errno and the fix. Misuse is checked, and aborts with a
+//   sentence. An exception that leaves a callback terminates; those of tasks go to whoever awaits
+//   them.
 
 #ifndef COAIO_RUNTIME_CONTEXT_H_
 #define COAIO_RUNTIME_CONTEXT_H_
@@ -64,12 +66,12 @@ struct ContextOptions {
   // Null: CLOCK_REALTIME. For timers by the time of day. Outlives the context.
   const Clock* wall_clock = nullptr;
 
-  // The home thread's timer slack (prctl PR_SET_TIMERSLACK): by how much the kernel may delay the end
-  // of a wait to save wake-ups. The kernel's default is 50 µs. Empty: leave it alone.
+  // The home thread's timer slack (prctl PR_SET_TIMERSLACK): by how much the kernel may delay the
+  // end of a wait to save wake-ups. The kernel's default is 50 µs. Empty: leave it alone.
   std::optional<std::chrono::nanoseconds> timer_slack = std::chrono::nanoseconds(1);
 
-  // How often, and for how long, run() runs what is queued before it looks at the kernel again. A look
-  // costs a system call; what it would find waits for at most this long.
+  // How often, and for how long, run() runs what is queued before it looks at the kernel again. A
+  // look costs a system call; what it would find waits for at most this long.
   unsigned batches_between_looks = 128;
   std::chrono::nanoseconds time_between_looks = std::chrono::microseconds(50);
 };
@@ -94,14 +96,15 @@ class Context {
   Context& operator=(const Context&) = delete;
   ~Context();
 
-  // --- running it: the home thread ------------------------------------------------------------------
+  // --- running it: the home thread
+  // ------------------------------------------------------------------
 
   // Makes the calling thread the home thread.
   void bind();
 
-  // One turn. Returns true if anything but a wake-up happened. With may_block it sleeps until there is
-  // something to do. May be called from whatever the loop calls, to any depth; waiting inside for
-  // something that an outer call has yet to finish deadlocks.
+  // One turn. Returns true if anything but a wake-up happened. With may_block it sleeps until there
+  // is something to do. May be called from whatever the loop calls, to any depth; waiting inside
+  // for something that an outer call has yet to finish deadlocks.
   bool poll(bool may_block);
 
   // Turns until stop(), which ends one run(), the one in progress or the next.
@@ -110,7 +113,8 @@ class Context {
   // Turns until `done` is true.
   void run_until(const bool& done);
 
-  // --- from any thread ------------------------------------------------------------------------------
+  // --- from any thread
+  // ------------------------------------------------------------------------------
 
   // Makes run() return after the step in progress; one that has not begun returns at once.
   void stop();
@@ -127,20 +131,22 @@ class Context {
   // Calls the function on the home thread. Allocates.
   void post(absl::AnyInvocable<void()> function);
 
-  // Replaces the callbacks for a descriptor; empty ones remove it. Remove, then close. At home, the old
-  // callbacks are not called any more when this returns; from elsewhere, the change is queued.
+  // Replaces the callbacks for a descriptor; empty ones remove it. Remove, then close. At home, the
+  // old callbacks are not called any more when this returns; from elsewhere, the change is queued.
   void set_fd_handler(int fd, FdHandlers handlers);
 
-  // Removes the handlers and returns when they are not called any more, nor running. The home thread
-  // must be in a turn, or come to one, and must not wait for the caller.
+  // Removes the handlers and returns when they are not called any more, nor running. The home
+  // thread must be in a turn, or come to one, and must not wait for the caller.
   void remove_fd_handler_and_wait(int fd);
 
-  // --- at home --------------------------------------------------------------------------------------
+  // --- at home
+  // --------------------------------------------------------------------------------------
 
   bool is_home() const { return home_.is_here(); }
 
-  // Queues the node for the first turn that finds nothing else to do, which is not counted as progress;
-  // the loop sleeps at most 10 ms before it. A node is used with this or with schedule(), not both.
+  // Queues the node for the first turn that finds nothing else to do, which is not counted as
+  // progress; the loop sleeps at most 10 ms before it. A node is used with this or with schedule(),
+  // not both.
   void schedule_idle(RunNode& node);
 
   // Takes back what was scheduled so far, from wherever.
@@ -155,8 +161,8 @@ class Context {
     return timers_.cancel(node);
   }
 
-  // The same by the time of day: a timer fires when the clock shows its deadline, however it got there.
-  // A timer is armed and cancelled by one of the two kinds.
+  // The same by the time of day: a timer fires when the clock shows its deadline, however it got
+  // there. A timer is armed and cancelled by one of the two kinds.
   void arm_wall(TimerNode& node, WallTime deadline);
   bool cancel_wall(TimerNode& node) {
     check_home();
@@ -178,8 +184,8 @@ class Context {
     return fds_;
   }
 
-  // "ppoll", "epoll" or "io_uring", and why it is this one: what was asked for, and what each back end
-  // that was passed over said.
+  // "ppoll", "epoll" or "io_uring", and why it is this one: what was asked for, and what each back
+  // end that was passed over said.
   absl::string_view backend() const { return monitor_->name(); }
   const std::string& backend_reason() const { return reason_; }
 
@@ -189,8 +195,8 @@ class Context {
   void set_polling(const PollPolicy& policy) { budget_ = PollBudget(policy); }
 
   // For coroutines: work that completes without suspending asks before it goes on. False once in a
-  // while: then it goes through the queue, so that neither the stack nor others' waiting grows without
-  // bound. The loop grants a new allowance with each resumption.
+  // while: then it goes through the queue, so that neither the stack nor others' waiting grows
+  // without bound. The loop grants a new allowance with each resumption.
   bool may_go_on() { return allowance_ != 0 && allowance_-- != 0; }
   void grant_allowance() { allowance_ = kAllowance; }
 

@@ -25,17 +25,18 @@ constexpr nanoseconds kIdlePatience = std::chrono::milliseconds(10);
 
 }  // namespace
 
-// --- the turn -------------------------------------------------------------------------------------------
+// --- the turn
+// -------------------------------------------------------------------------------------------
 
 bool Context::poll(bool may_block) {
   bind();
   return turn(may_block);
 }
 
-// The order is what users may rely on: what was scheduled before a turn runs before the turn's events,
-// so that a bottom half can prepare for them, and timers come last, so that a deadline that has passed
-// while its event was waiting loses against the event. A nested turn goes through the same steps, and
-// does what the outer one has collected and not yet called.
+// The order is what users may rely on: what was scheduled before a turn runs before the turn's
+// events, so that a bottom half can prepare for them, and timers come last, so that a deadline that
+// has passed while its event was waiting loses against the event. A nested turn goes through the
+// same steps, and does what the outer one has collected and not yet called.
 bool Context::turn(bool may_block) noexcept {
   ++figures_.turns;
   const nanoseconds limit = may_block ? time_to_next_work() : nanoseconds(0);
@@ -96,7 +97,8 @@ void Context::run_idle() {
   }
 }
 
-// --- turns in a row -------------------------------------------------------------------------------------
+// --- turns in a row
+// -------------------------------------------------------------------------------------
 
 void Context::run() {
   // Acquire: pairs with the release in stop(), so that what the stopper wrote is seen after run().
@@ -117,7 +119,8 @@ void Context::run_turns(Done done) {
   }
 }
 
-// A hop between coroutines of this thread costs what a queue costs, not what a look at the kernel does.
+// A hop between coroutines of this thread costs what a queue costs, not what a look at the kernel
+// does.
 template <typename Done>
 void Context::run_batches(Done done) {
   constexpr unsigned kBatchesPerClockReading = 32;
@@ -135,7 +138,8 @@ void Context::run_batches(Done done) {
   }
 }
 
-// --- the kernel -----------------------------------------------------------------------------------------
+// --- the kernel
+// -----------------------------------------------------------------------------------------
 
 void Context::collect(nanoseconds timeout) {
   ready_.clear();
@@ -154,8 +158,8 @@ void Context::collect(nanoseconds timeout) {
   }
 }
 
-// The back end has begun to fail: a sandbox was installed, or the kernel is out of something. Nothing is
-// lost, since the table knows every watch, and the next monitor reports what is ready.
+// The back end has begun to fail: a sandbox was installed, or the kernel is out of something.
+// Nothing is lost, since the table knows every watch, and the next monitor reports what is ready.
 void Context::move_on(const absl::Status& refusal) {
   check(monitor_->name() != "ppoll", "ppoll fails, and there is nothing left to move to");
   SelectedMonitor next = next_monitor(*monitor_, refusal);

@@ -16,11 +16,12 @@ namespace {
 
 constexpr Events kBothDirections = Events::kIn | Events::kOut;
 
-// Conditions that do not go away while the descriptor is open: with one of them set, a short transfer
-// does not mean that the next event announces what follows.
+// Conditions that do not go away while the descriptor is open: with one of them set, a short
+// transfer does not mean that the next event announces what follows.
 constexpr Events kSticky = kFailure | Events::kReadHangUp | Events::kPriority;
 
-// The directions in which an operation would get an answer: data, space, an error or an end of file.
+// The directions in which an operation would get an answer: data, space, an error or an end of
+// file.
 Events directions(Events events) {
   if (any(events & kFailure)) {
     return kBothDirections;
@@ -34,18 +35,21 @@ Events directions(Events events) {
 
 // The events other than failures that end a wait with this interest.
 Events that_end(Events interest) {
-  return any(interest & Events::kIn) ? interest | Events::kReadHangUp | Events::kPriority : interest;
+  return any(interest & Events::kIn) ? interest | Events::kReadHangUp | Events::kPriority
+                                     : interest;
 }
 
 }  // namespace
 
-// --- waiting ------------------------------------------------------------------------------------------
+// --- waiting
+// ------------------------------------------------------------------------------------------
 
 void FdTable::wait(int fd, FdWaiter& waiter, Events interest) {
   FdRecord& record = record_of(fd);
   // What a stream has seen reported and not used yet is not reported again.
   check(record.trigger != Trigger::kEdge,
-        "a descriptor that a stream owns is waited for by its number: use the stream, or a dup() of it");
+        "a descriptor that a stream owns is waited for by its number: use the stream, or a dup() "
+        "of it");
   wait(record, waiter, interest);
 }
 
@@ -79,7 +83,8 @@ void FdTable::remove(FdWaiter& waiter) {
   }
 }
 
-// --- handlers and owners --------------------------------------------------------------------------------
+// --- handlers and owners
+// --------------------------------------------------------------------------------
 
 void FdTable::set_handlers(int fd, FdHandlers handlers) {
   FdRecord& record = record_of(fd);
@@ -97,9 +102,10 @@ void FdTable::set_handlers(int fd, FdHandlers handlers) {
 
 FdRecord& FdTable::own(int fd) {
   FdRecord& record = record_of(fd);
-  check(record.trigger != Trigger::kEdge && record.waiters.empty() && record.handling == nullptr,
-        "a descriptor gets an owner while others wait for it, or a second owner: has it been closed "
-        "behind the back of the first?");
+  check(
+      record.trigger != Trigger::kEdge && record.waiters.empty() && record.handling == nullptr,
+      "a descriptor gets an owner while others wait for it, or a second owner: has it been closed "
+      "behind the back of the first?");
   renew(record, Trigger::kEdge);
   record.untried = kBothDirections;
   record.sticky = Events::kNone;
@@ -136,7 +142,8 @@ void FdTable::enable_external() {
   }
 }
 
-// --- the watch ------------------------------------------------------------------------------------------
+// --- the watch
+// ------------------------------------------------------------------------------------------
 
 FdRecord& FdTable::record_of(int fd) {
   check(fd >= 0, "a negative number is waited for: look at the result of the call that made it");
@@ -233,7 +240,8 @@ void FdTable::move_to(FdMonitor& monitor) {
   }
 }
 
-// --- dispatch -------------------------------------------------------------------------------------------
+// --- dispatch
+// -------------------------------------------------------------------------------------------
 
 void FdTable::report(Key key, Events events) {
   FdRecord* record = key.slot < records_.size() ? &records_[key.slot] : nullptr;
@@ -285,8 +293,9 @@ bool FdTable::dispatch_next() {
   return called;
 }
 
-// The first waiter of each direction; of a level, the others get their turn with the next report, for
-// what the first one leaves. An edge is not reported again, and a failure stays: they end all waits.
+// The first waiter of each direction; of a level, the others get their turn with the next report,
+// for what the first one leaves. An edge is not reported again, and a failure stays: they end all
+// waits.
 void FdTable::list_due(FdRecord& record, Events events) {
   Events left = events;
   for (FdWaiter* waiter = record.waiters.front(); waiter != nullptr;) {
@@ -305,8 +314,8 @@ void FdTable::list_due(FdRecord& record, Events events) {
   }
 }
 
-// One at a time: whoever is woken may end the waits of others, begin new ones, or nest a turn, which
-// then wakes the rest.
+// One at a time: whoever is woken may end the waits of others, begin new ones, or nest a turn,
+// which then wakes the rest.
 bool FdTable::wake_next() {
   FdWaiter* waiter = due_.pop_front();
   if (waiter == nullptr) {
@@ -316,7 +325,8 @@ bool FdTable::wake_next() {
   return true;
 }
 
-// --- handlers, called -----------------------------------------------------------------------------------
+// --- handlers, called
+// -----------------------------------------------------------------------------------
 
 bool FdTable::call_handlers(FdRecord& record, Events events) {
   FdHandling* handling = record.handling.get();

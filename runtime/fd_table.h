@@ -1,15 +1,16 @@
 // FdTable: who waits for which descriptor, between the waiters above and the monitor below.
 //
-// One record per descriptor number. The record merges the interests of its waiters and of its handlers
-// into the one watch that the monitor knows, and holds what was reported until it is dispatched. A
-// descriptor is used in one of three ways:
+// One record per descriptor number. The record merges the interests of its waiters and of its
+// handlers into the one watch that the monitor knows, and holds what was reported until it is
+// dispatched. A descriptor is used in one of three ways:
 //
 //   borrowed   anybody waits for it once (FdWaiter), several waiters queue per direction;  kOneShot
 //   handled    callbacks are called while it is ready (set_handlers), waiters may join;     kLevel
 //   owned      a WatchedFd belongs to the object that owns the descriptor;                  kEdge
 //
 // Threads: the home thread.
-// Lifetime: a waiter is taken out (remove) before it dies. A number that was closed and opened again
+// Lifetime: a waiter is taken out (remove) before it dies. A number that was closed and opened
+// again
 //   needs no notice when it was merely borrowed and nobody was waiting.
 
 #ifndef COAIO_RUNTIME_FD_TABLE_H_
@@ -31,12 +32,12 @@ namespace coaio {
 
 struct FdRecord;
 
-// Somebody who waits once. Woken by the dispatch of an event that its interest matches, and taken out
-// of the record before.
+// Somebody who waits once. Woken by the dispatch of an event that its interest matches, and taken
+// out of the record before.
 class FdWaiter : private ListNode {
  public:
-  // `events` says what was seen, or kNone: the owner gave the descriptor up, and it may be closed by
-  // now. In that case the waiter must not run its user's code inside the call.
+  // `events` says what was seen, or kNone: the owner gave the descriptor up, and it may be closed
+  // by now. In that case the waiter must not run its user's code inside the call.
   using Wake = void (*)(FdWaiter&, Events events);
 
   explicit FdWaiter(Wake wake) : wake_(wake) {}
@@ -53,13 +54,14 @@ class FdWaiter : private ListNode {
   Events seen_ = Events::kNone;  // while it is due
 };
 
-// Called while the descriptor is ready; an empty one asks for nothing. Error and hang-up call both. A
-// handler is not called while one of the two is running, which a nested turn would do.
+// Called while the descriptor is ready; an empty one asks for nothing. Error and hang-up call both.
+// A handler is not called while one of the two is running, which a nested turn would do.
 struct FdHandlers {
   absl::AnyInvocable<void()> read;
   absl::AnyInvocable<void()> write;
 
-  // Brings work from clients, as opposed to completions of our own: disable_external() holds it back.
+  // Brings work from clients, as opposed to completions of our own: disable_external() holds it
+  // back.
   bool external = false;
 };
 
@@ -67,7 +69,8 @@ struct FdHandlers {
 struct FdHandling {
   FdHandlers handlers;
   bool running = false;
-  bool muted = false;  // was reported when it must not be called, so the watch leaves it out for now
+  bool muted =
+      false;  // was reported when it must not be called, so the watch leaves it out for now
 };
 
 // One descriptor number.
@@ -75,11 +78,12 @@ struct FdRecord {
   int fd = -1;
   std::uint32_t generation = 0;
   Trigger trigger = Trigger::kOneShot;
-  bool live = false;               // the monitor has a watch
+  bool live = false;                // the monitor has a watch
   Events interest = Events::kNone;  // of that watch
   Events pending = Events::kNone;   // reported, not dispatched
   Events untried = Events::kNone;   // owned: directions not known to be exhausted
-  Events sticky = Events::kNone;    // owned: reported conditions that last until the descriptor closes
+  Events sticky =
+      Events::kNone;  // owned: reported conditions that last until the descriptor closes
   IntrusiveList<FdWaiter> waiters;
   std::unique_ptr<FdHandling> handling;
 
@@ -102,8 +106,8 @@ class FdTable {
   // Replaces the handlers; two empty ones remove them. From any callback, their own included.
   void set_handlers(int fd, FdHandlers handlers);
 
-  // Makes the caller the owner of the watch of this descriptor, until release(), which wakes those who
-  // still wait with kNone. Release, then close.
+  // Makes the caller the owner of the watch of this descriptor, until release(), which wakes those
+  // who still wait with kNone. Release, then close.
   FdRecord& own(int fd);
   void release(FdRecord& record);
 
@@ -124,12 +128,13 @@ class FdTable {
 
   bool has_reports() const { return next_report_ < reports_.size() || !due_.empty(); }
 
-  // Whether a look at the kernel can tell anything: a watch may have become ready, or a change waits to
-  // be applied. looked() is told of each look.
+  // Whether a look at the kernel can tell anything: a watch may have become ready, or a change
+  // waits to be applied. looked() is told of each look.
   bool worth_a_look() const { return watched_ != 0 || changed_; }
   void looked() { changed_ = false; }
 
-  // Names the descriptors that still have a waiter or an owner, as part of a sentence; empty if none.
+  // Names the descriptors that still have a waiter or an owner, as part of a sentence; empty if
+  // none.
   std::string describe_users() const;
 
   // Arms every live watch on another monitor, which is used from now on.
@@ -155,9 +160,9 @@ class FdTable {
   std::vector<Key> reports_;
   std::size_t next_report_ = 0;
   IntrusiveList<FdWaiter> due_;  // have been reported to, and are about to be woken
-  std::size_t watched_ = 0;  // records with an interest
-  bool changed_ = false;     // the monitor was told something since the last look
-  int calling_ = 0;          // depth of handler calls: replaced handlers are kept while it is not zero
+  std::size_t watched_ = 0;      // records with an interest
+  bool changed_ = false;         // the monitor was told something since the last look
+  int calling_ = 0;  // depth of handler calls: replaced handlers are kept while it is not zero
   std::vector<std::unique_ptr<FdHandling>> replaced_;
   unsigned external_disabled_ = 0;
   std::vector<Key> muted_external_;

@@ -1,7 +1,7 @@
 // fork_generation: tells a process from the one that forked it.
 //
-// A context cannot be used in a forked child: its descriptors and rings are shared with the parent, and
-// its home thread may not exist. Whoever remembers the generation of its creation notices.
+// A context cannot be used in a forked child: its descriptors and rings are shared with the parent,
+// and its home thread may not exist. Whoever remembers the generation of its creation notices.
 //
 // Threads: any; also in signal handlers.
 

@@ -15,8 +15,8 @@ struct ThreadEnd {
   }
   ~ThreadEnd() {
     HomeThread::t_current = nullptr;
-    // Release: pairs with the acquire in has_ended(), so that what this thread did is seen by whoever
-    // goes on with its context.
+    // Release: pairs with the acquire in has_ended(), so that what this thread did is seen by
+    // whoever goes on with its context.
     identity->ended.store(true, std::memory_order_release);
   }
 

@@ -1,6 +1,7 @@
 // HomeThread: which thread a context belongs to, and whether that thread is still there.
 //
-// Threads: any. Who asks is_here() on the home thread gets the right answer, and so does everybody else.
+// Threads: any. Who asks is_here() on the home thread gets the right answer, and so does everybody
+// else.
 
 #ifndef COAIO_RUNTIME_HOME_THREAD_H_
 #define COAIO_RUNTIME_HOME_THREAD_H_
@@ -13,7 +14,8 @@ namespace coaio {
 class HomeThread {
  public:
   // One per thread, from its first claim() on. Its address names the thread for as long as anybody
-  // remembers it, unlike a thread id or the address of a thread-local, which the next thread may get.
+  // remembers it, unlike a thread id or the address of a thread-local, which the next thread may
+  // get.
   struct Identity {
     std::atomic<bool> ended{false};
   };
@@ -21,12 +23,12 @@ class HomeThread {
   // Makes the calling thread the home. False if another one is, or was.
   bool claim();
 
-  // Not inlined: a coroutine may resume on another thread, and a compiler that sees a thread-local may
-  // keep its address across the suspension.
+  // Not inlined: a coroutine may resume on another thread, and a compiler that sees a thread-local
+  // may keep its address across the suspension.
   [[gnu::noinline]] bool is_here() const { return is_here_now(); }
 
-  // The same for functions that are themselves not inlined. Relaxed: only the thread itself can find its
-  // own identity here.
+  // The same for functions that are themselves not inlined. Relaxed: only the thread itself can
+  // find its own identity here.
   bool is_here_now() const {
     const Identity* home = home_.load(std::memory_order_relaxed);
     return home == t_current && home != nullptr;
@@ -35,8 +37,8 @@ class HomeThread {
   // Nobody has claimed it.
   bool is_free() const { return home_.load(std::memory_order_relaxed) == nullptr; }
 
-  // The calling thread may do what only the home thread may: it is that thread, or there is none, or
-  // that thread has ended.
+  // The calling thread may do what only the home thread may: it is that thread, or there is none,
+  // or that thread has ended.
   bool may_act() const { return is_here() || is_free() || has_ended(); }
 
  private:

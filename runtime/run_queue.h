@@ -4,7 +4,8 @@
 // never allocates, and a node that is queued already stays where it is.
 //
 // Threads: a RunQueue belongs to the home thread; RemoteQueue is the way in from elsewhere.
-// Lifetime: a node outlives its stay in the queue; remove() ends the stay. The queue does not touch a
+// Lifetime: a node outlives its stay in the queue; remove() ends the stay. The queue does not touch
+// a
 //   node once its function has begun, so that a node may free itself.
 
 #ifndef COAIO_RUNTIME_RUN_QUEUE_H_
@@ -58,8 +59,8 @@ class RunQueue {
 
   Mark mark() { return batch_++; }
 
-  // Runs the oldest node if it was queued before the mark. Whoever nests runs what outer callers have
-  // marked but not yet run: they share one queue.
+  // Runs the oldest node if it was queued before the mark. Whoever nests runs what outer callers
+  // have marked but not yet run: they share one queue.
   bool run_one(Mark before) {
     RunNode* node = nodes_.front();
     if (node == nullptr || static_cast<std::int32_t>(node->batch_ - before) > 0) {

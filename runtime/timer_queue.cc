@@ -14,7 +14,8 @@ namespace coaio {
 namespace {
 
 constexpr std::size_t kFirstCapacity = 256;  // a page of entries
-constexpr std::size_t kMostEntries = std::size_t{1} << 30;  // four times a position still fits 32 bits
+constexpr std::size_t kMostEntries = std::size_t{1}
+                                     << 30;  // four times a position still fits 32 bits
 
 }  // namespace
 
@@ -38,9 +39,10 @@ void TimerQueue::grow(std::size_t entries) {
   }
   check(capacity <= kMostEntries, "more than a thousand million timers are pending");
   const std::size_t bytes = capacity * sizeof(Entry);
-  void* memory = entries_ == nullptr
-                     ? mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-                     : mremap(entries_, capacity_ * sizeof(Entry), bytes, MREMAP_MAYMOVE);
+  void* memory =
+      entries_ == nullptr
+          ? mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+          : mremap(entries_, capacity_ * sizeof(Entry), bytes, MREMAP_MAYMOVE);
   check(memory != MAP_FAILED, "no memory for timers: reserve() them earlier, or raise the limit");
   entries_ = static_cast<Entry*>(memory);
   capacity_ = static_cast<std::uint32_t>(capacity);

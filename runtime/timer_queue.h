@@ -1,14 +1,16 @@
 // TimerQueue: pending timers of one clock, soonest first, equal deadlines in the order of arming.
 //
-// An implicit 4-ary heap of 16-byte entries, each with the deadline and the node, the position kept in
-// the node: arm, re-arm and cancel take effect at once and next_deadline() is exact. Forty bytes per
-// pending timer in all. Chosen among thirteen structures by measurement: no operation stalls at a
-// million pending, and nothing needs tuning; docs/decisions.md has the figures.
+// An implicit 4-ary heap of 16-byte entries, each with the deadline and the node, the position kept
+// in the node: arm, re-arm and cancel take effect at once and next_deadline() is exact. Forty bytes
+// per pending timer in all. Chosen among thirteen structures by measurement: no operation stalls at
+// a million pending, and nothing needs tuning; docs/decisions.md has the figures.
 //
 // Threads: the home thread.
-// Lifetime: a node outlives its stay; fire_due() marks it idle before it calls it and does not touch
+// Lifetime: a node outlives its stay; fire_due() marks it idle before it calls it and does not
+// touch
 //   it afterwards, so that a callback may re-arm, cancel or free any timer, its own included.
-// Errors: arming may allocate, and terminates if memory is exhausted; reserve() moves that to a better
+// Errors: arming may allocate, and terminates if memory is exhausted; reserve() moves that to a
+// better
 //   time.
 
 #ifndef COAIO_RUNTIME_TIMER_QUEUE_H_
@@ -51,21 +53,23 @@ class TimerQueue {
   // Room for `count` timers without further allocation.
   void reserve(std::size_t count);
 
-  // Arms the timer, or moves a pending one; it becomes the last among equal deadlines. A deadline in
-  // the past is an ordinary one: it fires at the next occasion, in its order.
+  // Arms the timer, or moves a pending one; it becomes the last among equal deadlines. A deadline
+  // in the past is an ordinary one: it fires at the next occasion, in its order.
   void arm(TimerNode& node, TimePoint deadline);
 
   // False if it was not pending.
   bool cancel(TimerNode& node);
 
   // TimePoint::max() if nothing is pending.
-  TimePoint next_deadline() const { return size_ == 0 ? TimePoint::max() : entries_[kRoot].deadline; }
+  TimePoint next_deadline() const {
+    return size_ == 0 ? TimePoint::max() : entries_[kRoot].deadline;
+  }
 
   std::size_t size() const { return size_; }
 
-  // Fires what is due at `now`, and returns how many. At most as many as were pending at the start, and
-  // a timer that is armed meanwhile for a time before `now` comes after those that were armed before: one
-  // that always re-arms itself in the past holds up neither the loop nor the others.
+  // Fires what is due at `now`, and returns how many. At most as many as were pending at the start,
+  // and a timer that is armed meanwhile for a time before `now` comes after those that were armed
+  // before: one that always re-arms itself in the past holds up neither the loop nor the others.
   std::size_t fire_due(TimePoint now);
 
  private:
@@ -93,7 +97,8 @@ class TimerQueue {
   std::uint32_t capacity_ = 0;  // entries, the unused ones before the root included
   std::uint32_t size_ = 0;
   std::uint64_t last_sequence_ = 0;
-  TimePoint earliest_ = TimePoint::min();  // what a deadline before it counts as: the time of a fire_due()
+  TimePoint earliest_ =
+      TimePoint::min();  // what a deadline before it counts as: the time of a fire_due()
 };
 
 }  // namespace coaio

@@ -3,8 +3,8 @@
 //   WallTimer midnight(context, [&] { rotate_logs(); });
 //   midnight.arm_at(next_midnight());
 //
-// Never before the clock shows it, also when somebody sets the clock meanwhile: forward, and it fires at
-// once; back, and it waits longer. For delays, Timer is right: nobody sets that clock.
+// Never before the clock shows it, also when somebody sets the clock meanwhile: forward, and it
+// fires at once; back, and it waits longer. For delays, Timer is right: nobody sets that clock.
 //
 // Threads: the home thread of the context.
 // Lifetime: as that of a Timer.

@@ -64,9 +64,9 @@ void WallTimers::noticed() {
   // ECANCELED, and nothing is lost if it is anything else: the timer is set anew in any case.
   std::uint64_t expirations = 0;
   [[maybe_unused]] const ssize_t ignored = read(notice_.get(), &expirations, sizeof expirations);
-  const itimerspec never{.it_interval = {},
-                         .it_value = {.tv_sec = kFarAway, .tv_nsec = 0}};
-  if (timerfd_settime(notice_.get(), TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, nullptr) != 0) {
+  const itimerspec never{.it_interval = {}, .it_value = {.tv_sec = kFarAway, .tv_nsec = 0}};
+  if (timerfd_settime(notice_.get(), TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never,
+                      nullptr) != 0) {
     notice_.reset();
   }
 }

@@ -1,8 +1,8 @@
 // WallTimers: timers by the time of day, which somebody may set.
 //
-// They have a queue of their own, so that a step of the clock changes nothing but what is due. The loop
-// learns of a step by a timerfd that the kernel cancels when the clock is set: a sleep that was computed
-// by the old time ends, and the next one is computed by the new.
+// They have a queue of their own, so that a step of the clock changes nothing but what is due. The
+// loop learns of a step by a timerfd that the kernel cancels when the clock is set: a sleep that
+// was computed by the old time ends, and the next one is computed by the new.
 //
 // Threads: the home thread.
 // Errors: without a timerfd a step is noticed at the end of the sleep in progress, and not before.
@@ -41,8 +41,8 @@ class WallTimers {
   // Whether any timer was due.
   bool fire_due() { return queue_.size() != 0 && queue_.fire_due(clock_.now()) != 0; }
 
-  // The descriptor that becomes readable when the clock is set; made by the first call, and invalid where
-  // the kernel refuses it. noticed() makes it ready for the next step.
+  // The descriptor that becomes readable when the clock is set; made by the first call, and invalid
+  // where the kernel refuses it. noticed() makes it ready for the next step.
   const UniqueFd& notice();
   void noticed();
 

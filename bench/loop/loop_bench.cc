@@ -2,8 +2,9 @@
 //
 //   bazel run -c opt //bench/loop:loop_bench -- [turns|halves|wakes]...
 //
-// In nanoseconds, beside a named floor: the same work without coaio, in the same run. Ratios are medians
-// over interleaved pairs with a 95 % bootstrap interval. Wake-ups want two CPUs that nobody else uses.
+// In nanoseconds, beside a named floor: the same work without coaio, in the same run. Ratios are
+// medians over interleaved pairs with a 95 % bootstrap interval. Wake-ups want two CPUs that nobody
+// else uses.
 
 #include <chrono>
 #include <cstdio>
@@ -47,14 +48,17 @@ double nanoseconds_of(int times, Work work) {
   return taken.count() / times;
 }
 
-void print(absl::string_view what, absl::string_view where, const Ratio& ratio, absl::string_view floor) {
-  std::printf("%-34.*s %-9.*s %9.1f %9.1f   %5.2f [%.2f, %.2f]  %.*s\n", static_cast<int>(what.size()),
-              what.data(), static_cast<int>(where.size()), where.data(), ratio.subject, ratio.floor,
-              ratio.value, ratio.low, ratio.high, static_cast<int>(floor.size()), floor.data());
+void print(absl::string_view what, absl::string_view where, const Ratio& ratio,
+           absl::string_view floor) {
+  std::printf("%-34.*s %-9.*s %9.1f %9.1f   %5.2f [%.2f, %.2f]  %.*s\n",
+              static_cast<int>(what.size()), what.data(), static_cast<int>(where.size()),
+              where.data(), ratio.subject, ratio.floor, ratio.value, ratio.low, ratio.high,
+              static_cast<int>(floor.size()), floor.data());
   std::fflush(stdout);
 }
 
-// --- turns ----------------------------------------------------------------------------------------------
+// --- turns
+// ----------------------------------------------------------------------------------------------
 
 void print_turns() {
   constexpr int kTurns = 200'000;
@@ -63,14 +67,15 @@ void print_turns() {
       continue;
     }
     const std::unique_ptr<Context> context = make(backend);
-    const Ratio ratio =
-        compare([&] { return nanoseconds_of(kTurns, [&] { context->poll(false); }); },
-                [&] { return nanoseconds_of(kTurns, [] { (void)std::chrono::steady_clock::now(); }); });
+    const Ratio ratio = compare(
+        [&] { return nanoseconds_of(kTurns, [&] { context->poll(false); }); },
+        [&] { return nanoseconds_of(kTurns, [] { (void)std::chrono::steady_clock::now(); }); });
     print("empty turn", context->backend(), ratio, "a reading of the clock");
   }
 }
 
-// --- bottom halves --------------------------------------------------------------------------------------
+// --- bottom halves
+// --------------------------------------------------------------------------------------
 
 // A thousand, or one, each of which runs once in a turn.
 class Halves {
@@ -85,24 +90,26 @@ class Halves {
   }
 
   double nanoseconds_per_half() {
-    return nanoseconds_of(times(), [this] {
-             if (queued_ == CoroutineHops::Queued::kByOthers) {
-               for (const auto& half : halves_) {
-                 half->schedule();
-               }
-             }
-             context_.poll(false);
-           }) /
+    return nanoseconds_of(times(),
+                          [this] {
+                            if (queued_ == CoroutineHops::Queued::kByOthers) {
+                              for (const auto& half : halves_) {
+                                half->schedule();
+                              }
+                            }
+                            context_.poll(false);
+                          }) /
            static_cast<double>(runs_);
   }
 
   double nanoseconds_per_hop() {
-    return nanoseconds_of(times(), [this] {
-             if (queued_ == CoroutineHops::Queued::kByOthers) {
-               floor_.queue_all();
-             }
-             floor_.run_once();
-           }) /
+    return nanoseconds_of(times(),
+                          [this] {
+                            if (queued_ == CoroutineHops::Queued::kByOthers) {
+                              floor_.queue_all();
+                            }
+                            floor_.run_once();
+                          }) /
            static_cast<double>(runs_);
   }
 
@@ -126,8 +133,9 @@ void print_halves() {
   const std::unique_ptr<Context> context = make(Backend::kAuto);
   const auto print_one = [&](absl::string_view what, int count, CoroutineHops::Queued queued) {
     Halves halves(*context, count, queued);
-    print(what, context->backend(), compare([&] { return halves.nanoseconds_per_half(); },
-                                            [&] { return halves.nanoseconds_per_hop(); }),
+    print(what, context->backend(),
+          compare([&] { return halves.nanoseconds_per_half(); },
+                  [&] { return halves.nanoseconds_per_hop(); }),
           "a bare coroutine through a queue");
   };
   print_one("a bottom half and its turn", 1, CoroutineHops::Queued::kByOthers);
@@ -135,12 +143,15 @@ void print_halves() {
   print_one("the same, scheduling itself", 1'000, CoroutineHops::Queued::kByThemselves);
 }
 
-// --- wake-ups -------------------------------------------------------------------------------------------
+// --- wake-ups
+// -------------------------------------------------------------------------------------------
 
 void print_wakes() {
-  const auto print_against = [](absl::string_view what, Backend backend, WakePair& subject, WakePair& floor) {
+  const auto print_against = [](absl::string_view what, Backend backend, WakePair& subject,
+                                WakePair& floor) {
     print(what, make(backend)->backend(),
-          compare([&] { return subject.nanoseconds_per_wake(); }, [&] { return floor.nanoseconds_per_wake(); }),
+          compare([&] { return subject.nanoseconds_per_wake(); },
+                  [&] { return floor.nanoseconds_per_wake(); }),
           floor.name());
   };
   for (const Backend backend : kBackends) {
@@ -154,7 +165,8 @@ void print_wakes() {
     }
     {
       const auto subject = make_context_wakes(backend, {.polls = true, .watches = true});
-      const auto floor = backend == Backend::kIoUring ? make_atomic_wakes() : make_probing_wakes(backend);
+      const auto floor =
+          backend == Backend::kIoUring ? make_atomic_wakes() : make_probing_wakes(backend);
       print_against("wake while polling, one watch", backend, *subject, *floor);
     }
     {
@@ -180,7 +192,8 @@ int main(int argc, char** argv) {
   for (const std::string& name : wanted) {
     const auto section = sections.find(name);
     if (section == sections.end()) {
-      std::fprintf(stderr, "loop_bench: no section \"%s\": use turns, halves or wakes\n", name.c_str());
+      std::fprintf(stderr, "loop_bench: no section \"%s\": use turns, halves or wakes\n",
+                   name.c_str());
       return 2;
     }
     section->second();

@@ -2,10 +2,11 @@
 //
 //   bazel run -c opt //bench/loop:timers_bench -- [pending]... [--peers=none]
 //
-// Debian's libevent-dev, libuv1-dev and libasio-dev. Each operation is done to all pending timers, in
-// random order but for arming; deadlines are random within 100 ms, and firing begins when all of them
-// have passed. In nanoseconds per timer, medians over rounds in which the four take turns; a ratio is the
-// best peer's time divided by coaio's in the same round. Nobody reads a clock while arming but Asio.
+// Debian's libevent-dev, libuv1-dev and libasio-dev. Each operation is done to all pending timers,
+// in random order but for arming; deadlines are random within 100 ms, and firing begins when all of
+// them have passed. In nanoseconds per timer, medians over rounds in which the four take turns; a
+// ratio is the best peer's time divided by coaio's in the same round. Nobody reads a clock while
+// arming but Asio.
 
 #include <event2/event.h>
 #include <uv.h>
@@ -81,7 +82,8 @@ class Libevent final : public Timers {
  public:
   explicit Libevent(std::size_t count) : base_(event_base_new()) {
     for (std::size_t i = 0; i < count; ++i) {
-      events_.push_back(evtimer_new(base_, [](evutil_socket_t, short, void*) { ++g_fired; }, nullptr));
+      events_.push_back(
+          evtimer_new(base_, [](evutil_socket_t, short, void*) { ++g_fired; }, nullptr));
     }
   }
   ~Libevent() override {
@@ -93,7 +95,8 @@ class Libevent final : public Timers {
   const char* name() const override { return "libevent"; }
   void begin() override {}
   void arm(std::size_t index, nanoseconds delay) override {
-    const timeval time{.tv_sec = delay.count() / 1'000'000'000, .tv_usec = delay.count() / 1000 % 1'000'000};
+    const timeval time{.tv_sec = delay.count() / 1'000'000'000,
+                       .tv_usec = delay.count() / 1000 % 1'000'000};
     event_add(events_[index], &time);
   }
   void cancel(std::size_t index) override { event_del(events_[index]); }
@@ -122,8 +125,9 @@ class Libuv final : public Timers {
   const char* name() const override { return "libuv"; }
   void begin() override { uv_update_time(&loop_); }
   void arm(std::size_t index, nanoseconds delay) override {
-    uv_timer_start(&timers_[index], [](uv_timer_t*) { ++g_fired; },
-                   static_cast<std::uint64_t>(delay.count() / 1'000'000), 0);
+    uv_timer_start(
+        &timers_[index], [](uv_timer_t*) { ++g_fired; },
+        static_cast<std::uint64_t>(delay.count() / 1'000'000), 0);
   }
   void cancel(std::size_t index) override { uv_timer_stop(&timers_[index]); }
   void fire() override { uv_run(&loop_, UV_RUN_NOWAIT); }
@@ -171,7 +175,8 @@ double since(std::chrono::steady_clock::time_point begin, std::size_t count) {
 }
 
 // One round of everything, for one library.
-Times measure(Timers& timers, const std::vector<nanoseconds>& delays, const std::vector<std::size_t>& order) {
+Times measure(Timers& timers, const std::vector<nanoseconds>& delays,
+              const std::vector<std::size_t>& order) {
   const std::size_t count = delays.size();
   Times times{};
   const auto timed = [&](Operation operation, auto work) {
@@ -211,14 +216,16 @@ Times measure(Timers& timers, const std::vector<nanoseconds>& delays, const std:
   return times;
 }
 
-// --- against peers --------------------------------------------------------------------------------------
+// --- against peers
+// --------------------------------------------------------------------------------------
 
 void print_against_peers(std::size_t count, bool peers) {
   const int rounds = count >= 1'000'000 ? 7 : 15;
   std::mt19937_64 random(count);
   std::vector<nanoseconds> delays(count);
-  std::generate(delays.begin(), delays.end(),
-                [&] { return nanoseconds(random() % static_cast<std::uint64_t>(kSpread.count())); });
+  std::generate(delays.begin(), delays.end(), [&] {
+    return nanoseconds(random() % static_cast<std::uint64_t>(kSpread.count()));
+  });
   std::vector<std::size_t> order(count);
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::shuffle(order.begin(), order.end(), random);
@@ -267,10 +274,11 @@ void print_against_peers(std::size_t count, bool peers) {
   std::fflush(stdout);
 }
 
-// --- single operations ----------------------------------------------------------------------------------
+// --- single operations
+// ----------------------------------------------------------------------------------
 
-// Each operation by itself, growth included, beside a reading of the clock by itself: what of the maxima
-// is the machine's. A queue that begins empty.
+// Each operation by itself, growth included, beside a reading of the clock by itself: what of the
+// maxima is the machine's. A queue that begins empty.
 void print_worst(std::size_t count) {
   std::array<std::vector<float>, 4> taken;  // arm, cancel, fire, nothing
   constexpr std::array<const char*, 4> kColumns = {"arm", "cancel", "fire", "(clock)"};
@@ -305,7 +313,8 @@ void print_worst(std::size_t count) {
   for (std::size_t i = 0; i < taken.size(); ++i) {
     std::sort(taken[i].begin(), taken[i].end());
     const auto at = [&](double quantile) {
-      return taken[i][static_cast<std::size_t>(quantile * static_cast<double>(taken[i].size() - 1))];
+      return taken[i]
+                  [static_cast<std::size_t>(quantile * static_cast<double>(taken[i].size() - 1))];
     };
     std::printf("%-10s %8.0f %8.0f %10.0f\n", kColumns[i], at(0.5), at(0.999), at(1));
   }
@@ -325,7 +334,9 @@ int main(int argc, char** argv) {
     }
     const unsigned long long count = std::strtoull(argv[i], nullptr, 10);
     if (count == 0) {
-      std::fprintf(stderr, "timers_bench: \"%s\" is no number of timers: use for example 1000 1000000\n", argv[i]);
+      std::fprintf(stderr,
+                   "timers_bench: \"%s\" is no number of timers: use for example 1000 1000000\n",
+                   argv[i]);
       return 2;
     }
     counts.push_back(count);
@@ -333,7 +344,8 @@ int main(int argc, char** argv) {
   if (counts.empty()) {
     counts = {1'000, 10'000, 100'000, 1'000'000};
   }
-  std::printf("bytes per pending timer: %zu in the node and 16 in the queue\n", sizeof(coaio::TimerNode));
+  std::printf("bytes per pending timer: %zu in the node and 16 in the queue\n",
+              sizeof(coaio::TimerNode));
   for (const std::size_t count : counts) {
     coaio::bench::print_against_peers(count, peers);
   }

@@ -33,7 +33,8 @@ void pin_to(int cpu) {
   cpu_set_t set;
   CPU_ZERO(&set);
   CPU_SET(cpu, &set);
-  pthread_setaffinity_np(pthread_self(), sizeof set, &set);  // refused in some containers: slower, not wrong
+  pthread_setaffinity_np(pthread_self(), sizeof set,
+                         &set);  // refused in some containers: slower, not wrong
 }
 
 void relax() {
@@ -43,7 +44,8 @@ void relax() {
 }
 
 // Runs `serve` on another CPU and `ask` on this one; each round is two wakes.
-double nanoseconds_per_wake(int rounds, const std::function<void()>& ask, const std::function<void()>& serve) {
+double nanoseconds_per_wake(int rounds, const std::function<void()>& ask,
+                            const std::function<void()>& serve) {
   std::atomic<bool> ready{false};
   std::thread server([&] {
     pin_to(1);
@@ -60,7 +62,8 @@ double nanoseconds_per_wake(int rounds, const std::function<void()>& ask, const 
   return taken.count() / rounds / 2;
 }
 
-// --- contexts -------------------------------------------------------------------------------------------
+// --- contexts
+// -------------------------------------------------------------------------------------------
 
 struct Player {
   Player(Backend backend, ContextWakes options) {
@@ -128,7 +131,8 @@ class ContextPair final : public WakePair {
   int rounds_;
 };
 
-// --- floors ---------------------------------------------------------------------------------------------
+// --- floors
+// ---------------------------------------------------------------------------------------------
 
 // Two threads that hand a number back and forth; each looks for its own with `wait`.
 class NumberPair final : public WakePair {
@@ -205,8 +209,8 @@ std::unique_ptr<WakePair> make_atomic_wakes() {
   return std::make_unique<NumberPair>("a thread that spins on an atomic", nullptr);
 }
 
-// Each thread looks at two descriptors, as a context does: its own for wake-ups, and the one that it
-// watches.
+// Each thread looks at two descriptors, as a context does: its own for wake-ups, and the one that
+// it watches.
 std::unique_ptr<WakePair> make_probing_wakes(Backend backend) {
   struct Watched {
     UniqueFd a{eventfd(0, EFD_CLOEXEC)};

@@ -78,18 +78,20 @@ TEST_CASE("a file without readiness is ready at once, for each of the triggers")
   });
 }
 
-TEST_CASE("a file without readiness has nothing urgent") {
+TEST_CASE("a file without readiness has nothing urgent and no peer") {
   on_every_back_end([](FdMonitor& monitor) {
     std::uint32_t generation = 0;
     for (const UniqueFd& file : make_unpollables()) {
       for (const Trigger trigger : kAllTriggers) {
-        const Key key{.slot = 0, .generation = ++generation};
-        monitor.arm(file.get(), key, Events::kPriority | Events::kReadHangUp, trigger);
-        monitor.want(key, Events::kPriority);
-        Watcher watcher(monitor);
-        watcher.settle();
-        CHECK(watcher.quiet());
-        monitor.disarm(key);
+        for (const Events interest : {Events::kPriority, Events::kReadHangUp}) {
+          const Key key{.slot = 0, .generation = ++generation};
+          monitor.arm(file.get(), key, interest, trigger);
+          monitor.want(key, interest);
+          Watcher watcher(monitor);
+          watcher.settle();
+          CHECK(watcher.quiet());
+          monitor.disarm(key);
+        }
       }
     }
   });

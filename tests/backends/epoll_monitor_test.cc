@@ -79,6 +79,20 @@ TEST_CASE("events of the batch in which a dead watch shows are delivered") {
   CHECK(watcher.quiet());
 }
 
+TEST_CASE("a wait that was too small for what is ready is followed by one that is not") {
+  constexpr std::uint32_t kCount = 200;
+  const std::unique_ptr<FdMonitor> monitor = make_monitor();
+  const UniqueFd event = make_eventfd(1);
+  std::vector<UniqueFd> twins;
+  for (std::uint32_t slot = 0; slot < kCount; ++slot) {
+    twins.push_back(checked(dup(event.get())));
+    monitor->arm(twins.back().get(), {slot, 1}, Events::kIn, Trigger::kLevel);
+  }
+  Watcher watcher(*monitor);
+  CHECK(watcher.next().size() < kCount);
+  CHECK(watcher.next().size() == kCount);
+}
+
 TEST_CASE("the pollable descriptor stays when the set is rebuilt") {
   const std::unique_ptr<FdMonitor> monitor = make_monitor();
   const absl::StatusOr<int> pollable = monitor->pollable_fd();

@@ -135,6 +135,20 @@ TEST_CASE(
       CHECK(read_all(pair.a) == "x");
     }
   }
+  // A request that was renewed asks for what was wanted then; another direction is added to it.
+  for (std::uint32_t slot = 0; slot < kCount; ++slot) {
+    fill(pairs[slot].a);
+    monitor->want({slot, 1}, Events::kOut);
+  }
+  watcher.settle();
+  for (const Pair& pair : pairs) {
+    read_all(pair.b);
+  }
+  std::vector<bool> seen(kCount, false);
+  for (const Ready& ready : watcher.drain()) {
+    seen[ready.key.slot] = seen[ready.key.slot] || any(ready.events & Events::kOut);
+  }
+  CHECK(std::count(seen.begin(), seen.end(), false) == 0);
 }
 
 TEST_CASE("a watch that is removed with its event on the way leaves no request behind") {

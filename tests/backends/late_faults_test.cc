@@ -35,14 +35,14 @@ using std::chrono::nanoseconds;
 constexpr nanoseconds kNow{0};
 constexpr std::uint32_t kMany = 400;
 
-// As a context does: every third pipe has data, all are armed again on the next monitor.
+// As a context does: every third pair has data, all are armed again on the next monitor.
 std::string move_and_count(FdMonitor& failed, const absl::Status& why,
-                           const std::vector<Pair>& pipes) {
+                           const std::vector<Pair>& pairs) {
   const SelectedMonitor next = next_monitor(failed, why);
-  for (std::uint32_t slot = 0; slot < pipes.size(); ++slot) {
-    next.monitor->arm(pipes[slot].a.get(), {slot, 1}, Events::kIn, Trigger::kOneShot);
+  for (std::uint32_t slot = 0; slot < pairs.size(); ++slot) {
+    next.monitor->arm(pairs[slot].a.get(), {slot, 1}, Events::kIn, Trigger::kOneShot);
   }
-  std::vector<int> seen(pipes.size(), 0);
+  std::vector<int> seen(pairs.size(), 0);
   std::vector<Ready> ready;
   do {
     ready.clear();
@@ -65,10 +65,10 @@ std::string move_and_count(FdMonitor& failed, const absl::Status& why,
 // Arms watches, installs the refusal, makes a third ready, and moves when wait() fails.
 std::string move_when(std::unique_ptr<FdMonitor> monitor, const Refusal& refusal,
                       int expected_error) {
-  std::vector<Pair> pipes;
+  std::vector<Pair> pairs;
   for (std::uint32_t slot = 0; slot < kMany; ++slot) {
-    pipes.push_back(make_pipe());
-    monitor->arm(pipes.back().a.get(), {slot, 1}, Events::kIn, Trigger::kOneShot);
+    pairs.push_back(make_unix_pair());
+    monitor->arm(pairs.back().a.get(), {slot, 1}, Events::kIn, Trigger::kOneShot);
     if (slot == kMany / 2) {  // half of the watches are known to the kernel, half are not
       std::vector<Ready> ready;
       if (const absl::Status status = monitor->wait(kNow, ready); !status.ok()) {
@@ -77,15 +77,15 @@ std::string move_when(std::unique_ptr<FdMonitor> monitor, const Refusal& refusal
       refuse_system_calls({refusal});
     }
   }
-  for (std::size_t slot = 0; slot < pipes.size(); slot += 3) {
-    write_all(pipes[slot].b, "x");
+  for (std::size_t slot = 0; slot < pairs.size(); slot += 3) {
+    write_all(pairs[slot].b, "x");
   }
   std::vector<Ready> ready;
   const absl::Status status = monitor->wait(FdMonitor::kForever, ready);
   if (errno_of(status) != expected_error || !ready.empty()) {
     return absl::StrCat("wait reported ", ready.size(), " and ", status.ToString());
   }
-  return move_and_count(*monitor, status, pipes);
+  return move_and_count(*monitor, status, pairs);
 }
 
 TEST_CASE("io_uring that is refused after the start is left for epoll without losing an event") {
@@ -96,6 +96,19 @@ TEST_CASE("io_uring that is refused after the start is left for epoll without lo
           return move_when(*make_io_uring_monitor(), {.number = SYS_io_uring_enter, .error = EPERM},
                            EPERM);
         }) == "epoll");
+}
+
+TEST_CASE("a ring that may not be enabled is an error of the first wait") {
+  if (!io_uring_support().ok()) {
+    return report_skipped(std::string(io_uring_support().message()));
+  }
+  const std::string message = run_in_child([]() -> std::string {
+    const std::unique_ptr<FdMonitor> monitor = *make_io_uring_monitor();
+    refuse_system_calls({{.number = SYS_io_uring_register, .error = EPERM}});
+    std::vector<Ready> ready;
+    return std::string(monitor->wait(kNow, ready).message());
+  });
+  CHECK(message.find("io_uring_register: EPERM (Operation not permitted); sysctl ") == 0);
 }
 
 TEST_CASE("a ring that dropped completions is left for epoll without losing an event") {
@@ -243,6 +256,34 @@ TEST_CASE("more changes than the submission ring holds survive a refusal half wa
           return absl::StrCat(ready.size(), " reported ", status.ToString(), " ",
                               monitor->peek() == Peek::kNothing ? "forgotten" : "remembered");
         }) == "0 reported OK remembered");
+}
+
+TEST_CASE("a watch that is disarmed while submissions are refused reports nothing") {
+  if (!io_uring_support().ok()) {
+    return report_skipped(std::string(io_uring_support().message()));
+  }
+  CHECK(run_in_child([]() -> std::string {
+          constexpr unsigned kToSubmit = 1;
+          // On this rung completions come by themselves, and two changes fill the ring.
+          const std::unique_ptr<FdMonitor> monitor =
+              *make_io_uring_monitor({.submissions = 2, .completions = 8, .rung = 1});
+          const Pair pairs[] = {make_pipe(), make_pipe()};
+          std::vector<Ready> ready;
+          for (std::uint32_t slot = 0; slot < 2; ++slot) {
+            monitor->arm(pairs[slot].a.get(), {.slot = slot}, Events::kIn, Trigger::kOneShot);
+            if (!monitor->wait(kNow, ready).ok()) {
+              return "first waits";
+            }
+          }
+          refuse_system_calls(
+              {{.number = SYS_io_uring_enter, .error = EBUSY, .where = {{kToSubmit, 1}}}});
+          for (std::uint32_t slot = 0; slot < 2; ++slot) {
+            write_all(pairs[slot].b, "x");
+            monitor->disarm({.slot = slot});
+          }
+          const absl::Status status = monitor->wait(kNow, ready);
+          return absl::StrCat(ready.size(), " reported ", status.ToString());
+        }) == "0 reported OK");
 }
 
 }  // namespace

@@ -270,6 +270,20 @@ TEST_CASE("hang-up and error of an edge-triggered watch reach whoever waits, in 
   });
 }
 
+TEST_CASE("hang-up is reported once to an edge that waits for something else") {
+  on_every_back_end([](FdMonitor& monitor) {
+    Pair pair = make_unix_pair();
+    monitor.arm(pair.a.get(), kKey, Events::kPriority, Trigger::kEdge);
+    monitor.want(kKey, Events::kPriority);
+    Watcher watcher(monitor);
+    CHECK(watcher.quiet());
+    pair.b.reset();
+    CHECK(watcher.next_of(kKey) == Events::kHangUp);
+    watcher.settle();
+    CHECK(watcher.quiet());
+  });
+}
+
 TEST_CASE("an urgent mark is reported as priority to those who wait for it, and data is not") {
   on_every_back_end([](FdMonitor& monitor) {
     std::uint32_t generation = 0;

@@ -220,7 +220,8 @@ TEST_CASE("a signal handler schedules on whatever thread it runs, in the middle 
   });
 }
 
-// --- idle -----------------------------------------------------------------------------------------------
+// --- idle
+// -----------------------------------------------------------------------------------------------
 
 TEST_CASE("an idle bottom half runs in a turn that finds nothing else, and is no progress") {
   on_every_context([](Context& context) {
@@ -248,7 +249,8 @@ TEST_CASE("a loop with an idle bottom half does not sleep for ever") {
   });
 }
 
-TEST_CASE("an idle bottom half that schedules itself leaves the turn, and may be cancelled or deleted") {
+TEST_CASE(
+    "an idle bottom half that schedules itself leaves the turn, and may be cancelled or deleted") {
   on_every_context([](Context& context) {
     int runs = 0;
     std::unique_ptr<IdleBottomHalf> idle;

@@ -2,8 +2,8 @@
 
 #include <sys/syscall.h>
 
-#include <chrono>
 #include <cerrno>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -37,7 +37,8 @@ void check_says(const std::function<void()>& work, const std::string& words) {
   CHECK(said.find(words) != std::string::npos);
 }
 
-// --- fork -----------------------------------------------------------------------------------------------
+// --- fork
+// -----------------------------------------------------------------------------------------------
 
 TEST_CASE("a context is refused in a forked child, by a sentence") {
   on_every_context([](Context& context) {
@@ -96,7 +97,8 @@ TEST_CASE("a child makes its own context") {
         }) == "ran");
 }
 
-// --- home -----------------------------------------------------------------------------------------------
+// --- home
+// -----------------------------------------------------------------------------------------------
 
 TEST_CASE("what only the home thread may do is refused elsewhere, by a sentence") {
   const auto elsewhere = [](const std::function<void(Context&)>& work, const std::string& words) {
@@ -109,15 +111,18 @@ TEST_CASE("what only the home thread may do is refused elsewhere, by a sentence"
         words);
   };
   elsewhere([](Context& context) { context.poll(false); }, "a second thread");
-  elsewhere([](Context& context) { Timer(context, [] {}).arm_after(1s); }, "another thread than its home");
+  elsewhere([](Context& context) { Timer(context, [] {}).arm_after(1s); },
+            "another thread than its home");
   elsewhere([](Context& context) { context.disable_external(); }, "another thread than its home");
   elsewhere([](Context& context) { context.fds(); }, "another thread than its home");
-  elsewhere([](Context& context) { BottomHalf(context, [] {}).cancel(); }, "another thread than its home");
+  elsewhere([](Context& context) { BottomHalf(context, [] {}).cancel(); },
+            "another thread than its home");
   elsewhere([](Context& context) { IdleBottomHalf(context, [] {}).schedule(); },
             "another thread than its home");
 }
 
-// --- destruction ----------------------------------------------------------------------------------------
+// --- destruction
+// ----------------------------------------------------------------------------------------
 
 TEST_CASE("a context that is destroyed before what uses it names that") {
   const auto left_behind = [](const std::function<void(Context&)>& work, const std::string& words) {
@@ -128,9 +133,11 @@ TEST_CASE("a context that is destroyed before what uses it names that") {
         },
         words);
   };
-  left_behind([](Context& context) { (new BottomHalf(context, [] {}))->schedule(); }, "1 scheduled");
+  left_behind([](Context& context) { (new BottomHalf(context, [] {}))->schedule(); },
+              "1 scheduled");
   left_behind([](Context& context) { (new IdleBottomHalf(context, [] {}))->schedule(); }, "idle");
-  left_behind([](Context& context) { (new Timer(context, [] {}))->arm_after(1s); }, "1 armed timers");
+  left_behind([](Context& context) { (new Timer(context, [] {}))->arm_after(1s); },
+              "1 armed timers");
   left_behind(
       [](Context& context) {
         Pair* pair = new Pair(make_pipe());
@@ -161,7 +168,8 @@ TEST_CASE("handlers that are still set are destroyed with the context") {
   });
 }
 
-// --- back ends that fail --------------------------------------------------------------------------------
+// --- back ends that fail
+// --------------------------------------------------------------------------------
 
 TEST_CASE("a context whose back end is refused later moves on, and loses nothing") {
   if (!sandbox_works()) {
@@ -175,7 +183,8 @@ TEST_CASE("a context whose back end is refused later moves on, and loses nothing
   const std::vector<Case> cases = {
       {Backend::kIoUring, {{.number = SYS_io_uring_enter, .error = EPERM}}, "epoll"},
       {Backend::kIoUring,
-       {{.number = SYS_io_uring_enter, .error = EPERM}, {.number = SYS_epoll_create1, .error = EPERM}},
+       {{.number = SYS_io_uring_enter, .error = EPERM},
+        {.number = SYS_epoll_create1, .error = EPERM}},
        "ppoll"},
       {Backend::kEpoll, {{.number = SYS_epoll_ctl, .error = ENOSPC}}, "ppoll"},
   };

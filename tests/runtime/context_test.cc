@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <chrono>
-
 #include <memory>
 #include <string>
 #include <thread>
@@ -91,7 +90,8 @@ TEST_CASE("what a handler or a timer schedules runs in the next turn, which does
       {.clock = &clock});
 }
 
-// --- notify, stop, post ---------------------------------------------------------------------------------
+// --- notify, stop, post
+// ---------------------------------------------------------------------------------
 
 TEST_CASE("a notification ends the next sleep and is no progress") {
   on_every_context([](Context& context) {
@@ -213,7 +213,8 @@ TEST_CASE("posted functions run at home, in the order of posting") {
   });
 }
 
-TEST_CASE("a function that was posted and never called is destroyed with the context, and may post") {
+TEST_CASE(
+    "a function that was posted and never called is destroyed with the context, and may post") {
   std::vector<std::string> log;
   struct Parting {
     std::vector<std::string>& log;
@@ -230,7 +231,8 @@ TEST_CASE("a function that was posted and never called is destroyed with the con
   CHECK(log == std::vector<std::string>{"gone"});
 }
 
-// --- home -----------------------------------------------------------------------------------------------
+// --- home
+// -----------------------------------------------------------------------------------------------
 
 TEST_CASE("a context made on one thread is run on another, and used here when that has ended") {
   for (const Backend backend : available_back_ends()) {
@@ -262,13 +264,15 @@ TEST_CASE("the loop sees what was set up before it was bound") {
   });
 }
 
-// --- handlers -------------------------------------------------------------------------------------------
+// --- handlers
+// -------------------------------------------------------------------------------------------
 
 TEST_CASE("a handler is called for its direction, in each turn in which it holds") {
   on_every_context([](Context& context) {
     const Pair pair = make_unix_pair();
     std::string log;
-    context.set_fd_handler(pair.a.get(), {.read = [&] { log += 'r'; }, .write = [&] { log += 'w'; }});
+    context.set_fd_handler(pair.a.get(),
+                           {.read = [&] { log += 'r'; }, .write = [&] { log += 'w'; }});
     context.poll(true);
     CHECK(log == "w");
     write_all(pair.b, "x");
@@ -285,7 +289,8 @@ TEST_CASE("hang-up calls both handlers") {
     Pair pair = make_unix_pair();
     std::string log;
     context.set_fd_handler(pair.a.get(), {.read = [&] { log += 'r'; }, .write = nullptr});
-    context.set_fd_handler(pair.a.get(), {.read = [&] { log += 'R'; }, .write = [&] { log += 'W'; }});
+    context.set_fd_handler(pair.a.get(),
+                           {.read = [&] { log += 'R'; }, .write = [&] { log += 'W'; }});
     fill(pair.a);
     pair.b.reset();
     context.poll(true);
@@ -329,14 +334,16 @@ TEST_CASE("removing a handler and waiting is immediate at home") {
   on_every_context([](Context& context) {
     const Pair pair = make_pipe();
     write_all(pair.b, "x");
-    context.set_fd_handler(pair.a.get(), {.read = [&] { context.remove_fd_handler_and_wait(pair.a.get()); },
-                                          .write = nullptr});
+    context.set_fd_handler(
+        pair.a.get(),
+        {.read = [&] { context.remove_fd_handler_and_wait(pair.a.get()); }, .write = nullptr});
     CHECK(context.poll(true));
     CHECK(!context.poll(false));
   });
 }
 
-TEST_CASE("a handler that closes its descriptor and gets the number again is not told of the old one") {
+TEST_CASE(
+    "a handler that closes its descriptor and gets the number again is not told of the old one") {
   on_every_context([](Context& context) {
     Pair old = make_pipe();
     Pair fresh;
@@ -350,8 +357,9 @@ TEST_CASE("a handler that closes its descriptor and gets the number again is not
                                           old.a.reset();
                                           fresh = make_pipe();
                                           REQUIRE(fresh.a.get() == number);
-                                          context.set_fd_handler(number, {.read = [&] { log += 'n'; },
-                                                                          .write = nullptr});
+                                          context.set_fd_handler(
+                                              number,
+                                              {.read = [&] { log += 'n'; }, .write = nullptr});
                                         },
                                     .write = nullptr});
     context.poll(true);
@@ -399,7 +407,8 @@ TEST_CASE("external handlers are held back on every back end, and heard afterwar
   });
 }
 
-// --- nested turns ---------------------------------------------------------------------------------------
+// --- nested turns
+// ---------------------------------------------------------------------------------------
 
 TEST_CASE("a nested turn hears other descriptors, and not the one whose handler is running") {
   on_every_context([](Context& context) {
@@ -466,9 +475,11 @@ TEST_CASE("events that the outer turn has collected are called by the nested one
   });
 }
 
-// --- polling --------------------------------------------------------------------------------------------
+// --- polling
+// --------------------------------------------------------------------------------------------
 
-TEST_CASE("a loop that polls hears a notification, a bottom half and a descriptor without sleeping") {
+TEST_CASE(
+    "a loop that polls hears a notification, a bottom half and a descriptor without sleeping") {
   on_every_context(
       [](Context& context) {
         context.bind();

@@ -34,7 +34,8 @@ using namespace std::chrono_literals;
 
 constexpr int kTimes = 100;
 
-// --- heap allocations -----------------------------------------------------------------------------------
+// --- heap allocations
+// -----------------------------------------------------------------------------------
 
 using Work = std::function<void()>;
 
@@ -99,7 +100,8 @@ TEST_CASE("hearing of a descriptor allocates nothing") {
   });
 }
 
-// --- system calls ---------------------------------------------------------------------------------------
+// --- system calls
+// ---------------------------------------------------------------------------------------
 
 struct Calls {
   int waits = 0;  // ppoll, epoll_wait, epoll_pwait2, io_uring_enter
@@ -109,8 +111,9 @@ struct Calls {
 Calls calls_of(const std::map<long, int>& counts) {
   Calls calls;
   for (const auto& [number, count] : counts) {
-    const bool wait = number == SYS_ppoll || number == SYS_epoll_wait || number == SYS_epoll_pwait ||
-                      number == SYS_epoll_pwait2 || number == SYS_io_uring_enter;
+    const bool wait = number == SYS_ppoll || number == SYS_epoll_wait ||
+                      number == SYS_epoll_pwait || number == SYS_epoll_pwait2 ||
+                      number == SYS_io_uring_enter;
     (wait ? calls.waits : calls.others) += count;
   }
   return calls;
@@ -284,7 +287,7 @@ TEST_CASE("a loop that polls with a descriptor to watch makes no call on io_urin
         context.set_fd_handler(pair.a.get(), {});
       },
       polls_always());
-  CHECK(calls.waits <= 1);  // when the polling has come to the deadline
+  CHECK(calls.waits <= 1);   // when the polling has come to the deadline
   CHECK(calls.others == 1);  // the array of timers
 }
 

@@ -18,7 +18,8 @@ namespace {
 constexpr int kFd = 7;
 
 struct Waiter : FdWaiter {
-  explicit Waiter(std::vector<Events>* s = nullptr) : FdWaiter(&Waiter::woken), seen(s == nullptr ? own : *s) {}
+  explicit Waiter(std::vector<Events>* s = nullptr)
+      : FdWaiter(&Waiter::woken), seen(s == nullptr ? own : *s) {}
   static void woken(FdWaiter& waiter, Events events) {
     auto& self = static_cast<Waiter&>(waiter);
     self.seen.push_back(events);
@@ -169,7 +170,8 @@ TEST_CASE("a woken waiter may end the wait of another one that is due") {
   CHECK(writer.seen.empty());
 }
 
-TEST_CASE("who is due when the owner gives the descriptor up is told so, and not that it is ready") {
+TEST_CASE(
+    "who is due when the owner gives the descriptor up is told so, and not that it is ready") {
   Scene scene;
   Waiter reader;
   Waiter writer;
@@ -229,7 +231,8 @@ TEST_CASE("a nested dispatch wakes what the outer one has not come to, and nothi
   CHECK(elsewhere.seen.size() == 1);
 }
 
-// --- handlers -------------------------------------------------------------------------------------------
+// --- handlers
+// -------------------------------------------------------------------------------------------
 
 TEST_CASE("a handler is called in each turn in which its descriptor is ready") {
   Scene scene;
@@ -257,13 +260,16 @@ TEST_CASE("a handler that removes itself while reading gets no write call in the
   CHECK(scene.silent());
 }
 
-TEST_CASE("a replaced handler is kept until it has returned, and what was reported to it is not for the new one") {
+TEST_CASE(
+    "a replaced handler is kept until it has returned, and what was reported to it is not for the "
+    "new one") {
   Scene scene;
   std::string log;
   std::string own_state = "alive";
   scene.table.set_handlers(kFd, {.read =
                                      [&, own_state] {
-                                       scene.table.set_handlers(kFd, {.read = [&] { log += 'n'; }, .write = nullptr});
+                                       scene.table.set_handlers(
+                                           kFd, {.read = [&] { log += 'n'; }, .write = nullptr});
                                        log += own_state;
                                      },
                                  .write = nullptr});
@@ -274,7 +280,8 @@ TEST_CASE("a replaced handler is kept until it has returned, and what was report
   CHECK(log == "aliven");
 }
 
-TEST_CASE("a handler that another one removes is not called any more, though its event was collected") {
+TEST_CASE(
+    "a handler that another one removes is not called any more, though its event was collected") {
   Scene scene;
   int calls = 0;
   for (const int fd : {kFd, kFd + 1}) {
@@ -316,7 +323,9 @@ TEST_CASE("a nested turn does not call a handler that is running, and calls it a
   CHECK(reads == 2);
 }
 
-TEST_CASE("an external handler is not called while externals are disabled, and costs one report at most") {
+TEST_CASE(
+    "an external handler is not called while externals are disabled, and costs one report at "
+    "most") {
   Scene scene;
   int reads = 0;
   int completions = 0;
@@ -355,7 +364,9 @@ TEST_CASE("an external handler that was removed or replaced while disabled is he
   CHECK(log == "n");
 }
 
-TEST_CASE("an external handler that disables externals while reading gets no write call until they are enabled") {
+TEST_CASE(
+    "an external handler that disables externals while reading gets no write call until they are "
+    "enabled") {
   Scene scene;
   std::string log;
   scene.table.set_handlers(kFd, {.read =
@@ -387,7 +398,8 @@ TEST_CASE("handlers and waiters of one descriptor both hear of it") {
   CHECK(waiter.seen.size() == 1);
 }
 
-// --- generations and moves ------------------------------------------------------------------------------
+// --- generations and moves
+// ------------------------------------------------------------------------------
 
 TEST_CASE("a report under a dead key is dropped") {
   Scene scene;
@@ -425,7 +437,8 @@ TEST_CASE("every watch is armed on the next monitor, and a waiting owner is hear
   scene.table.release(record);
 }
 
-// --- misuse ---------------------------------------------------------------------------------------------
+// --- misuse
+// ---------------------------------------------------------------------------------------------
 
 TEST_CASE("misuse of a descriptor ends with a sentence that tells the fix") {
   const auto says = [](const std::function<void(Scene&)>& work, const char* words) {

@@ -1,5 +1,5 @@
-// The models of docs/model, checked by spin: without errors as they stand, and with errors once a bug is
-// planted, which shows that they can fail.
+// The models of docs/model, checked by spin: without errors as they stand, and with errors once a
+// bug is planted, which shows that they can fail.
 
 #include <array>
 #include <cstddef>
@@ -63,8 +63,11 @@ TEST_CASE("the wake-up protocol loses no wake-up, and each planted bug does") {
   check_model("wakeup", {"PLAIN_STORE", "NO_RECHECK", "SPARED_EXCHANGE", "LATE_ACCEPT"});
 }
 
-TEST_CASE("the way into the run queue from elsewhere loses no node and no message, and each planted bug does") {
-  check_model("remote_queue", {"CLEARED_LATE", "PLAIN_FLAG", "SECOND_NOTIFIES", "PLAIN_STORE", "NO_RECHECK"});
+TEST_CASE(
+    "the way into the run queue from elsewhere loses no node and no message, and each planted bug "
+    "does") {
+  check_model("remote_queue",
+              {"CLEARED_LATE", "PLAIN_FLAG", "SECOND_NOTIFIES", "PLAIN_STORE", "NO_RECHECK"});
 }
 
 }  // namespace

@@ -99,7 +99,9 @@ TEST_CASE("a node may free itself when it runs") {
   struct Fleeting : RunNode {
     explicit Fleeting(int& c) : RunNode(&Fleeting::call), count(c) {}
     ~Fleeting() { ++count; }
-    static void call(RunNode& node) { const std::unique_ptr<Fleeting> self(static_cast<Fleeting*>(&node)); }
+    static void call(RunNode& node) {
+      const std::unique_ptr<Fleeting> self(static_cast<Fleeting*>(&node));
+    }
     int& count;
   };
   RunQueue queue;

@@ -188,7 +188,8 @@ TEST_CASE("a timer that dies while it is armed is a checked error") {
         }).find("cancel it before") != std::string::npos);
 }
 
-// --- against an ordered multimap ------------------------------------------------------------------------
+// --- against an ordered multimap
+// ------------------------------------------------------------------------
 
 // The plainest thing that keeps equal deadlines in the order of arming.
 class Model {
@@ -230,8 +231,8 @@ class Model {
   TimePoint earliest_ = TimePoint::min();
 };
 
-// What the callback of a timer does, decided by its number and its turn: re-arms itself or another, or
-// cancels another.
+// What the callback of a timer does, decided by its number and its turn: re-arms itself or another,
+// or cancels another.
 template <typename Queue>
 void act(Queue& queue, int id, std::size_t turn, int count, TimePoint now) {
   const auto salt = static_cast<unsigned>(id) * 2654435761U + static_cast<unsigned>(turn) * 40503U;
@@ -282,8 +283,8 @@ void compare_with_model(std::uint32_t seed) {
         now += any_of(seed % 2 == 0 ? 40 : spread);
         bench.fired.clear();
         bench.queue.fire_due(at(now));
-        const Ids expected =
-            model.fire_due(at(now), [&](int i, std::size_t turn) { act(model, i, turn, kTimers, at(now)); });
+        const Ids expected = model.fire_due(
+            at(now), [&](int i, std::size_t turn) { act(model, i, turn, kTimers, at(now)); });
         REQUIRE(bench.fired == expected);
         break;
       }

@@ -56,7 +56,8 @@ TEST_CASE("a wall timer fires when the clock shows its time") {
   });
 }
 
-TEST_CASE("a clock that is set back delays the timers, and one that is set forward fires them in order") {
+TEST_CASE(
+    "a clock that is set back delays the timers, and one that is set forward fires them in order") {
   on_every_wall([](Context& context, WallClockByHand& wall) {
     std::string log;
     WallTimer late(context, [&] { log += 'l'; });

@@ -53,9 +53,10 @@ std::vector<Ready> Watcher::drain() {
 
 bool Watcher::quiet() { return wait_now().empty() && sleeps(); }
 
-// A wait may come back early, but not time after time.
+// A wait may come back early, but not for ever: the kernel interrupts a thread for each of the
+// rings that earlier tests have closed.
 bool Watcher::sleeps() {
-  constexpr int kEarlyReturns = 5;
+  constexpr int kEarlyReturns = 200;
   constexpr std::chrono::microseconds kNap{200};
   for (int i = 0; i < kEarlyReturns; ++i) {
     const auto begin = std::chrono::steady_clock::now();

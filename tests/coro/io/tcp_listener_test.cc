@@ -153,10 +153,10 @@ TEST_CASE("accepting stays fair to others while connections keep coming") {
 // The process may open none while this lives.
 class NoDescriptors {
  public:
-  explicit NoDescriptors(Context& context) {
-    // A sanitizer that sees a virtual call for the first time opens descriptors to look at the
-    // object.
+  NoDescriptors(Context& context, ManualClock& clock) {
+    // A sanitizer that sees a virtual call for the first time needs some to look at the object.
     static_cast<void>(context.now());
+    clock.advance(0ns);
     REQUIRE(getrlimit(RLIMIT_NOFILE, &before_) == 0);
     const UniqueFd next = checked(open("/dev/null", O_RDONLY | O_CLOEXEC));
     rlimit none = before_;
@@ -180,7 +180,7 @@ TEST_CASE(
           TaskGroup group(co_await this_task());
           absl::Status status = absl::UnknownError("nothing yet");
           {
-            const NoDescriptors none(c);
+            const NoDescriptors none(c, time);
             group.spawn(accept_one(listener, status));
             for (int i = 0; i < 3; ++i) {
               co_await settle();
@@ -212,7 +212,7 @@ TEST_CASE("a listener that is closed or cancelled while it lacks descriptors end
             TaskGroup group(co_await this_task());
             absl::Status status = absl::UnknownError("nothing yet");
             {
-              const NoDescriptors none(c);
+              const NoDescriptors none(c, time);
               group.spawn(accept_one(listener, status));
               co_await settle();
             }
