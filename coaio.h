@@ -1,4 +1,5 @@
-// coaio: C++20 coroutines on an event loop that polls before it sleeps. The one include a user needs.
+// coaio: C++20 coroutines on an event loop that polls before it sleeps. The one include a user
+// needs.
 
 #ifndef COAIO_COAIO_H_
 #define COAIO_COAIO_H_

@@ -40,7 +40,8 @@ void Context::look() {
 void Context::wait_for_work(nanoseconds limit) {
   const nanoseconds head = std::min(budget_.budget(), limit);
   // A sleeper would be late for the timer: the last stretch before one is polled.
-  const nanoseconds tail = limit == FdMonitor::kForever || !idle_.empty() ? kNothing : budget_.timer_tail();
+  const nanoseconds tail =
+      limit == FdMonitor::kForever || !idle_.empty() ? kNothing : budget_.timer_tail();
   if (head == kNothing && tail == kNothing && !budget_.learns()) {
     sleep(limit);
     return;
@@ -70,7 +71,8 @@ void Context::sleep_until_work(nanoseconds tail) {
 
 bool Context::has_work() const { return fds_.has_reports() || wakeup_.notified(); }
 
-// Looks for work for as long as the budget says, if the cap allows it. Returns for how long it looked.
+// Looks for work for as long as the budget says, if the cap allows it. Returns for how long it
+// looked.
 nanoseconds Context::poll_for(nanoseconds budget, TimePoint start) {
   if (budget == kNothing || !cap_.grants(start, budget)) {
     return kNothing;
@@ -99,7 +101,8 @@ void Context::sleep(nanoseconds limit) {
     ++figures_.waits;
     collect(limit);
   } else {
-    look();  // notified in the last moment; who is notified all the time still hears from the kernel
+    look();  // notified in the last moment; who is notified all the time still hears from the
+             // kernel
   }
 }
 

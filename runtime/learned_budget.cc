@@ -12,8 +12,8 @@ namespace {
 
 // One wait, before it fades.
 constexpr std::uint32_t kWait = 1024;
-// What is believed of every wait length before anything was seen: half a wait, spread evenly. Without it
-// a budget ends at the longest wait seen.
+// What is believed of every wait length before anything was seen: half a wait, spread evenly.
+// Without it a budget ends at the longest wait seen.
 constexpr std::uint32_t kPrior = kWait / 2 / 40;
 
 constexpr std::uint32_t kWaitsPerFading = 8;  // then all counts lose a quarter
@@ -39,7 +39,8 @@ constexpr std::array<std::int64_t, 40> kEdges = [] {
 }();
 
 std::size_t bucket_of(std::int64_t ns) {
-  const auto octaves = std::bit_width(static_cast<std::uint64_t>(std::max<std::int64_t>(ns, 0)) / 1000);
+  const auto octaves =
+      std::bit_width(static_cast<std::uint64_t>(std::max<std::int64_t>(ns, 0)) / 1000);
   std::size_t bucket = octaves > 1 ? (static_cast<std::size_t>(octaves) - 1) * 4 : 0;
   while (bucket < kEdges.size() - 1 && kEdges[bucket] < ns) {
     ++bucket;
@@ -56,7 +57,8 @@ LearnedBudget::LearnedBudget(std::uint32_t latency_weight, std::chrono::nanoseco
       model_ns_(miss_cost_ns_),
       next_ns_(miss_cost_ns_) {}
 
-// --- observations ---------------------------------------------------------------------------------------
+// --- observations
+// ---------------------------------------------------------------------------------------
 
 void LearnedBudget::hit(std::chrono::nanoseconds after) {
   const std::int64_t ns = after.count();
@@ -98,7 +100,8 @@ void LearnedBudget::earn(std::int64_t ns) {
   }
 }
 
-// --- decisions ------------------------------------------------------------------------------------------
+// --- decisions
+// ------------------------------------------------------------------------------------------
 
 void LearnedBudget::advance() {
   ++waits_;
@@ -137,8 +140,8 @@ void LearnedBudget::recompute() {
   }
 }
 
-// Going through the edges: what was found by then cost its own time, and the rest costs the edge and a
-// blocked wait each.
+// Going through the edges: what was found by then cost its own time, and the rest costs the edge
+// and a blocked wait each.
 std::int64_t LearnedBudget::cheapest_budget() const {
   std::int64_t rest = kPrior * kBuckets;
   for (const std::uint32_t count : counts_) {

@@ -1,15 +1,19 @@
 // LearnedBudget: a poll budget from the distribution of the recent waits.
 //
-// Polling for T costs CPU time; not polling costs latency, the wake from sleep, once for each event that
-// comes within T. With `latency_weight` saying how many nanoseconds of CPU one nanosecond of latency is
-// worth, every T has an expected cost over the recent waits, and the budget is the cheapest T.
+// Polling for T costs CPU time; not polling costs latency, the wake from sleep, once for each event
+// that comes within T. With `latency_weight` saying how many nanoseconds of CPU one nanosecond of
+// latency is worth, every T has an expected cost over the recent waits, and the budget is the
+// cheapest T.
 //
 // Three things keep it from fooling itself:
-// - A wait that was blocked is longer than the same wait polled, by the wake: that is taken off, or the
+// - A wait that was blocked is longer than the same wait polled, by the wake: that is taken off, or
+// the
 //   policy would lock itself into blocking.
-// - It explores: a few waits of many are polled although the model says no, since only a poll that hits
+// - It explores: a few waits of many are polled although the model says no, since only a poll that
+// hits
 //   measures exactly. This forgives a wake cost that is believed too small.
-// - It keeps an account of what polling gains and loses, and stops when it loses: polling delays the
+// - It keeps an account of what polling gains and loses, and stops when it loses: polling delays
+// the
 //   event itself when the partner needs our CPU.
 //
 // Numbers and rules are those of the experiments in docs/decisions.md ("Learned polling").
@@ -39,7 +43,8 @@ class LearnedBudget {
   // The event came after this time of polling.
   void hit(std::chrono::nanoseconds after);
 
-  // It did not come in `polled` (zero: there was no polling, by choice or for want of CPU share), and `blocked` later the thread ran again.
+  // It did not come in `polled` (zero: there was no polling, by choice or for want of CPU share),
+  // and `blocked` later the thread ran again.
   void missed(std::chrono::nanoseconds polled, std::chrono::nanoseconds blocked);
 
  private:

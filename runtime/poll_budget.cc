@@ -25,16 +25,16 @@ State state_of(const PollPolicy& policy) {
     return GrowShrinkBudget(*rule);
   }
   if (const auto* learned = std::get_if<PollLearned>(&policy)) {
-    return LearnedBudget(learned->latency_weight, learned->wake_cost == nanoseconds(0)
-                                                      ? wake_cost()
-                                                      : learned->wake_cost);
+    return LearnedBudget(learned->latency_weight,
+                         learned->wake_cost == nanoseconds(0) ? wake_cost() : learned->wake_cost);
   }
   return PollOff{};
 }
 
 }  // namespace
 
-// --- grow and shrink ------------------------------------------------------------------------------------
+// --- grow and shrink
+// ------------------------------------------------------------------------------------
 
 void GrowShrinkBudget::waited(nanoseconds duration) {
   if (duration <= window_) {
@@ -56,7 +56,8 @@ void GrowShrinkBudget::grow() {
   window_ = window_ > rule_.max / factor ? rule_.max : window_ * factor;
 }
 
-// --- any policy -----------------------------------------------------------------------------------------
+// --- any policy
+// -----------------------------------------------------------------------------------------
 
 PollBudget::PollBudget(const PollPolicy& policy) : state_(state_of(policy)) {}
 
@@ -82,7 +83,8 @@ nanoseconds PollBudget::timer_tail() const {
 void PollBudget::waited(const FinishedWait& wait) {
   if (auto* grow_shrink = std::get_if<GrowShrinkBudget>(&state_)) {
     grow_shrink->waited(wait.polled + wait.blocked);
-  } else if (auto* learned = std::get_if<LearnedBudget>(&state_); learned != nullptr && wait.by_event) {
+  } else if (auto* learned = std::get_if<LearnedBudget>(&state_);
+             learned != nullptr && wait.by_event) {
     if (wait.blocked == nanoseconds(0)) {
       learned->hit(wait.polled);
     } else {

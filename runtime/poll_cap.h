@@ -1,8 +1,8 @@
 // PollCap: the share of a CPU that polling may take.
 //
-// A token bucket that holds 5 ms of polling: over any 100 ms polling takes at most share * 100 ms + 5 ms.
-// All or nothing: a budget that is not covered is not granted at all, for a shortened one costs CPU and
-// rarely meets its event.
+// A token bucket that holds 5 ms of polling: over any 100 ms polling takes at most share * 100 ms +
+// 5 ms. All or nothing: a budget that is not covered is not granted at all, for a shortened one
+// costs CPU and rarely meets its event.
 //
 // It has no clock: times go in.
 
@@ -29,7 +29,8 @@ class PollCap {
       return true;
     }
     const std::chrono::duration<double, std::nano> earned = (now - last_) * share_;
-    tokens_ = std::min(tokens_ + std::chrono::duration_cast<std::chrono::nanoseconds>(earned), kBurst);
+    tokens_ =
+        std::min(tokens_ + std::chrono::duration_cast<std::chrono::nanoseconds>(earned), kBurst);
     last_ = now;
     return share_ > 0.0 && budget <= tokens_;
   }

@@ -37,10 +37,10 @@ absl::StatusOr<PollPolicy> parse_poll_policy(absl::string_view text) {
   if (parse_number(text, "learned:", number)) {
     return PollLearned{.latency_weight = number};
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("unknown poll policy \"", text,
-                   "\": use off, fixed:MAX or grow_shrink:MAX with MAX in microseconds, or learned:WEIGHT "
-                   "with how much CPU time latency is worth"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "unknown poll policy \"", text,
+      "\": use off, fixed:MAX or grow_shrink:MAX with MAX in microseconds, or learned:WEIGHT "
+      "with how much CPU time latency is worth"));
 }
 
 }  // namespace coaio

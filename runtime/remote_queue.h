@@ -16,9 +16,9 @@ class RemoteQueue {
   // True if the queue was empty, which makes it the caller's duty to wake the home thread: whoever
   // finds it filled relies on the wake-up that the first one is about to send.
   bool push(RunNode& node) {
-    // Acquire and release: pairs with the exchange in drain(). A push that finds the flag set relies
-    // on the coming run to see what the caller wrote before; one that finds it clear must not reach
-    // for remote_next_ before drain() has read it.
+    // Acquire and release: pairs with the exchange in drain(). A push that finds the flag set
+    // relies on the coming run to see what the caller wrote before; one that finds it clear must
+    // not reach for remote_next_ before drain() has read it.
     if (node.remote_.exchange(true, std::memory_order_acq_rel)) {
       return false;
     }
@@ -44,8 +44,8 @@ class RemoteQueue {
     RunNode* node = reversed(head_.exchange(nullptr, std::memory_order_acquire));
     while (node != nullptr) {
       RunNode* next = node->remote_next_;
-      // Release: from here the node may be pushed again, which writes remote_next_. Acquire: sees what
-      // was written before a push that found the flag set.
+      // Release: from here the node may be pushed again, which writes remote_next_. Acquire: sees
+      // what was written before a push that found the flag set.
       node->remote_.exchange(false, std::memory_order_acq_rel);
       home.push(*node);
       node = next;

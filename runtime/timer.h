@@ -7,7 +7,8 @@
 // deadlines fire in the order of arming. Arming a pending timer moves it.
 //
 // Threads: the home thread of the context.
-// Lifetime: the callback may arm, cancel or delete its own timer; after deleting it, it must not use
+// Lifetime: the callback may arm, cancel or delete its own timer; after deleting it, it must not
+// use
 //   what it captured.
 
 #ifndef COAIO_RUNTIME_TIMER_H_

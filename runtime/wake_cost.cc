@@ -21,8 +21,8 @@ constexpr nanoseconds kUnknown = std::chrono::microseconds(30);
 constexpr nanoseconds kSleep = std::chrono::microseconds(50);
 constexpr std::size_t kSleeps = 32;
 
-// A timerfd, because the timer slack of the thread does not apply to it, and no second thread, because
-// the scheduler may put that one on our CPU, where nothing is asleep.
+// A timerfd, because the timer slack of the thread does not apply to it, and no second thread,
+// because the scheduler may put that one on our CPU, where nothing is asleep.
 nanoseconds measure() {
   const UniqueFd timer(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
   std::array<nanoseconds, kSleeps> lateness{};

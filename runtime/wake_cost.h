@@ -10,8 +10,8 @@
 
 namespace coaio {
 
-// Measured when it is first asked for in this process, which blocks the thread for about 2.5 ms: the
-// median lateness of 32 sleeps of 50 µs on a timerfd. 30 µs where that is refused.
+// Measured when it is first asked for in this process, which blocks the thread for about 2.5 ms:
+// the median lateness of 32 sleeps of 50 µs on a timerfd. 30 µs where that is refused.
 std::chrono::nanoseconds wake_cost();
 
 }  // namespace coaio

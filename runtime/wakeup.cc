@@ -20,9 +20,10 @@ absl::Status Wakeup::open() {
 }
 
 bool Wakeup::notify() {
-  // Release: pairs with the acquire in accept(). A later notify() continues the release sequence, so
-  // that accept() sees what every waker wrote. The exchange happens even if the state is kNotified
-  // already: without it our writes would not be ordered before the accept() that consumes it.
+  // Release: pairs with the acquire in accept(). A later notify() continues the release sequence,
+  // so that accept() sees what every waker wrote. The exchange happens even if the state is
+  // kNotified already: without it our writes would not be ordered before the accept() that consumes
+  // it.
   if (state_.exchange(State::kNotified, std::memory_order_release) != State::kSleeping) {
     return false;
   }
@@ -30,15 +31,16 @@ bool Wakeup::notify() {
   const std::uint64_t one = 1;
   // EAGAIN would mean that the counter is full, and then the descriptor is readable.
   const bool written = write(event_.get(), &one, sizeof one) == sizeof one || errno == EAGAIN;
-  check(written, "the eventfd of a context cannot be written: was its descriptor closed by others?");
+  check(written,
+        "the eventfd of a context cannot be written: was its descriptor closed by others?");
   errno = saved;
   return true;
 }
 
 bool Wakeup::announce_sleep() {
   State expected = State::kPolling;
-  // Relaxed: nothing is published by it, and what a notify() published is acquired in accept(), which
-  // follows in either case.
+  // Relaxed: nothing is published by it, and what a notify() published is acquired in accept(),
+  // which follows in either case.
   return state_.compare_exchange_strong(expected, State::kSleeping, std::memory_order_relaxed,
                                         std::memory_order_relaxed);
 }

@@ -7,7 +7,8 @@
 // The loop:   if (wakeup.announce_sleep()) wait(fd());   accept();   look at the queues
 // The waker:  put something into a queue;   notify()
 //
-// Threads: notify() anywhere, also in a signal handler (it keeps errno); the rest on the home thread.
+// Threads: notify() anywhere, also in a signal handler (it keeps errno); the rest on the home
+// thread.
 
 #ifndef COAIO_RUNTIME_WAKEUP_H_
 #define COAIO_RUNTIME_WAKEUP_H_
@@ -30,8 +31,8 @@ class Wakeup {
   int fd() const { return event_.get(); }
   void drain();
 
-  // What the caller wrote before is seen by the loop after its next accept(). Returns whether it had
-  // to wake a sleeper.
+  // What the caller wrote before is seen by the loop after its next accept(). Returns whether it
+  // had to wake a sleeper.
   bool notify();
 
   // Relaxed: a hint for the loop that polls. accept() is what synchronises.
@@ -48,8 +49,8 @@ class Wakeup {
   enum class State : std::uint32_t { kPolling, kSleeping, kNotified };
 
   // All changes are exchanges of this one word, so they have one order, and of a notify() and an
-  // announce_sleep() the later one sees the earlier: the loop does not block, or the waker writes. No
-  // second location is involved, and therefore no fence. docs/model/ checks it.
+  // announce_sleep() the later one sees the earlier: the loop does not block, or the waker writes.
+  // No second location is involved, and therefore no fence. docs/model/ checks it.
   std::atomic<State> state_{State::kPolling};
   UniqueFd event_;
 };

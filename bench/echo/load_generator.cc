@@ -19,12 +19,12 @@
 #include <vector>
 
 #include "bench/echo/client_connection.h"
-#include "examples/command_line.h"
 #include "bench/echo/descriptor_limit.h"
 #include "bench/echo/exit.h"
 #include "bench/echo/measured_window.h"
 #include "bench/echo/process_clock.h"
 #include "bench/echo/steady_clock.h"
+#include "examples/command_line.h"
 
 namespace coaio::bench {
 namespace {

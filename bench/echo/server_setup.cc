@@ -10,9 +10,9 @@
 #include <csignal>
 #include <cstdio>
 
-#include "examples/command_line.h"
 #include "bench/echo/descriptor_limit.h"
 #include "bench/echo/exit.h"
+#include "examples/command_line.h"
 
 namespace coaio::bench {
 

@@ -33,7 +33,8 @@ double median_lateness(double asleep_ns) {
     const Point& from = kMeasured[i - 1];
     const Point& to = kMeasured[i];
     if (asleep_ns < to.asleep_ns) {
-      const double share = std::log(asleep_ns / from.asleep_ns) / std::log(to.asleep_ns / from.asleep_ns);
+      const double share =
+          std::log(asleep_ns / from.asleep_ns) / std::log(to.asleep_ns / from.asleep_ns);
       return from.late_ns + share * (to.late_ns - from.late_ns);
     }
   }
@@ -86,13 +87,14 @@ Cost replay(const Trace& trace, const PollPolicy& policy) {
   PollBudget state(policy);
   return replay(
       trace, [&](double, double) { return static_cast<double>(state.budget().count()); },
-      [&](nanoseconds polled, nanoseconds blocked) { state.waited({.polled = polled, .blocked = blocked}); });
+      [&](nanoseconds polled, nanoseconds blocked) {
+        state.waited({.polled = polled, .blocked = blocked});
+      });
 }
 
 Cost replay_in_hindsight(const Trace& trace, double latency_weight) {
   return replay(
-      trace,
-      [&](double wait, double late) { return wait <= latency_weight * late ? wait : 0; },
+      trace, [&](double wait, double late) { return wait <= latency_weight * late ? wait : 0; },
       [](nanoseconds, nanoseconds) {});
 }
 

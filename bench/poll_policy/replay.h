@@ -1,9 +1,9 @@
 // replay: what a poll policy would have cost on a trace.
 //
-// An event that comes while the loop polls costs the time polled so far; one that comes later costs what
-// was polled in vain and the lateness of a wake from sleep, weighted with what latency is worth. The
-// lateness follows measurements on a virtual machine: it grows with the time asleep, scatters, and has
-// a tail; the policies believe that it is 30 µs.
+// An event that comes while the loop polls costs the time polled so far; one that comes later costs
+// what was polled in vain and the lateness of a wake from sleep, weighted with what latency is
+// worth. The lateness follows measurements on a virtual machine: it grows with the time asleep,
+// scatters, and has a tail; the policies believe that it is 30 µs.
 
 #ifndef COAIO_BENCH_POLL_POLICY_REPLAY_H_
 #define COAIO_BENCH_POLL_POLICY_REPLAY_H_

@@ -22,12 +22,14 @@ PollPolicy learned(std::uint32_t latency_weight) {
 const PollPolicy kSpin = PollFixed{.max = std::chrono::hours(1)};
 const PollPolicy kGrowShrink = PollGrowShrink{.max = std::chrono::microseconds(32)};
 
-TEST_CASE("learned polling stays within 1.15 of the better of blocking and spinning, on every trace") {
+TEST_CASE(
+    "learned polling stays within 1.15 of the better of blocking and spinning, on every trace") {
   for (const std::uint32_t weight : {1U, 3U, 10U}) {
     CAPTURE(weight);
     for (const Trace& trace : all_traces()) {
       CAPTURE(trace.name);
-      const double better = std::min(cost_of(trace, PollOff{}, weight), cost_of(trace, kSpin, weight));
+      const double better =
+          std::min(cost_of(trace, PollOff{}, weight), cost_of(trace, kSpin, weight));
       CHECK(cost_of(trace, learned(weight), weight) <= 1.15 * better);
     }
   }

@@ -1,5 +1,5 @@
-// Replays traces through the poll policies and prints what they would have cost, beside the best choice
-// made in hindsight: simulate [LATENCY_WEIGHT]
+// Replays traces through the poll policies and prints what they would have cost, beside the best
+// choice made in hindsight: simulate [LATENCY_WEIGHT]
 
 #include <chrono>
 #include <cstdint>
@@ -75,8 +75,10 @@ int simulate(std::uint32_t latency_weight) {
 
 int main(int argc, char** argv) {
   std::uint32_t latency_weight = 3;
-  if (argc > 2 || (argc == 2 && (!absl::SimpleAtoi(argv[1], &latency_weight) || latency_weight == 0))) {
-    std::fprintf(stderr, "usage: simulate [LATENCY_WEIGHT], a whole number from 1 on (default 3)\n");
+  if (argc > 2 ||
+      (argc == 2 && (!absl::SimpleAtoi(argv[1], &latency_weight) || latency_weight == 0))) {
+    std::fprintf(stderr,
+                 "usage: simulate [LATENCY_WEIGHT], a whole number from 1 on (default 3)\n");
     return 2;
   }
   return coaio::bench::simulate(latency_weight);

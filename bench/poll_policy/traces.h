@@ -1,5 +1,5 @@
-// Traces: the true times from the begin of a wait to its event, one after another, as a loop could meet
-// them. Seeded: the same on every machine.
+// Traces: the true times from the begin of a wait to its event, one after another, as a loop could
+// meet them. Seeded: the same on every machine.
 
 #ifndef COAIO_BENCH_POLL_POLICY_TRACES_H_
 #define COAIO_BENCH_POLL_POLICY_TRACES_H_
@@ -16,8 +16,8 @@ struct Trace {
   std::vector<std::chrono::nanoseconds> waits;
 };
 
-// The first waits of each trace are long: every policy starts asleep. What a policy does in them, and
-// while it gets to know the rest, is not judged.
+// The first waits of each trace are long: every policy starts asleep. What a policy does in them,
+// and while it gets to know the rest, is not judged.
 inline constexpr std::size_t kAsleep = 200;
 inline constexpr std::size_t kLearning = 256;
 
