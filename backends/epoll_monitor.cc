@@ -77,7 +77,7 @@ class EpollMonitor final : public FdMonitor {
 
   absl::string_view name() const override { return "epoll"; }
 
-  // --- change ------------------------------------------------------------------------------------
+  // --- change -----------------------------------------------------------------------------------
 
   void arm(int fd, Key key, Events interest, Trigger trigger) override {
     watches_.arm(fd, key, interest, trigger);
@@ -102,7 +102,7 @@ class EpollMonitor final : public FdMonitor {
     }
   }
 
-  // --- wait --------------------------------------------------------------------------------------
+  // --- wait -------------------------------------------------------------------------------------
 
   absl::Status wait(std::chrono::nanoseconds timeout, std::vector<Ready>& ready) override {
     if (watches_.has_changes() || !always_ready_.empty()) {
@@ -144,7 +144,7 @@ class EpollMonitor final : public FdMonitor {
  private:
   static constexpr int kFirstCapacity = 128;
 
-  // --- telling the kernel ------------------------------------------------------------------------
+  // --- telling the kernel -----------------------------------------------------------------------
 
   // Whatever it reports is not to wait for the kernel: the timeout becomes zero.
   [[gnu::noinline]] absl::Status prepare(std::chrono::nanoseconds& timeout,
@@ -268,7 +268,7 @@ class EpollMonitor final : public FdMonitor {
     return apply_changes(ready);
   }
 
-  // --- hearing from it ---------------------------------------------------------------------------
+  // --- hearing from it --------------------------------------------------------------------------
 
   int sleep(std::chrono::nanoseconds timeout) {
     if (timeout > std::chrono::nanoseconds(0) && timeout != kForever) {
@@ -311,7 +311,7 @@ class EpollMonitor final : public FdMonitor {
     return true;
   }
 
-  // --- files that the kernel cannot watch --------------------------------------------------------
+  // --- files that the kernel cannot watch -------------------------------------------------------
 
   void list_always_ready(std::uint32_t slot, EpollWatch& watch) {
     if (!std::exchange(watch.listed, true)) {

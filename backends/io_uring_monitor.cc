@@ -71,7 +71,7 @@ class IoUringMonitor final : public FdMonitor {
 
   absl::string_view name() const override { return "io_uring"; }
 
-  // --- change ------------------------------------------------------------------------------------
+  // --- change -----------------------------------------------------------------------------------
 
   void arm(int fd, Key key, Events interest, Trigger trigger) override {
     watches_.arm(fd, key, interest, trigger);
@@ -94,7 +94,7 @@ class IoUringMonitor final : public FdMonitor {
     }
   }
 
-  // --- wait --------------------------------------------------------------------------------------
+  // --- wait -------------------------------------------------------------------------------------
 
   absl::Status wait(std::chrono::nanoseconds timeout, std::vector<Ready>& ready) override {
     if (!enabled_) {
@@ -142,7 +142,7 @@ class IoUringMonitor final : public FdMonitor {
   }
 
  private:
-  // --- telling the kernel ------------------------------------------------------------------------
+  // --- telling the kernel -----------------------------------------------------------------------
 
   // Returns an errno; the changes that are left then wait for the next time.
   int prepare(std::vector<Ready>& ready) {
@@ -233,7 +233,7 @@ class IoUringMonitor final : public FdMonitor {
     return last_request_;
   }
 
-  // --- hearing from it ---------------------------------------------------------------------------
+  // --- hearing from it --------------------------------------------------------------------------
 
   // The kernel has events that it publishes only when we enter. Relaxed: what it publishes is read
   // after that system call, or behind the acquire of the completion ring's tail.

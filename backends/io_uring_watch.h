@@ -53,15 +53,17 @@ struct IoUringWatch : Watch {
     return poll_bits(any(asked() & Events::kPriority) ? asked() | Events::kIn : asked());
   }
 
-  // What the bits of a completion mean to the owner: read-hang-up comes unasked. And a socket wakes
-  // for data and for urgent data with the same bits, which the kernel passes on without a look: it
-  // is made here, for those who wait for urgent data. To others the bit says nothing, so they do
-  // not get it.
+  // What the bits of a completion mean to the owner: read-hang-up comes unasked, and urgent data
+  // doubtful.
   Events meant_by(std::uint32_t completed) const {
     const Events events = events_of(completed) & (told_interest | kFailure);
-    if (!any(events & Events::kPriority)) {
-      return events;
-    }
+    return any(events & Events::kPriority) ? without_doubt(events) : events;
+  }
+
+  // A socket wakes for data and for urgent data with the same bits, which the kernel passes on
+  // without a look. It is made here, for those who wait for urgent data; to others the bit says
+  // nothing, so they do not get it.
+  [[gnu::noinline]] Events without_doubt(Events events) const {
     const bool wait_for_it = trigger != Trigger::kEdge || any(wanted & Events::kPriority);
     const bool is_there = wait_for_it && any(poll_now(fd, Events::kPriority) & Events::kPriority);
     return is_there ? events : events & ~Events::kPriority;

@@ -52,7 +52,7 @@ class PpollMonitor final : public FdMonitor {
  public:
   absl::string_view name() const override { return "ppoll"; }
 
-  // --- change: the array is ours, so there is nothing to queue -----------------------------------
+  // --- change: the array is ours, so there is nothing to queue ----------------------------------
 
   void arm(int fd, Key key, Events interest, Trigger trigger) override {
     PpollWatch& watch = watches_.arm(fd, key, interest, trigger);
@@ -76,7 +76,7 @@ class PpollMonitor final : public FdMonitor {
     }
   }
 
-  // --- wait --------------------------------------------------------------------------------------
+  // --- wait -------------------------------------------------------------------------------------
 
   absl::Status wait(std::chrono::nanoseconds timeout, std::vector<Ready>& ready) override {
     const timespec limit = to_timespec(timeout);
@@ -101,7 +101,7 @@ class PpollMonitor final : public FdMonitor {
   }
 
  private:
-  // --- the array stays dense ---------------------------------------------------------------------
+  // --- the array stays dense --------------------------------------------------------------------
 
   void add(std::uint32_t slot, PpollWatch& watch) {
     watch.index = static_cast<std::uint32_t>(array_.size());
@@ -118,7 +118,7 @@ class PpollMonitor final : public FdMonitor {
     slots_.pop_back();
   }
 
-  // --- hearing from it ---------------------------------------------------------------------------
+  // --- hearing from it --------------------------------------------------------------------------
 
   void deliver(std::size_t index, std::vector<Ready>& ready) {
     pollfd& entry = array_[index];

@@ -19,7 +19,7 @@ PromiseBase::~PromiseBase() {
 
 void PromiseBase::run(RunNode& node) { static_cast<PromiseBase&>(node).resume(); }
 
-// --- start and end -------------------------------------------------------------------------------
+// --- start and end ------------------------------------------------------------------------------
 
 // Symmetric transfer keeps the stack flat only where the compiler makes it a tail call, which g++
 // does not at -O0 and under sanitizers. The allowance bounds the depth everywhere.
@@ -76,7 +76,7 @@ void PromiseBase::end(RunNode& node) {
   }
 }
 
-// --- moving --------------------------------------------------------------------------------------
+// --- moving -------------------------------------------------------------------------------------
 
 void PromiseBase::move_to(Context& target) {
   Context& here = *context_;

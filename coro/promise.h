@@ -48,7 +48,7 @@ class PromiseBase : public RunNode {
   static void* operator new(std::size_t size) { return allocate_frame(size); }
   static void operator delete(void* frame, std::size_t size) { free_frame(frame, size); }
 
-  // --- for awaitables ----------------------------------------------------------------------------
+  // --- for awaitables ---------------------------------------------------------------------------
 
   Context& context() const { return *context_; }
   CancelToken token() const { return cancel_ == nullptr ? CancelToken() : CancelToken(*cancel_); }
@@ -70,7 +70,7 @@ class PromiseBase : public RunNode {
   // The task resumes on `target`, and has its home there from now on.
   void move_to(Context& target);
 
-  // --- for tasks ---------------------------------------------------------------------------------
+  // --- for tasks --------------------------------------------------------------------------------
 
   // Makes it a child of the one that awaits it, and returns what to resume: the child, or nothing
   // if it goes through the queue.

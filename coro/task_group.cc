@@ -59,7 +59,7 @@ void TaskGroup::cancel_after(std::chrono::nanoseconds delay) {
   }
 }
 
-// --- ends ----------------------------------------------------------------------------------------
+// --- ends ---------------------------------------------------------------------------------------
 
 template <typename T>
 void TaskGroup::Owner<T>::ended(TaskOwner& owner, PromiseBase& child) {

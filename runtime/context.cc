@@ -43,8 +43,7 @@ struct Posted : RunNode {
 
 }  // namespace
 
-// --- life
-// -----------------------------------------------------------------------------------------------
+// --- life ---------------------------------------------------------------------------------------
 
 absl::StatusOr<std::unique_ptr<Context>> Context::create(const ContextOptions& options) {
   watch_forks();
@@ -125,8 +124,7 @@ void Context::bind() {
   }
 }
 
-// --- from elsewhere
-// -------------------------------------------------------------------------------------
+// --- from elsewhere -----------------------------------------------------------------------------
 
 void Context::stop() {
   check_not_forked();
@@ -190,8 +188,7 @@ void Context::remove_fd_handler_and_wait(int fd) {
   removed.acquire();
 }
 
-// --- at home
-// --------------------------------------------------------------------------------------------
+// --- at home ------------------------------------------------------------------------------------
 
 void Context::schedule_idle(RunNode& node) {
   check_home();

@@ -96,8 +96,7 @@ class Context {
   Context& operator=(const Context&) = delete;
   ~Context();
 
-  // --- running it: the home thread
-  // ------------------------------------------------------------------
+  // --- running it: the home thread --------------------------------------------------------------
 
   // Makes the calling thread the home thread.
   void bind();
@@ -113,8 +112,7 @@ class Context {
   // Turns until `done` is true.
   void run_until(const bool& done);
 
-  // --- from any thread
-  // ------------------------------------------------------------------------------
+  // --- from any thread --------------------------------------------------------------------------
 
   // Makes run() return after the step in progress; one that has not begun returns at once.
   void stop();
@@ -139,8 +137,7 @@ class Context {
   // thread must be in a turn, or come to one, and must not wait for the caller.
   void remove_fd_handler_and_wait(int fd);
 
-  // --- at home
-  // --------------------------------------------------------------------------------------
+  // --- at home ----------------------------------------------------------------------------------
 
   bool is_home() const { return home_.is_here(); }
 

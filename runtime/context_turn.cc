@@ -25,8 +25,7 @@ constexpr nanoseconds kIdlePatience = std::chrono::milliseconds(10);
 
 }  // namespace
 
-// --- the turn
-// -------------------------------------------------------------------------------------------
+// --- the turn -----------------------------------------------------------------------------------
 
 bool Context::poll(bool may_block) {
   bind();
@@ -97,8 +96,7 @@ void Context::run_idle() {
   }
 }
 
-// --- turns in a row
-// -------------------------------------------------------------------------------------
+// --- turns in a row -----------------------------------------------------------------------------
 
 void Context::run() {
   // Acquire: pairs with the release in stop(), so that what the stopper wrote is seen after run().
@@ -138,8 +136,7 @@ void Context::run_batches(Done done) {
   }
 }
 
-// --- the kernel
-// -----------------------------------------------------------------------------------------
+// --- the kernel ---------------------------------------------------------------------------------
 
 void Context::collect(nanoseconds timeout) {
   ready_.clear();

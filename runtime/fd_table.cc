@@ -41,8 +41,7 @@ Events that_end(Events interest) {
 
 }  // namespace
 
-// --- waiting
-// ------------------------------------------------------------------------------------------
+// --- waiting ------------------------------------------------------------------------------------
 
 void FdTable::wait(int fd, FdWaiter& waiter, Events interest) {
   FdRecord& record = record_of(fd);
@@ -83,8 +82,7 @@ void FdTable::remove(FdWaiter& waiter) {
   }
 }
 
-// --- handlers and owners
-// --------------------------------------------------------------------------------
+// --- handlers and owners ------------------------------------------------------------------------
 
 void FdTable::set_handlers(int fd, FdHandlers handlers) {
   FdRecord& record = record_of(fd);
@@ -142,8 +140,7 @@ void FdTable::enable_external() {
   }
 }
 
-// --- the watch
-// ------------------------------------------------------------------------------------------
+// --- the watch ----------------------------------------------------------------------------------
 
 FdRecord& FdTable::record_of(int fd) {
   check(fd >= 0, "a negative number is waited for: look at the result of the call that made it");
@@ -240,8 +237,7 @@ void FdTable::move_to(FdMonitor& monitor) {
   }
 }
 
-// --- dispatch
-// -------------------------------------------------------------------------------------------
+// --- dispatch -----------------------------------------------------------------------------------
 
 void FdTable::report(Key key, Events events) {
   FdRecord* record = key.slot < records_.size() ? &records_[key.slot] : nullptr;
@@ -325,8 +321,7 @@ bool FdTable::wake_next() {
   return true;
 }
 
-// --- handlers, called
-// -----------------------------------------------------------------------------------
+// --- handlers, called ---------------------------------------------------------------------------
 
 bool FdTable::call_handlers(FdRecord& record, Events events) {
   FdHandling* handling = record.handling.get();

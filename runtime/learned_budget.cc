@@ -57,8 +57,7 @@ LearnedBudget::LearnedBudget(std::uint32_t latency_weight, std::chrono::nanoseco
       model_ns_(miss_cost_ns_),
       next_ns_(miss_cost_ns_) {}
 
-// --- observations
-// ---------------------------------------------------------------------------------------
+// --- observations -------------------------------------------------------------------------------
 
 void LearnedBudget::hit(std::chrono::nanoseconds after) {
   const std::int64_t ns = after.count();
@@ -100,8 +99,7 @@ void LearnedBudget::earn(std::int64_t ns) {
   }
 }
 
-// --- decisions
-// ------------------------------------------------------------------------------------------
+// --- decisions ----------------------------------------------------------------------------------
 
 void LearnedBudget::advance() {
   ++waits_;

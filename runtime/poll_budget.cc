@@ -33,8 +33,7 @@ State state_of(const PollPolicy& policy) {
 
 }  // namespace
 
-// --- grow and shrink
-// ------------------------------------------------------------------------------------
+// --- grow and shrink ----------------------------------------------------------------------------
 
 void GrowShrinkBudget::waited(nanoseconds duration) {
   if (duration <= window_) {
@@ -56,8 +55,7 @@ void GrowShrinkBudget::grow() {
   window_ = window_ > rule_.max / factor ? rule_.max : window_ * factor;
 }
 
-// --- any policy
-// -----------------------------------------------------------------------------------------
+// --- any policy ---------------------------------------------------------------------------------
 
 PollBudget::PollBudget(const PollPolicy& policy) : state_(state_of(policy)) {}
 

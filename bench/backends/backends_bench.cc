@@ -66,7 +66,7 @@ void print(const Ratio& ratio) {
               ratio.low, ratio.high);
 }
 
-// --- coaio beside bare calls ---------------------------------------------------------------------
+// --- coaio beside bare calls --------------------------------------------------------------------
 
 void print_turns() {
   std::printf("\nturns: ns, and system calls but for those that make descriptors ready\n");
@@ -126,7 +126,7 @@ void print_pairs() {
   }
 }
 
-// --- coaio beside coaio --------------------------------------------------------------------------
+// --- coaio beside coaio -------------------------------------------------------------------------
 
 void print_growth() {
   std::printf("\ngrowth: one active among %zu idle, beside one active and none idle\n", kMost);
@@ -194,7 +194,7 @@ void print_peek() {
   }
 }
 
-// --- the size of the completion ring -------------------------------------------------------------
+// --- the size of the completion ring ------------------------------------------------------------
 
 double milliseconds_to_remove(unsigned completions) {
   const std::unique_ptr<FdMonitor> monitor = *make_io_uring_monitor({.completions = completions});

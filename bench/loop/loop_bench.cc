@@ -57,8 +57,7 @@ void print(absl::string_view what, absl::string_view where, const Ratio& ratio,
   std::fflush(stdout);
 }
 
-// --- turns
-// ----------------------------------------------------------------------------------------------
+// --- turns --------------------------------------------------------------------------------------
 
 void print_turns() {
   constexpr int kTurns = 200'000;
@@ -74,8 +73,7 @@ void print_turns() {
   }
 }
 
-// --- bottom halves
-// --------------------------------------------------------------------------------------
+// --- bottom halves ------------------------------------------------------------------------------
 
 // A thousand, or one, each of which runs once in a turn.
 class Halves {
@@ -143,8 +141,7 @@ void print_halves() {
   print_one("the same, scheduling itself", 1'000, CoroutineHops::Queued::kByThemselves);
 }
 
-// --- wake-ups
-// -------------------------------------------------------------------------------------------
+// --- wake-ups -----------------------------------------------------------------------------------
 
 void print_wakes() {
   const auto print_against = [](absl::string_view what, Backend backend, WakePair& subject,

@@ -216,8 +216,7 @@ Times measure(Timers& timers, const std::vector<nanoseconds>& delays,
   return times;
 }
 
-// --- against peers
-// --------------------------------------------------------------------------------------
+// --- against peers ------------------------------------------------------------------------------
 
 void print_against_peers(std::size_t count, bool peers) {
   const int rounds = count >= 1'000'000 ? 7 : 15;
@@ -274,8 +273,7 @@ void print_against_peers(std::size_t count, bool peers) {
   std::fflush(stdout);
 }
 
-// --- single operations
-// ----------------------------------------------------------------------------------
+// --- single operations --------------------------------------------------------------------------
 
 // Each operation by itself, growth included, beside a reading of the clock by itself: what of the
 // maxima is the machine's. A queue that begins empty.

@@ -62,8 +62,7 @@ double nanoseconds_per_wake(int rounds, const std::function<void()>& ask,
   return taken.count() / rounds / 2;
 }
 
-// --- contexts
-// -------------------------------------------------------------------------------------------
+// --- contexts -----------------------------------------------------------------------------------
 
 struct Player {
   Player(Backend backend, ContextWakes options) {
@@ -131,8 +130,7 @@ class ContextPair final : public WakePair {
   int rounds_;
 };
 
-// --- floors
-// ---------------------------------------------------------------------------------------------
+// --- floors -------------------------------------------------------------------------------------
 
 // Two threads that hand a number back and forth; each looks for its own with `wait`.
 class NumberPair final : public WakePair {

@@ -24,7 +24,7 @@
 
 namespace coaio {
 
-// --- reading and writing -------------------------------------------------------------------------
+// --- reading and writing ------------------------------------------------------------------------
 
 bool TcpStream::ReadSome::attempt(TryOperation& operation) {
   auto& self = static_cast<ReadSome&>(operation);
@@ -85,7 +85,7 @@ absl::Status TcpStream::shut_down_writing() {
   return ::shutdown(fd(), SHUT_WR) == 0 ? absl::OkStatus() : errno_status(errno, "shutdown");
 }
 
-// --- connecting ----------------------------------------------------------------------------------
+// --- connecting ---------------------------------------------------------------------------------
 
 namespace {
 

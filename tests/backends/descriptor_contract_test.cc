@@ -39,7 +39,7 @@ constexpr Events kBoth = Events::kIn | Events::kOut;
 
 constexpr Trigger kAllTriggers[] = {Trigger::kOneShot, Trigger::kLevel, Trigger::kEdge};
 
-// --- kinds ---------------------------------------------------------------------------------------
+// --- kinds --------------------------------------------------------------------------------------
 
 std::vector<UniqueFd> make_unpollables() {
   std::vector<UniqueFd> files;
@@ -161,7 +161,7 @@ TEST_CASE("a number that is no open file is reported as invalid, once") {
   });
 }
 
-// --- closing -------------------------------------------------------------------------------------
+// --- closing ------------------------------------------------------------------------------------
 
 TEST_CASE("a peer sees end of file with the first wait after its watch was disarmed and closed") {
   on_every_back_end([](FdMonitor& monitor) {
@@ -285,7 +285,7 @@ TEST_CASE("two numbers of one file are two watches") {
   });
 }
 
-// --- many ----------------------------------------------------------------------------------------
+// --- many ---------------------------------------------------------------------------------------
 
 bool allow_descriptors(std::size_t count) {
   rlimit limit{};

@@ -191,7 +191,7 @@ TEST_CASE("a set that cannot be rebuilt is left for ppoll") {
         "descriptors: raise ulimit -n");
 }
 
-// --- what passes ---------------------------------------------------------------------------------
+// --- what passes --------------------------------------------------------------------------------
 
 // The refusal hits submissions of this many requests, or sleeps; then one of another kind gets
 // through.

@@ -25,7 +25,7 @@ constexpr Key kKey{.slot = 0, .generation = 1};
 constexpr Key kOther{.slot = 1, .generation = 1};
 constexpr Events kBoth = Events::kIn | Events::kOut;
 
-// --- one-shot ------------------------------------------------------------------------------------
+// --- one-shot -----------------------------------------------------------------------------------
 
 TEST_CASE("a one-shot watch reports once, and again when it is armed again") {
   on_every_back_end([](FdMonitor& monitor) {
@@ -56,7 +56,7 @@ TEST_CASE("a one-shot watch that has reported is silent about hang-up") {
   });
 }
 
-// --- level ---------------------------------------------------------------------------------------
+// --- level --------------------------------------------------------------------------------------
 
 TEST_CASE("a level-triggered watch is reported once by each wait while the condition holds") {
   on_every_back_end([](FdMonitor& monitor) {
@@ -75,7 +75,7 @@ TEST_CASE("a level-triggered watch is reported once by each wait while the condi
   });
 }
 
-// --- both ----------------------------------------------------------------------------------------
+// --- both ---------------------------------------------------------------------------------------
 
 TEST_CASE("read-hang-up is reported to those who asked for it") {
   on_every_back_end([](FdMonitor& monitor) {
@@ -140,7 +140,7 @@ TEST_CASE("hang-up and error are reported whatever was asked for") {
   });
 }
 
-// --- edge ----------------------------------------------------------------------------------------
+// --- edge ---------------------------------------------------------------------------------------
 
 TEST_CASE("an edge-triggered watch reports what its owner wants, each time that it arrives") {
   on_every_back_end([](FdMonitor& monitor) {

@@ -110,7 +110,7 @@ TEST_CASE("the status of what was cancelled has no message, and needs no memory"
   CHECK(status.message().empty());
 }
 
-// --- in tasks ------------------------------------------------------------------------------------
+// --- in tasks -----------------------------------------------------------------------------------
 
 Task<absl::Status> sleep_in_a_child(int levels) {
   if (levels == 0) {

@@ -126,7 +126,7 @@ TEST_CASE(
   }());
 }
 
-// --- from elsewhere ------------------------------------------------------------------------------
+// --- from elsewhere -----------------------------------------------------------------------------
 
 // Resumed by a thread of its own, through the queue of the task's context.
 struct Elsewhere {

@@ -181,7 +181,7 @@ TEST_CASE("a number that was closed and opened again between two waits is the ne
   });
 }
 
-// --- cancellation --------------------------------------------------------------------------------
+// --- cancellation -------------------------------------------------------------------------------
 
 TEST_CASE("a wait of a task that has been cancelled does not begin") {
   on_every_context([](Context& context) {

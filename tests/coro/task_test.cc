@@ -114,7 +114,7 @@ TEST_CASE("misuse of a task ends the process with the fix") {
              "run that was moved from"));
 }
 
-// --- lifetimes -----------------------------------------------------------------------------------
+// --- lifetimes ----------------------------------------------------------------------------------
 
 struct Counted {
   explicit Counted(int& n) : alive(n) { ++alive; }
@@ -156,7 +156,7 @@ TEST_CASE("frames come from memory that was used before") {
   CHECK(made == 0);
 }
 
-// --- depth ---------------------------------------------------------------------------------------
+// --- depth --------------------------------------------------------------------------------------
 
 TEST_CASE("100,000 tasks that complete at once, in a row, need no stack") {
   const auto context = make_context();
@@ -204,7 +204,7 @@ TEST_CASE("a task that never waits lets others go on") {
   });
 }
 
-// --- exceptions ----------------------------------------------------------------------------------
+// --- exceptions ---------------------------------------------------------------------------------
 
 #if defined(__cpp_exceptions)
 

@@ -89,7 +89,7 @@ TEST_CASE("a task knows its context and its token") {
   }(*context));
 }
 
-// --- moving --------------------------------------------------------------------------------------
+// --- moving -------------------------------------------------------------------------------------
 
 Task<std::thread::id> visit(Context& there) {
   co_await resume_on(there);

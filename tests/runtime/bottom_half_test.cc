@@ -220,8 +220,7 @@ TEST_CASE("a signal handler schedules on whatever thread it runs, in the middle 
   });
 }
 
-// --- idle
-// -----------------------------------------------------------------------------------------------
+// --- idle ---------------------------------------------------------------------------------------
 
 TEST_CASE("an idle bottom half runs in a turn that finds nothing else, and is no progress") {
   on_every_context([](Context& context) {

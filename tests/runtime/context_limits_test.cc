@@ -37,8 +37,7 @@ void check_says(const std::function<void()>& work, const std::string& words) {
   CHECK(said.find(words) != std::string::npos);
 }
 
-// --- fork
-// -----------------------------------------------------------------------------------------------
+// --- fork ---------------------------------------------------------------------------------------
 
 TEST_CASE("a context is refused in a forked child, by a sentence") {
   on_every_context([](Context& context) {
@@ -97,8 +96,7 @@ TEST_CASE("a child makes its own context") {
         }) == "ran");
 }
 
-// --- home
-// -----------------------------------------------------------------------------------------------
+// --- home ---------------------------------------------------------------------------------------
 
 TEST_CASE("what only the home thread may do is refused elsewhere, by a sentence") {
   const auto elsewhere = [](const std::function<void(Context&)>& work, const std::string& words) {
@@ -121,8 +119,7 @@ TEST_CASE("what only the home thread may do is refused elsewhere, by a sentence"
             "another thread than its home");
 }
 
-// --- destruction
-// ----------------------------------------------------------------------------------------
+// --- destruction --------------------------------------------------------------------------------
 
 TEST_CASE("a context that is destroyed before what uses it names that") {
   const auto left_behind = [](const std::function<void(Context&)>& work, const std::string& words) {
@@ -168,8 +165,7 @@ TEST_CASE("handlers that are still set are destroyed with the context") {
   });
 }
 
-// --- back ends that fail
-// --------------------------------------------------------------------------------
+// --- back ends that fail ------------------------------------------------------------------------
 
 TEST_CASE("a context whose back end is refused later moves on, and loses nothing") {
   if (!sandbox_works()) {

@@ -90,8 +90,7 @@ TEST_CASE("what a handler or a timer schedules runs in the next turn, which does
       {.clock = &clock});
 }
 
-// --- notify, stop, post
-// ---------------------------------------------------------------------------------
+// --- notify, stop, post -------------------------------------------------------------------------
 
 TEST_CASE("a notification ends the next sleep and is no progress") {
   on_every_context([](Context& context) {
@@ -231,8 +230,7 @@ TEST_CASE(
   CHECK(log == std::vector<std::string>{"gone"});
 }
 
-// --- home
-// -----------------------------------------------------------------------------------------------
+// --- home ---------------------------------------------------------------------------------------
 
 TEST_CASE("a context made on one thread is run on another, and used here when that has ended") {
   for (const Backend backend : available_back_ends()) {
@@ -264,8 +262,7 @@ TEST_CASE("the loop sees what was set up before it was bound") {
   });
 }
 
-// --- handlers
-// -------------------------------------------------------------------------------------------
+// --- handlers -----------------------------------------------------------------------------------
 
 TEST_CASE("a handler is called for its direction, in each turn in which it holds") {
   on_every_context([](Context& context) {
@@ -407,8 +404,7 @@ TEST_CASE("external handlers are held back on every back end, and heard afterwar
   });
 }
 
-// --- nested turns
-// ---------------------------------------------------------------------------------------
+// --- nested turns -------------------------------------------------------------------------------
 
 TEST_CASE("a nested turn hears other descriptors, and not the one whose handler is running") {
   on_every_context([](Context& context) {
@@ -475,8 +471,7 @@ TEST_CASE("events that the outer turn has collected are called by the nested one
   });
 }
 
-// --- polling
-// --------------------------------------------------------------------------------------------
+// --- polling ------------------------------------------------------------------------------------
 
 TEST_CASE(
     "a loop that polls hears a notification, a bottom half and a descriptor without sleeping") {

@@ -34,8 +34,7 @@ using namespace std::chrono_literals;
 
 constexpr int kTimes = 100;
 
-// --- heap allocations
-// -----------------------------------------------------------------------------------
+// --- heap allocations ---------------------------------------------------------------------------
 
 using Work = std::function<void()>;
 
@@ -100,8 +99,7 @@ TEST_CASE("hearing of a descriptor allocates nothing") {
   });
 }
 
-// --- system calls
-// ---------------------------------------------------------------------------------------
+// --- system calls -------------------------------------------------------------------------------
 
 struct Calls {
   int waits = 0;  // ppoll, epoll_wait, epoll_pwait2, io_uring_enter

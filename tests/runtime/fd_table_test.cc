@@ -231,8 +231,7 @@ TEST_CASE("a nested dispatch wakes what the outer one has not come to, and nothi
   CHECK(elsewhere.seen.size() == 1);
 }
 
-// --- handlers
-// -------------------------------------------------------------------------------------------
+// --- handlers -----------------------------------------------------------------------------------
 
 TEST_CASE("a handler is called in each turn in which its descriptor is ready") {
   Scene scene;
@@ -398,8 +397,7 @@ TEST_CASE("handlers and waiters of one descriptor both hear of it") {
   CHECK(waiter.seen.size() == 1);
 }
 
-// --- generations and moves
-// ------------------------------------------------------------------------------
+// --- generations and moves ----------------------------------------------------------------------
 
 TEST_CASE("a report under a dead key is dropped") {
   Scene scene;
@@ -437,8 +435,7 @@ TEST_CASE("every watch is armed on the next monitor, and a waiting owner is hear
   scene.table.release(record);
 }
 
-// --- misuse
-// ---------------------------------------------------------------------------------------------
+// --- misuse -------------------------------------------------------------------------------------
 
 TEST_CASE("misuse of a descriptor ends with a sentence that tells the fix") {
   const auto says = [](const std::function<void(Scene&)>& work, const char* words) {

@@ -188,8 +188,7 @@ TEST_CASE("a timer that dies while it is armed is a checked error") {
         }).find("cancel it before") != std::string::npos);
 }
 
-// --- against an ordered multimap
-// ------------------------------------------------------------------------
+// --- against an ordered multimap ----------------------------------------------------------------
 
 // The plainest thing that keeps equal deadlines in the order of arming.
 class Model {

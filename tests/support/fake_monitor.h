@@ -40,7 +40,7 @@ class FakeMonitor final : public FdMonitor {
   FakeMonitor();
   FakeMonitor(Look look, Sleep sleep) : look_(std::move(look)), sleep_(std::move(sleep)) {}
 
-  // --- script ------------------------------------------------------------------------------------
+  // --- script -----------------------------------------------------------------------------------
 
   // From now on; Events::kNone is the state of a descriptor that was never shown.
   void show(int fd, Events events) { shown_[fd] = events; }
@@ -53,7 +53,7 @@ class FakeMonitor final : public FdMonitor {
 
   int waits() const { return waits_; }
 
-  // --- FdMonitor ---------------------------------------------------------------------------------
+  // --- FdMonitor --------------------------------------------------------------------------------
 
   absl::string_view name() const override { return "fake"; }
   void arm(int fd, Key key, Events interest, Trigger trigger) override;

@@ -148,7 +148,7 @@ TEST_CASE("accepting stays fair to others while connections keep coming") {
   });
 }
 
-// --- out of descriptors --------------------------------------------------------------------------
+// --- out of descriptors -------------------------------------------------------------------------
 
 // The process may open none while this lives.
 class NoDescriptors {

@@ -57,7 +57,7 @@ struct Scene {
   absl::Status written = absl::UnknownError("nothing yet");
 };
 
-// --- by the peer ---------------------------------------------------------------------------------
+// --- by the peer --------------------------------------------------------------------------------
 
 TEST_CASE("an end of file is read after the data, and again whenever one asks") {
   on_every_context([](Context& context) {
@@ -145,7 +145,7 @@ TEST_CASE("a reset ends a read and a write that are under way") {
   });
 }
 
-// --- by cancellation -----------------------------------------------------------------------------
+// --- by cancellation ----------------------------------------------------------------------------
 
 TEST_CASE("a read and a write of a task that has been cancelled do not begin") {
   on_every_context([](Context& context) {
@@ -214,7 +214,7 @@ TEST_CASE("an operation that nobody awaits does nothing") {
   });
 }
 
-// --- by being closed -----------------------------------------------------------------------------
+// --- by being closed ----------------------------------------------------------------------------
 
 TEST_CASE("closing a stream ends the operations that are under way") {
   on_every_context([](Context& context) {
@@ -262,7 +262,7 @@ TEST_CASE(
   });
 }
 
-// --- connecting ----------------------------------------------------------------------------------
+// --- connecting ---------------------------------------------------------------------------------
 
 TEST_CASE("a refused connection is an error that names the address") {
   on_every_context([](Context& context) {
@@ -321,7 +321,7 @@ TEST_CASE("connecting can be cancelled, before it begins and while it waits") {
   });
 }
 
-// --- misuse --------------------------------------------------------------------------------------
+// --- misuse -------------------------------------------------------------------------------------
 
 bool dies_saying(const char* part, Task<void> (*misuse)(HalfStream&)) {
   const std::string words = last_words([misuse] {

@@ -128,7 +128,7 @@ TEST_CASE("nothing to read into, and nothing to write, is done at once") {
   });
 }
 
-// --- size ----------------------------------------------------------------------------------------
+// --- size ---------------------------------------------------------------------------------------
 
 // Not smaller than a segment of the loopback device, or the kernel waits for its own timers.
 void make_buffers_small(int fd) {
@@ -174,7 +174,7 @@ TEST_CASE("16 MiB go through small buffers, both ways at the same time") {
   });
 }
 
-// --- number --------------------------------------------------------------------------------------
+// --- number -------------------------------------------------------------------------------------
 
 bool allow_descriptors(rlim_t count) {
   rlimit limit{};
@@ -229,7 +229,7 @@ TEST_CASE("1,000 connections are served at the same time") {
   });
 }
 
-// --- fairness ------------------------------------------------------------------------------------
+// --- fairness -----------------------------------------------------------------------------------
 
 TEST_CASE("a stream that always has something keeps neither timers nor other streams waiting") {
   on_every_context([](Context& context) {
