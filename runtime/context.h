@@ -194,7 +194,13 @@ class Context {
   // For coroutines: work that completes without suspending asks before it goes on. False once in a
   // while: then it goes through the queue, so that neither the stack nor others' waiting grows
   // without bound. The loop grants a new allowance with each resumption.
-  bool may_go_on() { return allowance_ != 0 && allowance_-- != 0; }
+  bool may_go_on() {
+    if (allowance_ == 0) {
+      return false;
+    }
+    --allowance_;
+    return true;
+  }
   void grant_allowance() { allowance_ = kAllowance; }
 
  private:
