@@ -43,8 +43,8 @@ nanoseconds measure() {
 }  // namespace
 
 nanoseconds wake_cost() {
-  static const nanoseconds kCost = measure();
-  return kCost;
+  static const nanoseconds cost = measure();
+  return cost;
 }
 
 }  // namespace coaio

@@ -36,7 +36,7 @@ double nanoseconds(Clock::duration duration) {
 
 // What reading the clock twice adds to each measured stretch.
 Clock::duration clock_cost() {
-  static const Clock::duration kCost = [] {
+  static const Clock::duration cost = [] {
     Clock::duration least = std::chrono::seconds(1);
     for (int i = 0; i < 1000; ++i) {
       const auto begin = Clock::now();
@@ -44,7 +44,7 @@ Clock::duration clock_cost() {
     }
     return least;
   }();
-  return kCost;
+  return cost;
 }
 
 }  // namespace

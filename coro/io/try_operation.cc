@@ -11,9 +11,9 @@
 namespace coaio {
 namespace {
 
-const WatchedFd& open_one(const WatchedFd& fd) {
+Context& home_of(const WatchedFd& fd) {
   check(fd.is_open(), "an operation on a socket that was moved from or closed");
-  return fd;
+  return fd.context();
 }
 
 }  // namespace
@@ -21,7 +21,7 @@ const WatchedFd& open_one(const WatchedFd& fd) {
 TryOperation::TryOperation(const WatchedFd& fd, Events direction, Attempt attempt)
     : Operation(&TryOperation::withdraw),
       FdWaiter(&TryOperation::wake),
-      home_(&open_one(fd).context()),
+      home_(&home_of(fd)),
       record_(&fd.record()),
       generation_(record_->generation),
       direction_(direction),

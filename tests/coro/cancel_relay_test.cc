@@ -133,15 +133,13 @@ TEST_CASE(
   const std::string words = last_words([] {
     const auto context = make_context();
     const auto visited = make_context();  // both run by this thread
-    bool away = false;
     TaskGroup outer({*context, {}});
-    outer.spawn([](Context& there, Context& back, bool& gone) -> Task<void> {
+    outer.spawn([](Context& there, Context& back) -> Task<void> {
       co_await resume_on(there);
       TaskGroup inner(co_await this_task());
       co_await resume_on(back);
-      gone = true;
-    }(*visited, *context, away));
-    while (!away) {
+    }(*visited, *context));
+    while (outer.size() != 0) {
       context->poll(false);
       visited->poll(false);
     }

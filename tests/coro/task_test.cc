@@ -125,7 +125,7 @@ struct Counted {
 };
 
 Task<Counted> counted(Counted argument) {
-  const Counted local(argument);
+  const Counted local(argument.alive);
   co_await yield();
   co_return local;
 }
@@ -245,7 +245,7 @@ TEST_CASE("what a failing task had is freed before its exception is seen") {
   int alive = 0;
   const auto context = make_context();
   const auto fail = [](Counted argument) -> Task<void> {
-    const Counted local(argument);
+    const Counted local(argument.alive);
     co_await yield();
     throw std::runtime_error("over");
   };
