@@ -12,12 +12,10 @@
 // Threads: one thread. Construction may happen elsewhere; the first wait() binds the monitor to its
 //   thread, and from then on every call comes from there.
 // Lifetime: an armed descriptor stays open until it is disarmed: disarm, then close. Closing first
-// is
-//   an error of the caller with a bounded result: no crash, no event under another key, no endless
-//   wake-up.
+//   is an error of the caller with a bounded result: no crash, no event under another key, no
+//   endless wake-up.
 // Errors: arm() never fails; what the kernel refuses of one descriptor is reported as kInvalid
-// under
-//   its key, and what it refuses of the mechanism is the status of wait().
+//   under its key, and what it refuses of the mechanism is the status of wait().
 
 #ifndef COAIO_BACKENDS_FD_MONITOR_H_
 #define COAIO_BACKENDS_FD_MONITOR_H_

@@ -7,11 +7,9 @@
 // that schedules itself runs in the next turn. Scheduling allocates nothing.
 //
 // Threads: schedule() anywhere; schedule_from_signal() also in signal handlers, on any thread; the
-// rest
-//   on the home thread. What the scheduler wrote before is visible to the callback.
+//   rest on the home thread. What the scheduler wrote before is visible to the callback.
 // Lifetime: the callback may schedule, cancel or delete its own bottom half; after deleting it, it
-// must
-//   not use what it captured. Nobody schedules a bottom half that is being destroyed.
+//   must not use what it captured. Nobody schedules a bottom half that is being destroyed.
 
 #ifndef COAIO_RUNTIME_BOTTOM_HALF_H_
 #define COAIO_RUNTIME_BOTTOM_HALF_H_

@@ -6,8 +6,7 @@
 //   (*context)->poll(false);      // fires what is due
 //
 // Threads: now() anywhere; ManualClock::advance() by one thread at a time, and a context that is
-// blocked
-//   does not notice it: notify() the context.
+//   blocked does not notice it: notify() the context.
 // Lifetime: a clock outlives the contexts that use it.
 
 #ifndef COAIO_RUNTIME_CLOCK_H_

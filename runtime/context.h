@@ -11,9 +11,8 @@
 //   threads only schedule, post, notify, stop, set_fd_handler and remove_fd_handler_and_wait are
 //   legal; schedule_from_signal and notify also in signal handlers.
 // Lifetime: a context outlives what is scheduled, armed and waiting on it, which is checked, and
-// the
-//   calls from other threads. It is destroyed on its home thread, or after that thread has ended.
-//   It does not survive a fork: in the child it can only be destroyed.
+//   the calls from other threads. It is destroyed on its home thread, or after that thread has
+//   ended. It does not survive a fork: in the child it can only be destroyed.
 // Errors: create() fails when the back end that was asked for is not available, or descriptors are
 //   exhausted; the status names the errno and the fix. Misuse is checked, and aborts with a
 //   sentence. An exception that leaves a callback terminates; those of tasks go to whoever awaits

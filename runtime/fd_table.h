@@ -10,8 +10,7 @@
 //
 // Threads: the home thread.
 // Lifetime: a waiter is taken out (remove) before it dies. A number that was closed and opened
-// again
-//   needs no notice when it was merely borrowed and nobody was waiting.
+//   again needs no notice when it was merely borrowed and nobody was waiting.
 
 #ifndef COAIO_RUNTIME_FD_TABLE_H_
 #define COAIO_RUNTIME_FD_TABLE_H_

@@ -7,14 +7,11 @@
 //
 // Three things keep it from fooling itself:
 // - A wait that was blocked is longer than the same wait polled, by the wake: that is taken off, or
-// the
-//   policy would lock itself into blocking.
+//   the policy would lock itself into blocking.
 // - It explores: a few waits of many are polled although the model says no, since only a poll that
-// hits
-//   measures exactly. This forgives a wake cost that is believed too small.
+//   hits measures exactly. This forgives a wake cost that is believed too small.
 // - It keeps an account of what polling gains and loses, and stops when it loses: polling delays
-// the
-//   event itself when the partner needs our CPU.
+//   the event itself when the partner needs our CPU.
 //
 // Numbers and rules are those of the experiments in docs/decisions.md ("Learned polling").
 //

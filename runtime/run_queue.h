@@ -5,8 +5,7 @@
 //
 // Threads: a RunQueue belongs to the home thread; RemoteQueue is the way in from elsewhere.
 // Lifetime: a node outlives its stay in the queue; remove() ends the stay. The queue does not touch
-// a
-//   node once its function has begun, so that a node may free itself.
+//   a node once its function has begun, so that a node may free itself.
 
 #ifndef COAIO_RUNTIME_RUN_QUEUE_H_
 #define COAIO_RUNTIME_RUN_QUEUE_H_

@@ -8,8 +8,7 @@
 //
 // Threads: the home thread of the context.
 // Lifetime: the callback may arm, cancel or delete its own timer; after deleting it, it must not
-// use
-//   what it captured.
+//   use what it captured.
 
 #ifndef COAIO_RUNTIME_TIMER_H_
 #define COAIO_RUNTIME_TIMER_H_

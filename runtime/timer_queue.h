@@ -7,11 +7,9 @@
 //
 // Threads: the home thread.
 // Lifetime: a node outlives its stay; fire_due() marks it idle before it calls it and does not
-// touch
-//   it afterwards, so that a callback may re-arm, cancel or free any timer, its own included.
+//   touch it afterwards, so that a callback may re-arm, cancel or free any timer, its own included.
 // Errors: arming may allocate, and terminates if memory is exhausted; reserve() moves that to a
-// better
-//   time.
+//   better time.
 
 #ifndef COAIO_RUNTIME_TIMER_QUEUE_H_
 #define COAIO_RUNTIME_TIMER_QUEUE_H_
