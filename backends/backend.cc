@@ -1,6 +1,7 @@
 #include "backends/backend.h"
 
 #include <array>
+#include <cstddef>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -82,6 +83,18 @@ SelectedMonitor first_that_works(absl::Span<const Candidate> candidates, std::st
   return {make_ppoll_monitor(), std::move(reason)};
 }
 
+// Of kAuto: ppoll is for a handful of watches, and the rest may come later.
+SelectedMonitor begin_small(std::size_t epoll_threshold) {
+  absl::StatusOr<std::unique_ptr<FdMonitor>> ring = make_io_uring_monitor();
+  if (ring.ok()) {
+    return {*std::move(ring), "auto"};
+  }
+  return {make_ppoll_monitor(),
+          absl::StrCat("auto; io_uring: ", ring.status().message(), "; ppoll for fewer than ",
+                       epoll_threshold, " watches"),
+          epoll_threshold};
+}
+
 }  // namespace
 
 absl::StatusOr<Backend> parse_backend(absl::string_view name) {
@@ -97,7 +110,7 @@ absl::StatusOr<Backend> parse_backend(absl::string_view name) {
       absl::StrCat("unknown back end \"", name, "\": use auto, ppoll, epoll or io_uring"));
 }
 
-absl::StatusOr<SelectedMonitor> select_monitor(Backend wanted) {
+absl::StatusOr<SelectedMonitor> select_monitor(Backend wanted, std::size_t epoll_threshold) {
   if (wanted != Backend::kAuto) {
     return force(wanted, "the program");
   }
@@ -109,7 +122,13 @@ absl::StatusOr<SelectedMonitor> select_monitor(Backend wanted) {
   if (*asked != Backend::kAuto) {
     return force(*asked, kVariable);
   }
-  return first_that_works(kCandidates, "auto");
+  return epoll_threshold == 0 ? first_that_works(kCandidates, "auto")
+                              : begin_small(epoll_threshold);
+}
+
+SelectedMonitor monitor_for_many(std::size_t watches) {
+  const absl::Span<const Candidate> without_io_uring = absl::MakeConstSpan(kCandidates).subspan(1);
+  return first_that_works(without_io_uring, absl::StrCat(watches, " watches"));
 }
 
 SelectedMonitor next_monitor(const FdMonitor& failed, const absl::Status& why) {

@@ -12,6 +12,8 @@
 #ifndef COAIO_BACKENDS_BACKEND_H_
 #define COAIO_BACKENDS_BACKEND_H_
 
+#include <cstddef>
+#include <limits>
 #include <memory>
 #include <string>
 
@@ -30,9 +32,17 @@ absl::StatusOr<Backend> parse_backend(absl::string_view name);
 struct SelectedMonitor {
   std::unique_ptr<FdMonitor> monitor;
   std::string reason;  // what was asked for, and what each refused back end said
+
+  // From this number of watches on, monitor_for_many() has a better one.
+  std::size_t enough = std::numeric_limits<std::size_t>::max();
 };
 
-absl::StatusOr<SelectedMonitor> select_monitor(Backend wanted);
+// With an epoll_threshold other than 0, kAuto without io_uring begins on ppoll, which suits fewer
+// watches than that.
+absl::StatusOr<SelectedMonitor> select_monitor(Backend wanted, std::size_t epoll_threshold = 0);
+
+// For a context that has come to `watches`: epoll, if it works.
+SelectedMonitor monitor_for_many(std::size_t watches);
 
 // For moving off a monitor whose wait() has begun to fail: the next of io_uring, epoll and ppoll
 // that works. Always finds one, for ppoll takes nothing from the kernel.

@@ -47,7 +47,8 @@ struct Posted : RunNode {
 
 absl::StatusOr<std::unique_ptr<Context>> Context::create(const ContextOptions& options) {
   watch_forks();
-  absl::StatusOr<SelectedMonitor> selected = select_monitor(options.backend);
+  absl::StatusOr<SelectedMonitor> selected =
+      select_monitor(options.backend, options.epoll_threshold);
   if (!selected.ok()) {
     return selected.status();
   }
@@ -61,6 +62,7 @@ absl::StatusOr<std::unique_ptr<Context>> Context::create(const ContextOptions& o
 
 Context::Context(const ContextOptions& options, SelectedMonitor selected)
     : monitor_(std::move(selected.monitor)),
+      enough_watches_(selected.enough),
       fds_(*monitor_),
       wall_timers_(options.wall_clock == nullptr ? wall_clock() : *options.wall_clock),
       budget_(options.polling),

@@ -54,6 +54,12 @@ namespace coaio {
 
 struct ContextOptions {
   Backend backend = Backend::kAuto;
+
+  // The number of watches at which a context of kAuto that cannot have io_uring moves from ppoll to
+  // epoll. 0: it begins on epoll, which is as fast for one and faster for all but a handful of
+  // descriptors that are all busy (docs/decisions.md has the figures).
+  std::size_t epoll_threshold = 0;
+
   PollPolicy polling = PollOff{};
 
   // The share of a CPU that polling may take, over any 100 ms and whatever the policy: from 0 to 1.
@@ -227,7 +233,7 @@ class Context {
   void run_batches(Done done);
   void schedule_remotely(RunNode& node);
   void collect(std::chrono::nanoseconds timeout);
-  void move_on(const absl::Status& refusal);
+  void move_to(SelectedMonitor next);
   void watch_wakeup();
 
   void check_home() const {
@@ -240,6 +246,7 @@ class Context {
   std::string discard_queued();
 
   std::unique_ptr<FdMonitor> monitor_;
+  std::size_t enough_watches_;  // for this monitor
   FdTable fds_;
   RunQueue queue_;
   RunQueue idle_;

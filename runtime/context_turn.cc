@@ -139,6 +139,9 @@ void Context::run_batches(Done done) {
 // --- the kernel ---------------------------------------------------------------------------------
 
 void Context::collect(nanoseconds timeout) {
+  if (fds_.watched() >= enough_watches_) {
+    move_to(monitor_for_many(fds_.watched()));
+  }
   ready_.clear();
   fds_.looked();
   const absl::Status status = monitor_->wait(timeout, ready_);
@@ -150,18 +153,18 @@ void Context::collect(nanoseconds timeout) {
       fds_.report(ready.key, ready.events);
     }
   }
+  // The back end has begun to fail: a sandbox was installed, or the kernel is out of something.
   if (!status.ok()) {
-    move_on(status);
+    check(monitor_->name() != "ppoll", "ppoll fails, and there is nothing left to move to");
+    move_to(next_monitor(*monitor_, status));
   }
 }
 
-// The back end has begun to fail: a sandbox was installed, or the kernel is out of something.
 // Nothing is lost, since the table knows every watch, and the next monitor reports what is ready.
-void Context::move_on(const absl::Status& refusal) {
-  check(monitor_->name() != "ppoll", "ppoll fails, and there is nothing left to move to");
-  SelectedMonitor next = next_monitor(*monitor_, refusal);
+void Context::move_to(SelectedMonitor next) {
   absl::StrAppend(&reason_, "; ", next.reason);
   monitor_ = std::move(next.monitor);
+  enough_watches_ = next.enough;
   ++figures_.moves;
   fds_.move_to(*monitor_);
   watch_wakeup();

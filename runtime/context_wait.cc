@@ -101,8 +101,7 @@ void Context::sleep(nanoseconds limit) {
     ++figures_.waits;
     collect(limit);
   } else {
-    look();  // notified in the last moment; who is notified all the time still hears from the
-             // kernel
+    look();  // notified in the last moment; who is notified all the time still hears the kernel
   }
 }
 

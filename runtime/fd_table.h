@@ -68,8 +68,8 @@ struct FdHandlers {
 struct FdHandling {
   FdHandlers handlers;
   bool running = false;
-  bool muted =
-      false;  // was reported when it must not be called, so the watch leaves it out for now
+  // Was reported when it must not be called, so the watch leaves it out for now.
+  bool muted = false;
 };
 
 // One descriptor number.
@@ -81,8 +81,7 @@ struct FdRecord {
   Events interest = Events::kNone;  // of that watch
   Events pending = Events::kNone;   // reported, not dispatched
   Events untried = Events::kNone;   // owned: directions not known to be exhausted
-  Events sticky =
-      Events::kNone;  // owned: reported conditions that last until the descriptor closes
+  Events sticky = Events::kNone;    // owned: reported, and lasts until the descriptor closes
   IntrusiveList<FdWaiter> waiters;
   std::unique_ptr<FdHandling> handling;
 
@@ -126,6 +125,9 @@ class FdTable {
   bool dispatch();
 
   bool has_reports() const { return next_report_ < reports_.size() || !due_.empty(); }
+
+  // Descriptors that the monitor watches.
+  std::size_t watched() const { return watched_; }
 
   // Whether a look at the kernel can tell anything: a watch may have become ready, or a change
   // waits to be applied. looked() is told of each look.

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -286,13 +285,6 @@ TEST_CASE("two numbers of one file are two watches") {
 }
 
 // --- many ---------------------------------------------------------------------------------------
-
-bool allow_descriptors(std::size_t count) {
-  rlimit limit{};
-  REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
-  limit.rlim_cur = std::min<rlim_t>(std::max<rlim_t>(limit.rlim_cur, count), limit.rlim_max);
-  return setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= count;
-}
 
 TEST_CASE("none of many ready descriptors is lost or reported twice") {
   constexpr std::uint32_t kCount = 10'500;

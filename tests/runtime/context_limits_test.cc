@@ -1,14 +1,10 @@
-// Where a context ends: forks, threads that are not its home, back ends that fail, its destruction.
+// Where a context ends: forks, threads that are not its home, its destruction.
 
-#include <sys/syscall.h>
-
-#include <cerrno>
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "backends/backend.h"
 #include "backends/events.h"
@@ -22,8 +18,6 @@
 #include "tests/support/contexts.h"
 #include "tests/support/descriptors.h"
 #include "tests/support/last_words.h"
-#include "tests/support/sandbox.h"
-#include "tests/support/skipped.h"
 
 namespace coaio::testing {
 namespace {
@@ -163,68 +157,6 @@ TEST_CASE("handlers that are still set are destroyed with the context") {
     context.set_fd_handler(pair.a.get(), {.read = [] {}, .write = nullptr});
     context.poll(false);
   });
-}
-
-// --- back ends that fail ------------------------------------------------------------------------
-
-TEST_CASE("a context whose back end is refused later moves on, and loses nothing") {
-  if (!sandbox_works()) {
-    return report_skipped("the kernel has no seccomp filter to offer");
-  }
-  struct Case {
-    Backend backend;
-    std::vector<Refusal> refusals;
-    std::string moved_to;
-  };
-  const std::vector<Case> cases = {
-      {Backend::kIoUring, {{.number = SYS_io_uring_enter, .error = EPERM}}, "epoll"},
-      {Backend::kIoUring,
-       {{.number = SYS_io_uring_enter, .error = EPERM},
-        {.number = SYS_epoll_create1, .error = EPERM}},
-       "ppoll"},
-      {Backend::kEpoll, {{.number = SYS_epoll_ctl, .error = ENOSPC}}, "ppoll"},
-  };
-  for (const Case& one : cases) {
-    if (!select_monitor(one.backend).ok()) {
-      continue;
-    }
-    CAPTURE(one.moved_to);
-    CHECK(run_in_child([&]() -> std::string {
-            const std::unique_ptr<Context> context = make_context({.backend = one.backend});
-            const Pair before = make_pipe();
-            const Pair after = make_pipe();
-            std::string log;
-            const auto handle = [&](const Pair& pair, char name) {
-              context->set_fd_handler(pair.a.get(), {.read =
-                                                         [&pair, &log, name] {
-                                                           read_all(pair.a);
-                                                           log += name;
-                                                         },
-                                                     .write = nullptr});
-            };
-            handle(before, 'b');
-            context->poll(false);
-            refuse_system_calls(one.refusals);
-            handle(after, 'a');
-            write_all(before.b, "x");
-            write_all(after.b, "x");
-            while (log.size() < 2) {
-              context->poll(true);
-            }
-            if (context->backend() != one.moved_to || context->figures().moves != 1) {
-              return "moved to " + std::string(context->backend());
-            }
-            if (context->backend_reason().find("refused") == std::string::npos &&
-                context->backend_reason().find("failed") == std::string::npos) {
-              return context->backend_reason();
-            }
-            // The wake-up has moved along.
-            std::thread waker([&] { context->notify(); });
-            context->poll(true);
-            waker.join();
-            return "moved";
-          }) == "moved");
-  }
 }
 
 }  // namespace

@@ -2,10 +2,8 @@
 
 #include "coro/io/tcp_stream.h"
 
-#include <sys/resource.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -175,13 +173,6 @@ TEST_CASE("16 MiB go through small buffers, both ways at the same time") {
 }
 
 // --- number -------------------------------------------------------------------------------------
-
-bool allow_descriptors(rlim_t count) {
-  rlimit limit{};
-  REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
-  limit.rlim_cur = std::max(limit.rlim_cur, std::min(count, limit.rlim_max));
-  return setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= count;
-}
 
 Task<void> accept_and_echo(TcpListener& listener, int count, TaskGroup& connections) {
   for (int i = 0; i < count; ++i) {
