@@ -3,6 +3,8 @@
 #ifndef COAIO_BACKENDS_IO_URING_WATCH_H_
 #define COAIO_BACKENDS_IO_URING_WATCH_H_
 
+#include <poll.h>
+
 #include <cstdint>
 
 #include "backends/events.h"
@@ -50,19 +52,24 @@ struct IoUringWatch : Watch {
 
   // A wake-up for urgent data passes the kernel's filter only as one for data.
   std::uint32_t bits() const {
-    return poll_bits(any(asked() & Events::kPriority) ? asked() | Events::kIn : asked());
+    return any(asked() & Events::kPriority) ? poll_bits(asked() | Events::kIn) | kNoLook
+                                            : poll_bits(asked());
   }
 
   // What the bits of a completion mean to the owner: read-hang-up comes unasked, and urgent data
   // doubtful.
   Events meant_by(std::uint32_t completed) const {
     const Events events = events_of(completed) & (told_interest | kFailure);
-    return any(events & Events::kPriority) ? without_doubt(events) : events;
+    const bool doubtful = any(events & Events::kPriority) && (completed & kNoLook) != 0;
+    return doubtful ? without_doubt(events) : events;
   }
 
-  // A socket wakes for data and for urgent data with the same bits, which the kernel passes on
-  // without a look. It is made here, for those who wait for urgent data; to others the bit says
-  // nothing, so they do not get it.
+  // A socket wakes for data and for urgent data with the same bits. Of a single wake-up, the kernel
+  // passes them on; of several together, it looks what there is. Only the former have this bit.
+  static constexpr std::uint32_t kNoLook = POLLRDBAND;
+
+  // The look is made here, for those who wait for urgent data; to others the bit says nothing, so
+  // they do not get it.
   [[gnu::noinline]] Events without_doubt(Events events) const {
     const bool wait_for_it = trigger != Trigger::kEdge || any(wanted & Events::kPriority);
     const bool is_there = wait_for_it && any(poll_now(fd, Events::kPriority) & Events::kPriority);

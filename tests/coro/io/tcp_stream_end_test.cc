@@ -114,6 +114,28 @@ TEST_CASE("data, a pause, and the end of file are read as they come") {
   });
 }
 
+TEST_CASE("a read that stops at an urgent mark is followed by what lies behind it") {
+  on_every_context([](Context& context) {
+    run(context, [](Context& c) -> Task<void> {
+      HalfStream half = make_half_stream(c);
+      TaskGroup group(co_await this_task());
+      std::string got;
+      group.spawn([](TcpStream& stream, std::string& all) -> Task<void> {
+        std::array<char, 100> buffer;
+        while (all.size() < 6) {
+          all.append(buffer.data(), (co_await stream.read_some(buffer)).value_or(0));
+        }
+      }(half.stream, got));
+      co_await settle();
+      write_all(half.peer, "abc");
+      CHECK(send(half.peer.get(), "!", 1, MSG_OOB) == 1);
+      write_all(half.peer, "def");
+      CHECK((co_await group.join()).ok());
+      CHECK(got == "abcdef");
+    }(context));
+  });
+}
+
 TEST_CASE("one direction may end while the other goes on") {
   on_every_context([](Context& context) {
     run(context, []() -> Task<void> {
