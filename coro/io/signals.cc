@@ -40,11 +40,11 @@ class NextSignal : public TryOperation {
   }
 
  private:
-  static bool attempt(TryOperation& operation) {
+  static Outcome attempt(TryOperation& operation) {
     auto& self = static_cast<NextSignal&>(operation);
     const ssize_t count = read(self.fd(), &self.signal_, sizeof self.signal_);
     self.error_ = count == sizeof self.signal_ ? 0 : errno;
-    return self.error_ != EAGAIN;
+    return self.error_ == EAGAIN ? Outcome::kWouldBlock : Outcome::kDone;
   }
 
   signalfd_siginfo signal_{};

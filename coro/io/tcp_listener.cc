@@ -39,11 +39,11 @@ class AcceptOne : public TryOperation {
   UniqueFd take() { return std::move(accepted_); }
 
  private:
-  static bool attempt(TryOperation& operation) {
+  static Outcome attempt(TryOperation& operation) {
     auto& self = static_cast<AcceptOne&>(operation);
     self.accepted_ = UniqueFd(accept4(self.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     self.error_ = self.accepted_.valid() ? 0 : errno;
-    return self.error_ != EAGAIN;
+    return self.error_ == EAGAIN ? Outcome::kWouldBlock : Outcome::kDone;
   }
 
   UniqueFd accepted_;

@@ -23,10 +23,16 @@
 #include "runtime/watched_fd.h"
 
 namespace coaio {
+namespace {
+
+// What one task may write before others have their turn: some 100 µs of copying.
+constexpr std::size_t kMostInARow = std::size_t{1} << 20;
+
+}  // namespace
 
 // --- reading and writing ------------------------------------------------------------------------
 
-bool TcpStream::ReadSome::attempt(TryOperation& operation) {
+TryOperation::Outcome TcpStream::ReadSome::attempt(TryOperation& operation) {
   auto& self = static_cast<ReadSome&>(operation);
   ssize_t count = 0;
   do {
@@ -34,7 +40,7 @@ bool TcpStream::ReadSome::attempt(TryOperation& operation) {
   } while (count < 0 && errno == EINTR);
   if (count < 0) {
     self.error_ = errno;
-    return errno != EAGAIN;
+    return errno == EAGAIN ? Outcome::kWouldBlock : Outcome::kDone;
   }
   self.error_ = 0;
   self.count_ = static_cast<std::size_t>(count);
@@ -44,7 +50,7 @@ bool TcpStream::ReadSome::attempt(TryOperation& operation) {
   if (self.count_ < self.buffer_.size() && count != 0 && !any(self.record().sticky)) {
     self.record().untried &= ~Events::kIn;
   }
-  return true;
+  return Outcome::kDone;
 }
 
 absl::StatusOr<std::size_t> TcpStream::ReadSome::await_resume() const {
@@ -57,21 +63,24 @@ absl::StatusOr<std::size_t> TcpStream::ReadSome::await_resume() const {
   return count_;
 }
 
-bool TcpStream::WriteAll::attempt(TryOperation& operation) {
+// A peer that reads as fast as we write would never let it block.
+TryOperation::Outcome TcpStream::WriteAll::attempt(TryOperation& operation) {
   auto& self = static_cast<WriteAll&>(operation);
   self.error_ = 0;
-  while (!self.rest_.empty()) {
-    const ssize_t count = send(self.fd(), self.rest_.data(), self.rest_.size(), MSG_NOSIGNAL);
+  absl::string_view share = self.rest_.substr(0, kMostInARow);
+  while (!share.empty()) {
+    const ssize_t count = send(self.fd(), share.data(), share.size(), MSG_NOSIGNAL);
     if (count >= 0) {
+      share.remove_prefix(static_cast<std::size_t>(count));
       self.rest_.remove_prefix(static_cast<std::size_t>(count));
     } else if (errno == EAGAIN) {
-      return false;
+      return Outcome::kWouldBlock;
     } else if (errno != EINTR) {
       self.error_ = errno;
-      return true;
+      return Outcome::kDone;
     }
   }
-  return true;
+  return self.rest_.empty() ? Outcome::kDone : Outcome::kLeaveOff;
 }
 
 absl::Status TcpStream::WriteAll::await_resume() const {
@@ -101,7 +110,7 @@ class Connected : public TryOperation {
  private:
   // The socket tells its error once. Without one, a report may have been early: it is connected
   // when it has a peer.
-  static bool attempt(TryOperation& operation) {
+  static Outcome attempt(TryOperation& operation) {
     auto& self = static_cast<Connected&>(operation);
     socklen_t size = sizeof self.error_;
     if (getsockopt(self.fd(), SOL_SOCKET, SO_ERROR, &self.error_, &size) != 0) {
@@ -109,8 +118,9 @@ class Connected : public TryOperation {
     }
     sockaddr_storage peer;
     size = sizeof peer;
-    return self.error_ != 0 ||
-           getpeername(self.fd(), reinterpret_cast<sockaddr*>(&peer), &size) == 0;
+    const bool decided =
+        self.error_ != 0 || getpeername(self.fd(), reinterpret_cast<sockaddr*>(&peer), &size) == 0;
+    return decided ? Outcome::kDone : Outcome::kWouldBlock;
   }
 
   int error_ = 0;

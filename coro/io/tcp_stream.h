@@ -54,7 +54,7 @@ class TcpStream {
     absl::StatusOr<std::size_t> await_resume() const;
 
    private:
-    static bool attempt(TryOperation& operation);
+    static Outcome attempt(TryOperation& operation);
 
     std::span<char> buffer_;
     std::size_t count_ = 0;
@@ -69,7 +69,7 @@ class TcpStream {
     absl::Status await_resume() const;
 
    private:
-    static bool attempt(TryOperation& operation);
+    static Outcome attempt(TryOperation& operation);
 
     absl::string_view rest_;
     int error_ = 0;

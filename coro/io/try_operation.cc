@@ -21,17 +21,14 @@ Context& home_of(const WatchedFd& fd) {
 TryOperation::TryOperation(const WatchedFd& fd, Events direction, Attempt attempt)
     : Operation(&TryOperation::withdraw),
       FdWaiter(&TryOperation::wake),
+      RunNode(&TryOperation::go_on),
       home_(&home_of(fd)),
       record_(&fd.record()),
       generation_(record_->generation),
       direction_(direction),
       attempt_(attempt) {}
 
-TryOperation::~TryOperation() {
-  if (waiting()) {
-    home_->fds().remove(*this);
-  }
-}
+TryOperation::~TryOperation() { let_go(); }
 
 bool TryOperation::suspend(PromiseBase& task) {
   check(is_current(), "an operation on a socket that was closed before it was awaited");
@@ -39,35 +36,67 @@ bool TryOperation::suspend(PromiseBase& task) {
         "a socket is used on another context than its own: resume_on its context first");
   check(!home_->fds().is_waited_for(*record_, direction_),
         "two tasks read one socket, or two write it, at the same time");
-  if (!start(task) || (any(record_->untried & direction_) && attempt_(*this))) {
+  if (!start(task)) {
     return complete_at_once();
   }
-  wait();
-  return true;
+  if (!any(record_->untried & direction_)) {
+    home_->fds().wait(*record_, *this, direction_);
+    return true;
+  }
+  return try_or_wait() ? complete_at_once() : true;
 }
 
-void TryOperation::wait() {
-  record_->untried &= ~direction_;
+// Returns whether the operation has its result.
+bool TryOperation::try_or_wait() {
+  const Outcome outcome = attempt_(*this);
+  if (outcome == Outcome::kDone) {
+    return true;
+  }
+  if (outcome == Outcome::kWouldBlock) {
+    record_->untried &= ~direction_;
+  } else {
+    home_->schedule(*this);
+  }
   home_->fds().wait(*record_, *this, direction_);
+  return false;
+}
+
+// After a wait or a pause. One event wakes several tasks, and an earlier one may have closed the
+// socket: its number may belong to another one by now.
+void TryOperation::retry() {
+  let_go();
+  if (!is_current()) {
+    complete_cancelled();
+  } else if (try_or_wait()) {
+    complete();
+  }
 }
 
 void TryOperation::wake(FdWaiter& waiter, Events events) {
   auto& self = static_cast<TryOperation&>(waiter);
-  // The socket is being closed; or one event wakes several tasks, and an earlier one has closed it:
-  // its number may belong to another socket by now.
-  if (!any(events) || !self.is_current()) {
+  if (any(events)) {
+    self.retry();
+  } else {  // the socket is being closed
+    self.let_go();
     self.complete_cancelled();
-  } else if (self.attempt_(self)) {
-    self.complete();
-  } else {
-    self.wait();
   }
 }
 
+void TryOperation::go_on(RunNode& node) { static_cast<TryOperation&>(node).retry(); }
+
 void TryOperation::withdraw(CancelNode& node) {
   auto& self = static_cast<TryOperation&>(static_cast<Operation&>(node));
-  self.home_->fds().remove(self);
+  self.let_go();
   self.complete_cancelled();
+}
+
+void TryOperation::let_go() {
+  if (waiting()) {
+    home_->fds().remove(*this);
+  }
+  if (queued()) {
+    home_->cancel(*this);
+  }
 }
 
 }  // namespace coaio

@@ -2,7 +2,8 @@
 // block, try again. Private to coro/io.
 //
 // A derived class supplies the call (attempt) and keeps the result. The call is retried by the loop
-// without resuming the task in between, so that a false alarm costs one system call.
+// without resuming the task in between, so that a false alarm costs one system call. A call that
+// could go on for long stops short, and goes on through the queue of the loop.
 
 #ifndef COAIO_CORO_IO_TRY_OPERATION_H_
 #define COAIO_CORO_IO_TRY_OPERATION_H_
@@ -14,11 +15,12 @@
 #include "coro/operation.h"
 #include "coro/promise.h"
 #include "runtime/fd_table.h"
+#include "runtime/run_queue.h"
 #include "runtime/watched_fd.h"
 
 namespace coaio {
 
-class TryOperation : protected Operation, private FdWaiter {
+class TryOperation : protected Operation, private FdWaiter, private RunNode {
  public:
   bool await_ready() const noexcept { return false; }
   template <typename Promise>
@@ -27,8 +29,12 @@ class TryOperation : protected Operation, private FdWaiter {
   }
 
  protected:
-  // Returns whether the operation has its result; if not, the direction is exhausted.
-  using Attempt = bool (*)(TryOperation&);
+  enum class Outcome {
+    kDone,        // the operation has its result
+    kWouldBlock,  // the direction is exhausted
+    kLeaveOff,    // neither, and it is others' turn
+  };
+  using Attempt = Outcome (*)(TryOperation&);
 
   TryOperation(const WatchedFd& fd, Events direction, Attempt attempt);
   ~TryOperation();
@@ -39,8 +45,11 @@ class TryOperation : protected Operation, private FdWaiter {
  private:
   bool suspend(PromiseBase& task);
   bool is_current() const { return record_->generation == generation_; }
-  void wait();
+  bool try_or_wait();
+  void retry();
+  void let_go();
   static void wake(FdWaiter& waiter, Events events);
+  static void go_on(RunNode& node);
   static void withdraw(CancelNode& node);
 
   Context* home_;

@@ -35,10 +35,11 @@ class TakeByte : public TryOperation {
   bool await_resume() const { return !was_cancelled(); }
 
  private:
-  static bool attempt(TryOperation& operation) {
+  static Outcome attempt(TryOperation& operation) {
     auto& self = static_cast<TakeByte&>(operation);
     char byte = 0;
-    return ++self.attempts_ > self.refusals_ && read(self.fd(), &byte, 1) == 1;
+    const bool done = ++self.attempts_ > self.refusals_ && read(self.fd(), &byte, 1) == 1;
+    return done ? Outcome::kDone : Outcome::kWouldBlock;
   }
 
   int& attempts_;
