@@ -159,7 +159,7 @@ void Context::schedule_from_signal(RunNode& node) {
 
 void Context::schedule_remotely(RunNode& node) {
   if (remote_.push(node)) {
-    wakeup_.notify();
+    wakeup_.wake_sleeper();
   }
 }
 

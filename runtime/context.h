@@ -88,7 +88,7 @@ struct ContextFigures {
   std::uint64_t waits = 0;      // that were allowed to sleep
   std::uint64_t polls = 0;      // times that the loop looked for work in user space before a wait,
   std::uint64_t poll_hits = 0;  // and found some
-  std::uint64_t wakeups = 0;    // turns that began with a notify() from elsewhere
+  std::uint64_t wakeups = 0;    // turns that began with something from elsewhere
   std::uint64_t moves = 0;      // to another back end
   std::chrono::nanoseconds polled{0};
 };
@@ -216,7 +216,7 @@ class Context {
   // The steps of a turn.
   bool turn(bool may_block) noexcept;
   std::chrono::nanoseconds time_to_next_work() const;
-  void look();
+  bool look();
   void wait_for_work(std::chrono::nanoseconds limit);
   void sleep_until_work(std::chrono::nanoseconds tail);
   bool has_work() const;
@@ -266,9 +266,10 @@ class Context {
   const std::uint32_t born_in_ = fork_generation();
   HomeThread home_;
 
-  // What other threads write to is kept off the lines above.
+  // What other threads write to is kept off the lines above; and what each of them writes, off what
+  // they only read while the loop is awake.
   alignas(64) RemoteQueue remote_;
-  Wakeup wakeup_;
+  alignas(64) Wakeup wakeup_;
   std::atomic<bool> stopped_{false};
 };
 

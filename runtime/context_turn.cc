@@ -69,7 +69,7 @@ nanoseconds Context::time_to_next_work() const {
 }
 
 void Context::accept_wakeup() {
-  if (wakeup_.notified()) {
+  if (wakeup_.notified() || !remote_.empty()) {
     ++figures_.wakeups;
   }
   wakeup_.accept();

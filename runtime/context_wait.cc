@@ -14,6 +14,7 @@ namespace {
 using std::chrono::nanoseconds;
 
 constexpr nanoseconds kNothing{0};
+constexpr unsigned kProbesPerClockReading = 8;
 
 TimePoint real_time() { return std::chrono::steady_clock::now(); }
 
@@ -28,13 +29,16 @@ void relax() {
 
 }  // namespace
 
-// Asks the kernel without sleeping, and without a system call where user space can tell.
-void Context::look() {
+// Asks the kernel without sleeping, and without a system call where user space can tell. Returns
+// whether it took one.
+bool Context::look() {
   const Peek peek = monitor_->peek();
   if (peek == Peek::kReady || (peek == Peek::kCannotTell && fds_.worth_a_look())) {
     ++figures_.looks;
     collect(kNothing);
+    return true;
   }
+  return false;
 }
 
 void Context::wait_for_work(nanoseconds limit) {
@@ -69,7 +73,9 @@ void Context::sleep_until_work(nanoseconds tail) {
   }
 }
 
-bool Context::has_work() const { return fds_.has_reports() || wakeup_.notified(); }
+bool Context::has_work() const {
+  return fds_.has_reports() || !remote_.empty() || wakeup_.notified();
+}
 
 // Looks for work for as long as the budget says, if the cap allows it. Returns for how long it
 // looked.
@@ -79,15 +85,19 @@ nanoseconds Context::poll_for(nanoseconds budget, TimePoint start) {
   }
   ++figures_.polls;
   nanoseconds polled = kNothing;
-  for (;;) {
-    look();
-    polled = real_time() - start;
+  for (unsigned probe = 1;; ++probe) {
+    const bool called = look();
     if (has_work()) {
       ++figures_.poll_hits;
       break;
     }
-    if (polled >= budget) {
-      break;
+    // A reading of the clock takes as long as many probes of memory, and what comes meanwhile
+    // waits.
+    if (called || probe % kProbesPerClockReading == 0) {
+      polled = real_time() - start;
+      if (polled >= budget) {
+        break;
+      }
     }
     relax();
   }
@@ -97,11 +107,11 @@ nanoseconds Context::poll_for(nanoseconds budget, TimePoint start) {
 }
 
 void Context::sleep(nanoseconds limit) {
-  if (wakeup_.announce_sleep()) {
+  if (wakeup_.announce_sleep() && remote_.empty_before_sleep()) {
     ++figures_.waits;
     collect(limit);
   } else {
-    look();  // notified in the last moment; who is notified all the time still hears the kernel
+    look();  // woken in the last moment; who is woken all the time still hears from the kernel
   }
 }
 

@@ -13,9 +13,10 @@ namespace coaio {
 
 class RemoteQueue {
  public:
-  // True if the queue was empty, which makes it the caller's duty to wake the home thread: whoever
-  // finds it filled relies on the wake-up that the first one is about to send.
+  // True if the queue was empty, which makes it the caller's duty to wake the home thread if that
+  // sleeps: whoever finds it filled relies on the wake-up that the first one is about to send.
   bool push(RunNode& node) {
+    __builtin_prefetch(&head_, 1);  // both lines come from the home thread: fetch them together
     // Acquire and release: pairs with the exchange in drain(). A push that finds the flag set
     // relies on the coming run to see what the caller wrote before; one that finds it clear must
     // not reach for remote_next_ before drain() has read it.
@@ -26,20 +27,27 @@ class RemoteQueue {
     RunNode* head = head_.load(std::memory_order_relaxed);
     do {
       node.remote_next_ = head;
-      // Release: publishes the node, and what its scheduler wrote, to drain().
-    } while (!head_.compare_exchange_weak(head, &node, std::memory_order_release,
+      // Release: publishes the node, and what its scheduler wrote, to drain(). Sequentially
+      // consistent: pairs with empty_before_sleep(), for the look at the sleeper that follows.
+    } while (!head_.compare_exchange_weak(head, &node, std::memory_order_seq_cst,
                                           std::memory_order_relaxed));
     return head == nullptr;
   }
 
-  // Relaxed: a hint. What it misses comes with a wake-up.
+  // Relaxed: a hint. What it misses is found by the next look, or by empty_before_sleep().
   bool empty() const { return head_.load(std::memory_order_relaxed) == nullptr; }
+
+  // For a loop that has announced its sleep. Sequentially consistent: pairs with push(), whose
+  // caller looks at the announcement after that: of the two, one sees the other.
+  bool empty_before_sleep() const { return head_.load(std::memory_order_seq_cst) == nullptr; }
 
   // Moves all nodes to the home queue, in the order in which they were pushed.
   void drain(RunQueue& home) {
-    if (empty()) {
+    RunNode* last = head_.load(std::memory_order_relaxed);
+    if (last == nullptr) {
       return;
     }
+    __builtin_prefetch(last, 1);  // while the head comes
     // Acquire: pairs with the release in push().
     RunNode* node = reversed(head_.exchange(nullptr, std::memory_order_acquire));
     while (node != nullptr) {

@@ -37,11 +37,19 @@ bool Wakeup::notify() {
   return true;
 }
 
+bool Wakeup::wake_sleeper() {
+  // Sequentially consistent: pairs with announce_sleep(). Our push came before this load; if the
+  // load does not see the announcement, then the loop's look at the queue, which follows the
+  // announcement, sees the push.
+  return state_.load(std::memory_order_seq_cst) == State::kSleeping && notify();
+}
+
 bool Wakeup::announce_sleep() {
   State expected = State::kPolling;
-  // Relaxed: nothing is published by it, and what a notify() published is acquired in accept(),
-  // which follows in either case.
-  return state_.compare_exchange_strong(expected, State::kSleeping, std::memory_order_relaxed,
+  // Sequentially consistent: pairs with wake_sleeper(). For notify() relaxed would do: nothing is
+  // published by it, and what a notify() published is acquired in accept(), which follows in either
+  // case.
+  return state_.compare_exchange_strong(expected, State::kSleeping, std::memory_order_seq_cst,
                                         std::memory_order_relaxed);
 }
 

@@ -7,6 +7,9 @@
 // The loop:   if (wakeup.announce_sleep()) wait(fd());   accept();   look at the queues
 // The waker:  put something into a queue;   notify()
 //
+// A queue that the loop can see spares the word, too, while the loop is awake: the waker pushes and
+// calls wake_sleeper(), and the loop looks at the queue between its announcement and its sleep.
+//
 // Threads: notify() anywhere, also in a signal handler (it keeps errno); the rest on the home
 // thread.
 
@@ -35,11 +38,16 @@ class Wakeup {
   // had to wake a sleeper.
   bool notify();
 
+  // For a waker whose push was sequentially consistent: wakes the loop if it sleeps, and writes
+  // nothing if it does not, for then it looks at the queue before it sleeps. Returns whether it had
+  // to.
+  bool wake_sleeper();
+
   // Relaxed: a hint for the loop that polls. accept() is what synchronises.
   bool notified() const { return state_.load(std::memory_order_relaxed) == State::kNotified; }
 
   // Says that the loop is about to block. False if it has been notified since the last accept(): it
-  // must not block.
+  // must not block. It must not either if a queue is filled now whose pushers call wake_sleeper().
   bool announce_sleep();
 
   // Withdraws the announcement, and makes visible what was written before each notify() so far.
@@ -50,7 +58,9 @@ class Wakeup {
 
   // All changes are exchanges of this one word, so they have one order, and of a notify() and an
   // announce_sleep() the later one sees the earlier: the loop does not block, or the waker writes.
-  // No second location is involved, and therefore no fence. docs/model/ checks it.
+  // wake_sleeper() leaves the word alone: then it is the word and the queue, each written by one
+  // side and read by the other after that, in the one order of all sequentially consistent
+  // operations. docs/model/ checks both.
   std::atomic<State> state_{State::kPolling};
   UniqueFd event_;
 };

@@ -1,14 +1,17 @@
 /* runtime/remote_queue.h over the wake-up protocol: two threads push one and the same node, a third one
  * pushes another, and the loop drains. Checked: of whatever was written before a push, the run that
- * comes sees it; only the push that fills the queue notifies, and that is enough. A loop that sleeps
- * while something is unseen is an invalid end state.
+ * comes sees it; only the push that fills the queue wakes the loop, only if that has announced its
+ * sleep, and that is enough. A loop that sleeps while something is unseen is an invalid end state.
  *
  *   spin -run remote_queue.pml                 no errors
  *
  * Bugs that can be planted:
  *   CLEARED_LATE      the flag of a node is cleared after it has run instead of before
  *   PLAIN_FLAG        the flag is cleared by a plain store behind the run
- *   SECOND_NOTIFIES   only a push that finds the queue filled notifies
+ *   SECOND_NOTIFIES   only a push that finds the queue filled wakes the loop
+ *   PLAIN_PUSH        the push stands in the store buffer while its thread looks for a sleeper
+ *   PLAIN_ANNOUNCE    the announcement stands there while the loop looks at the queue
+ *   NO_QUEUE_LOOK     the loop does not look at the queue once it has announced its sleep
  */
 
 #define THREADS 4
@@ -29,20 +32,24 @@ inline push(me, node) {
   if
   :: old == 1
   :: else ->
+#ifdef PLAIN_PUSH
+    atomic { old = memory[HEAD]; store(me, HEAD, old | (1 << node)) };
+#else
     atomic {
       empty(buffer[me]);
       old = memory[HEAD];
       assert((old & (1 << node)) == 0); /* it would be linked twice */
       memory[HEAD] = old | (1 << node)
     };
+#endif
 #ifdef SECOND_NOTIFIES
     if
-    :: old != 0 -> notify(me)
+    :: old != 0 -> wake_sleeper(me)
     :: else
     fi
 #else
     if
-    :: old == 0 -> notify(me)
+    :: old == 0 -> wake_sleeper(me)
     :: else
     fi
 #endif
@@ -96,6 +103,9 @@ proctype Loop() {
   :: seen[0] && seen[1] && seen[2] -> break
   :: else ->
     announce_sleep(allowed);
+#ifndef NO_QUEUE_LOOK
+    allowed = allowed && (memory[HEAD] == 0);
+#endif
     if
     :: allowed ->
       if

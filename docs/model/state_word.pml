@@ -28,12 +28,27 @@ inline notify(me) {
   fi
 }
 
+inline wake_sleeper(me) {
+  if
+  :: memory[STATE] == SLEEPING -> notify(me)
+  :: else
+  fi
+}
+
 inline announce_sleep(allowed) {
+#ifdef PLAIN_ANNOUNCE
+  allowed = (memory[STATE] == POLLING);
+  if
+  :: allowed -> store(0, STATE, SLEEPING)
+  :: else
+  fi
+#else
 #ifdef NO_RECHECK
   exchange(0, STATE, SLEEPING, old);
   allowed = true
 #else
   compare_exchange(0, STATE, POLLING, SLEEPING, allowed)
+#endif
 #endif
 }
 

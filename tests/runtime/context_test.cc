@@ -1,16 +1,14 @@
 #include "runtime/context.h"
 
-#include <fcntl.h>
-
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "backends/backend.h"
-#include "backends/unique_fd.h"
 #include "doctest/doctest.h"
 #include "runtime/bottom_half.h"
 #include "runtime/clock.h"
@@ -86,6 +84,55 @@ TEST_CASE("what a handler or a timer schedules runs in the next turn, which does
         context.poll(true);
         CHECK(log == "bb");
         context.set_fd_handler(pair.a.get(), {});
+      },
+      {.clock = &clock});
+}
+
+TEST_CASE("each kind of work is progress") {
+  ManualClock clock;
+  on_every_context(
+      [&](Context& context) {
+        const Pair pair = make_pipe();
+        BottomHalf half(context, [] {});
+        Timer timer(context, [] {});
+        context.set_fd_handler(pair.a.get(), {.read = [&] { read_all(pair.a); }, .write = nullptr});
+        CHECK(!context.poll(false));
+        half.schedule();
+        CHECK(context.poll(true));
+        timer.arm_after(0ns);
+        CHECK(context.poll(true));
+        write_all(pair.b, "x");
+        CHECK(context.poll(true));
+        CHECK(!context.poll(false));
+        context.set_fd_handler(pair.a.get(), {});
+      },
+      {.clock = &clock});
+}
+
+TEST_CASE("a turn reads the clock for timers only") {
+  struct CountedClock final : Clock {
+    TimePoint now() const override { return ++readings, Clock::steady().now(); }
+    std::chrono::nanoseconds until(TimePoint deadline) const override {
+      return ++readings, Clock::steady().until(deadline);
+    }
+    mutable int readings = 0;
+  };
+  CountedClock clock;
+  on_every_context(
+      [&](Context& context) {
+        BottomHalf half(context, [] {});
+        clock.readings = 0;
+        context.poll(false);
+        half.schedule();
+        context.poll(true);
+        context.notify();
+        context.poll(true);
+        CHECK(clock.readings == 0);
+        Timer timer(context, [] {});
+        timer.arm_at(clock.now() + 1h);
+        clock.readings = 0;
+        context.poll(false);
+        CHECK(clock.readings == 1);
       },
       {.clock = &clock});
 }
@@ -262,215 +309,6 @@ TEST_CASE("the loop sees what was set up before it was bound") {
   });
 }
 
-// --- handlers -----------------------------------------------------------------------------------
-
-TEST_CASE("a handler is called for its direction, in each turn in which it holds") {
-  on_every_context([](Context& context) {
-    const Pair pair = make_unix_pair();
-    std::string log;
-    context.set_fd_handler(pair.a.get(),
-                           {.read = [&] { log += 'r'; }, .write = [&] { log += 'w'; }});
-    context.poll(true);
-    CHECK(log == "w");
-    write_all(pair.b, "x");
-    context.poll(true);
-    context.poll(true);
-    CHECK(log == "wrwrw");
-    context.set_fd_handler(pair.a.get(), {});
-    CHECK(!context.poll(false));
-  });
-}
-
-TEST_CASE("hang-up calls both handlers") {
-  on_every_context([](Context& context) {
-    Pair pair = make_unix_pair();
-    std::string log;
-    context.set_fd_handler(pair.a.get(), {.read = [&] { log += 'r'; }, .write = nullptr});
-    context.set_fd_handler(pair.a.get(),
-                           {.read = [&] { log += 'R'; }, .write = [&] { log += 'W'; }});
-    fill(pair.a);
-    pair.b.reset();
-    context.poll(true);
-    CHECK(log == "RW");
-    context.set_fd_handler(pair.a.get(), {});
-  });
-}
-
-TEST_CASE("another thread sets, replaces and removes handlers") {
-  on_every_context([](Context& context) {
-    context.bind();
-    const Pair pair = make_pipe();
-    write_all(pair.b, "x");
-    bool first = false;
-    std::thread setter([&] {
-      context.set_fd_handler(pair.a.get(), {.read = [&] { first = true; }, .write = nullptr});
-    });
-    context.run_until(first);
-    setter.join();
-    bool second = false;
-    std::thread replacer([&] {
-      context.set_fd_handler(pair.a.get(), {.read = [&] { second = true; }, .write = nullptr});
-    });
-    context.run_until(second);
-    replacer.join();
-    std::atomic<bool> removed{false};
-    bool done = false;
-    std::thread remover([&] {
-      context.remove_fd_handler_and_wait(pair.a.get());
-      removed = true;
-      context.post([&] { done = true; });
-    });
-    context.run_until(done);
-    remover.join();
-    CHECK(removed);
-    CHECK(!context.poll(false));
-  });
-}
-
-TEST_CASE("removing a handler and waiting is immediate at home") {
-  on_every_context([](Context& context) {
-    const Pair pair = make_pipe();
-    write_all(pair.b, "x");
-    context.set_fd_handler(
-        pair.a.get(),
-        {.read = [&] { context.remove_fd_handler_and_wait(pair.a.get()); }, .write = nullptr});
-    CHECK(context.poll(true));
-    CHECK(!context.poll(false));
-  });
-}
-
-TEST_CASE(
-    "a handler that closes its descriptor and gets the number again is not told of the old one") {
-  on_every_context([](Context& context) {
-    Pair old = make_pipe();
-    Pair fresh;
-    std::string log;
-    write_all(old.b, "x");
-    const int number = old.a.get();
-    context.set_fd_handler(number, {.read =
-                                        [&] {
-                                          log += 'o';
-                                          context.set_fd_handler(number, {});
-                                          old.a.reset();
-                                          fresh = make_pipe();
-                                          REQUIRE(fresh.a.get() == number);
-                                          context.set_fd_handler(
-                                              number,
-                                              {.read = [&] { log += 'n'; }, .write = nullptr});
-                                        },
-                                    .write = nullptr});
-    context.poll(true);
-    CHECK(log == "o");
-    CHECK(!context.poll(false));
-    write_all(fresh.b, "y");
-    context.poll(true);
-    CHECK(log == "on");
-    context.set_fd_handler(number, {});
-  });
-}
-
-TEST_CASE("external handlers are held back on every back end, and heard afterwards") {
-  on_every_context([](Context& context) {
-    const Pair client = make_pipe();
-    const Pair completion = make_pipe();
-    std::string log;
-    context.set_fd_handler(client.a.get(),
-                           {.read = [&] { log += 'x'; }, .write = nullptr, .external = true});
-    context.set_fd_handler(completion.a.get(), {.read =
-                                                    [&] {
-                                                      read_all(completion.a);
-                                                      log += 'c';
-                                                    },
-                                                .write = nullptr});
-    context.disable_external();
-    context.disable_external();
-    write_all(client.b, "x");
-    write_all(completion.b, "x");
-    // One wake-up for nothing is allowed.
-    for (int turns = 0; log.empty() && turns < 3; ++turns) {
-      context.poll(true);
-    }
-    CHECK(log == "c");
-    context.poll(false);
-    context.poll(false);
-    context.enable_external();
-    context.poll(false);
-    CHECK(log == "c");
-    context.enable_external();
-    CHECK(context.poll(true));
-    CHECK(log == "cx");
-    context.set_fd_handler(client.a.get(), {});
-    context.set_fd_handler(completion.a.get(), {});
-  });
-}
-
-// --- nested turns -------------------------------------------------------------------------------
-
-TEST_CASE("a nested turn hears other descriptors, and not the one whose handler is running") {
-  on_every_context([](Context& context) {
-    const Pair outer = make_pipe();
-    const Pair inner = make_pipe();
-    std::string log;
-    bool answered = false;
-    context.set_fd_handler(outer.a.get(), {.read =
-                                               [&] {
-                                                 log += '(';
-                                                 write_all(inner.b, "x");
-                                                 while (!answered) {
-                                                   context.poll(true);
-                                                 }
-                                                 log += ')';
-                                                 read_all(outer.a);
-                                               },
-                                           .write = nullptr});
-    context.set_fd_handler(inner.a.get(), {.read =
-                                               [&] {
-                                                 read_all(inner.a);
-                                                 log += 'i';
-                                                 answered = true;
-                                               },
-                                           .write = nullptr});
-    write_all(outer.b, "x");
-    context.poll(true);
-    CHECK(log == "(i)");
-    CHECK(!context.poll(false));
-    write_all(outer.b, "x");
-    context.poll(true);
-    CHECK(log == "(i)()");
-    context.set_fd_handler(outer.a.get(), {});
-    context.set_fd_handler(inner.a.get(), {});
-  });
-}
-
-TEST_CASE("events that the outer turn has collected are called by the nested one, once") {
-  on_every_context([](Context& context) {
-    constexpr int kPairs = 5;
-    std::vector<Pair> pairs;
-    int calls = 0;
-    int depth = 0;
-    for (int i = 0; i < kPairs; ++i) {
-      pairs.push_back(make_pipe());
-      write_all(pairs.back().b, "x");
-    }
-    for (const Pair& pair : pairs) {
-      context.set_fd_handler(pair.a.get(), {.read =
-                                                [&, &a = pair.a] {
-                                                  read_all(a);
-                                                  ++calls;
-                                                  if (++depth < kPairs) {
-                                                    context.poll(true);
-                                                  }
-                                                },
-                                            .write = nullptr});
-    }
-    context.poll(true);
-    CHECK(calls == kPairs);
-    for (const Pair& pair : pairs) {
-      context.set_fd_handler(pair.a.get(), {});
-    }
-  });
-}
-
 // --- polling ------------------------------------------------------------------------------------
 
 TEST_CASE(
@@ -512,14 +350,50 @@ TEST_CASE("a loop that polls in vain sleeps until the deadline and no longer") {
       {.polling = PollFixed{.max = 100us}});
 }
 
-TEST_CASE("a file that the kernel cannot watch is always ready") {
+TEST_CASE("a change of policy takes effect with the next wait") {
   on_every_context([](Context& context) {
-    const UniqueFd null = checked(open("/dev/null", O_RDWR | O_CLOEXEC));
-    bool ready = false;
-    context.set_fd_handler(null.get(), {.read = [&] { ready = true; }, .write = nullptr});
-    context.run_until(ready);
-    context.set_fd_handler(null.get(), {});
+    const auto polls_of_a_wait = [&] {
+      const std::uint64_t before = context.figures().polls;
+      Timer timer(context, [] {});
+      timer.arm_after(100us);
+      while (timer.pending()) {
+        context.poll(true);
+      }
+      return context.figures().polls - before;
+    };
+    CHECK(polls_of_a_wait() == 0);
+    context.set_polling(PollFixed{.max = 10us});
+    CHECK(polls_of_a_wait() != 0);
+    context.set_polling(PollOff{});
+    CHECK(polls_of_a_wait() == 0);
   });
+}
+
+// A wait that is taken for longer than the maximum sets the window to zero.
+TEST_CASE("the time of handlers is no time of waiting") {
+  constexpr auto kMax = 200ms;
+  on_every_context(
+      [&](Context& context) {
+        const auto wait = [&](std::chrono::nanoseconds work) {
+          Timer timer(context, [&] {
+            const auto end = std::chrono::steady_clock::now() + work;
+            while (std::chrono::steady_clock::now() < end) {
+            }
+          });
+          timer.arm_after(100us);
+          while (timer.pending()) {
+            context.poll(true);
+          }
+        };
+        wait(0ms);
+        wait(0ms);
+        const std::uint64_t polls = context.figures().polls;
+        CHECK(polls != 0);
+        wait(kMax);
+        wait(0ms);
+        CHECK(context.figures().polls >= polls + 2);
+      },
+      {.polling = PollGrowShrink{.max = kMax, .shrink = 0}});
 }
 
 }  // namespace

@@ -244,6 +244,30 @@ TEST_CASE("a handler is called in each turn in which its descriptor is ready") {
   CHECK(reads == 2);
 }
 
+TEST_CASE(
+    "handlers are called in the order of the reports, and those set meanwhile in the next turn") {
+  Scene scene;
+  std::string log;
+  for (const char name : {'a', 'b', 'c'}) {
+    scene.table.set_handlers(name, {.read =
+                                        [&, name] {
+                                          log += name;
+                                          scene.table.set_handlers(
+                                              'd', {.read = [&] { log += 'd'; }, .write = nullptr});
+                                        },
+                                    .write = nullptr});
+  }
+  scene.monitor.show('d', Events::kIn);
+  for (const char name : {'b', 'c', 'a'}) {
+    const auto slot = static_cast<std::uint32_t>(name);
+    scene.table.report({.slot = slot, .generation = 1}, Events::kIn);
+  }
+  CHECK(scene.table.dispatch());
+  CHECK(log == "bca");
+  scene.turn();
+  CHECK(log == "bcad");
+}
+
 TEST_CASE("a handler that removes itself while reading gets no write call in the same pass") {
   Scene scene;
   std::string log;

@@ -66,8 +66,8 @@ TEST_CASE("the wake-up protocol loses no wake-up, and each planted bug does") {
 TEST_CASE(
     "the way into the run queue from elsewhere loses no node and no message, and each planted bug "
     "does") {
-  check_model("remote_queue",
-              {"CLEARED_LATE", "PLAIN_FLAG", "SECOND_NOTIFIES", "PLAIN_STORE", "NO_RECHECK"});
+  check_model("remote_queue", {"CLEARED_LATE", "PLAIN_FLAG", "SECOND_NOTIFIES", "PLAIN_PUSH",
+                               "PLAIN_ANNOUNCE", "NO_QUEUE_LOOK"});
 }
 
 }  // namespace

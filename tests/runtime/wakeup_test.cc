@@ -72,6 +72,18 @@ TEST_CASE("a notification between two sleeps ends the second one at once") {
   CHECK(open.wakeup.announce_sleep());
 }
 
+TEST_CASE("a loop that is awake is left alone by who has pushed, and a sleeper is woken") {
+  Open open;
+  CHECK(!open.wakeup.wake_sleeper());
+  CHECK(!open.wakeup.notified());
+  CHECK(open.wakeup.announce_sleep());
+  CHECK(open.wakeup.wake_sleeper());
+  CHECK(readable_now(open.wakeup));
+  CHECK(!open.wakeup.wake_sleeper());
+  open.wakeup.accept();
+  CHECK(!open.wakeup.notified());
+}
+
 TEST_CASE("draining twice is harmless") {
   Open open;
   open.wakeup.drain();

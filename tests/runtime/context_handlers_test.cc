@@ -1,0 +1,310 @@
+// Handlers of descriptors, and turns that they nest, on every back end.
+
+#include <fcntl.h>
+
+#include <atomic>
+#include <chrono>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "backends/unique_fd.h"
+#include "doctest/doctest.h"
+#include "runtime/context.h"
+#include "runtime/poll_policy.h"
+#include "tests/support/contexts.h"
+#include "tests/support/descriptors.h"
+
+namespace coaio::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST_CASE("a handler is called for its direction, in each turn in which it holds") {
+  on_every_context([](Context& context) {
+    const Pair pair = make_unix_pair();
+    std::string log;
+    context.set_fd_handler(pair.a.get(),
+                           {.read = [&] { log += 'r'; }, .write = [&] { log += 'w'; }});
+    context.poll(true);
+    CHECK(log == "w");
+    write_all(pair.b, "x");
+    context.poll(true);
+    context.poll(true);
+    CHECK(log == "wrwrw");
+    context.set_fd_handler(pair.a.get(), {});
+    CHECK(!context.poll(false));
+  });
+}
+
+TEST_CASE("hang-up calls both handlers") {
+  on_every_context([](Context& context) {
+    Pair pair = make_unix_pair();
+    std::string log;
+    context.set_fd_handler(pair.a.get(), {.read = [&] { log += 'r'; }, .write = nullptr});
+    context.set_fd_handler(pair.a.get(),
+                           {.read = [&] { log += 'R'; }, .write = [&] { log += 'W'; }});
+    fill(pair.a);
+    pair.b.reset();
+    context.poll(true);
+    CHECK(log == "RW");
+    context.set_fd_handler(pair.a.get(), {});
+  });
+}
+
+TEST_CASE("another thread sets, replaces and removes handlers") {
+  on_every_context([](Context& context) {
+    context.bind();
+    const Pair pair = make_pipe();
+    write_all(pair.b, "x");
+    bool first = false;
+    std::thread setter([&] {
+      context.set_fd_handler(pair.a.get(), {.read = [&] { first = true; }, .write = nullptr});
+    });
+    context.run_until(first);
+    setter.join();
+    bool second = false;
+    std::thread replacer([&] {
+      context.set_fd_handler(pair.a.get(), {.read = [&] { second = true; }, .write = nullptr});
+    });
+    context.run_until(second);
+    replacer.join();
+    std::atomic<bool> removed{false};
+    bool done = false;
+    std::thread remover([&] {
+      context.remove_fd_handler_and_wait(pair.a.get());
+      removed = true;
+      context.post([&] { done = true; });
+    });
+    context.run_until(done);
+    remover.join();
+    CHECK(removed);
+    CHECK(!context.poll(false));
+  });
+}
+
+TEST_CASE("removing a handler and waiting is immediate at home") {
+  on_every_context([](Context& context) {
+    const Pair pair = make_pipe();
+    write_all(pair.b, "x");
+    context.set_fd_handler(
+        pair.a.get(),
+        {.read = [&] { context.remove_fd_handler_and_wait(pair.a.get()); }, .write = nullptr});
+    CHECK(context.poll(true));
+    CHECK(!context.poll(false));
+  });
+}
+
+TEST_CASE(
+    "a handler that closes its descriptor and gets the number again is not told of the old one") {
+  on_every_context([](Context& context) {
+    Pair old = make_pipe();
+    Pair fresh;
+    std::string log;
+    write_all(old.b, "x");
+    const int number = old.a.get();
+    context.set_fd_handler(number, {.read =
+                                        [&] {
+                                          log += 'o';
+                                          context.set_fd_handler(number, {});
+                                          old.a.reset();
+                                          fresh = make_pipe();
+                                          REQUIRE(fresh.a.get() == number);
+                                          context.set_fd_handler(
+                                              number,
+                                              {.read = [&] { log += 'n'; }, .write = nullptr});
+                                        },
+                                    .write = nullptr});
+    context.poll(true);
+    CHECK(log == "o");
+    CHECK(!context.poll(false));
+    write_all(fresh.b, "y");
+    context.poll(true);
+    CHECK(log == "on");
+    context.set_fd_handler(number, {});
+  });
+}
+
+TEST_CASE("external handlers are held back on every back end, and heard afterwards") {
+  on_every_context([](Context& context) {
+    const Pair client = make_pipe();
+    const Pair completion = make_pipe();
+    std::string log;
+    context.set_fd_handler(client.a.get(),
+                           {.read = [&] { log += 'x'; }, .write = nullptr, .external = true});
+    context.set_fd_handler(completion.a.get(), {.read =
+                                                    [&] {
+                                                      read_all(completion.a);
+                                                      log += 'c';
+                                                    },
+                                                .write = nullptr});
+    context.disable_external();
+    context.disable_external();
+    write_all(client.b, "x");
+    write_all(completion.b, "x");
+    // One wake-up for nothing is allowed.
+    for (int turns = 0; log.empty() && turns < 3; ++turns) {
+      context.poll(true);
+    }
+    CHECK(log == "c");
+    context.poll(false);
+    context.poll(false);
+    context.enable_external();
+    context.poll(false);
+    CHECK(log == "c");
+    context.enable_external();
+    CHECK(context.poll(true));
+    CHECK(log == "cx");
+    context.set_fd_handler(client.a.get(), {});
+    context.set_fd_handler(completion.a.get(), {});
+  });
+}
+
+TEST_CASE("a file that the kernel cannot watch is always ready") {
+  on_every_context([](Context& context) {
+    const UniqueFd null = checked(open("/dev/null", O_RDWR | O_CLOEXEC));
+    bool ready = false;
+    context.set_fd_handler(null.get(), {.read = [&] { ready = true; }, .write = nullptr});
+    context.run_until(ready);
+    context.set_fd_handler(null.get(), {});
+  });
+}
+
+TEST_CASE("disabling externals leaves a context with many descriptors on its back end") {
+  on_every_context([](Context& context) {
+    constexpr int kPairs = 70;
+    const std::string before(context.backend());
+    std::vector<Pair> pairs;
+    int heard = 0;
+    for (int i = 0; i < kPairs; ++i) {
+      pairs.push_back(make_pipe());
+    }
+    for (const Pair& pair : pairs) {
+      context.set_fd_handler(pair.a.get(), {.read =
+                                                [&] {
+                                                  read_all(pair.a);
+                                                  ++heard;
+                                                },
+                                            .write = nullptr,
+                                            .external = true});
+    }
+    context.disable_external();
+    for (const Pair& pair : pairs) {
+      write_all(pair.b, "x");
+    }
+    context.poll(false);
+    context.poll(false);
+    CHECK(heard == 0);
+    context.enable_external();
+    while (heard < kPairs) {
+      context.poll(true);
+    }
+    CHECK(context.backend() == before);
+    CHECK(context.figures().moves == 0);
+    for (const Pair& pair : pairs) {
+      context.set_fd_handler(pair.a.get(), {});
+    }
+  });
+}
+
+// --- nested turns -------------------------------------------------------------------------------
+
+TEST_CASE("a nested turn hears other descriptors, and not the one whose handler is running") {
+  on_every_context([](Context& context) {
+    const Pair outer = make_pipe();
+    const Pair inner = make_pipe();
+    std::string log;
+    bool answered = false;
+    context.set_fd_handler(outer.a.get(), {.read =
+                                               [&] {
+                                                 log += '(';
+                                                 write_all(inner.b, "x");
+                                                 while (!answered) {
+                                                   context.poll(true);
+                                                 }
+                                                 log += ')';
+                                                 read_all(outer.a);
+                                               },
+                                           .write = nullptr});
+    context.set_fd_handler(inner.a.get(), {.read =
+                                               [&] {
+                                                 read_all(inner.a);
+                                                 log += 'i';
+                                                 answered = true;
+                                               },
+                                           .write = nullptr});
+    write_all(outer.b, "x");
+    context.poll(true);
+    CHECK(log == "(i)");
+    CHECK(!context.poll(false));
+    write_all(outer.b, "x");
+    context.poll(true);
+    CHECK(log == "(i)()");
+    context.set_fd_handler(outer.a.get(), {});
+    context.set_fd_handler(inner.a.get(), {});
+  });
+}
+
+TEST_CASE("events that the outer turn has collected are called by the nested one, once") {
+  on_every_context([](Context& context) {
+    constexpr int kPairs = 5;
+    std::vector<Pair> pairs;
+    int calls = 0;
+    int depth = 0;
+    for (int i = 0; i < kPairs; ++i) {
+      pairs.push_back(make_pipe());
+      write_all(pairs.back().b, "x");
+    }
+    for (const Pair& pair : pairs) {
+      context.set_fd_handler(pair.a.get(), {.read =
+                                                [&, &a = pair.a] {
+                                                  read_all(a);
+                                                  ++calls;
+                                                  if (++depth < kPairs) {
+                                                    context.poll(true);
+                                                  }
+                                                },
+                                            .write = nullptr});
+    }
+    context.poll(true);
+    CHECK(calls == kPairs);
+    for (const Pair& pair : pairs) {
+      context.set_fd_handler(pair.a.get(), {});
+    }
+  });
+}
+
+// --- polling ------------------------------------------------------------------------------------
+
+TEST_CASE("a loop that polls hears the same handler again and again without sleeping") {
+  on_every_context(
+      [](Context& context) {
+        constexpr int kTimes = 20;
+        const Pair pair = make_pipe();
+        std::atomic<int> heard{0};
+        context.set_fd_handler(pair.a.get(), {.read =
+                                                  [&] {
+                                                    read_all(pair.a);
+                                                    ++heard;
+                                                  },
+                                              .write = nullptr});
+        std::thread partner([&] {
+          for (int i = 0; i < kTimes; ++i) {
+            write_all(pair.b, "x");
+            while (heard == i) {
+              std::this_thread::yield();
+            }
+          }
+        });
+        while (heard < kTimes) {
+          context.poll(true);
+        }
+        partner.join();
+        CHECK(context.figures().waits == 0);
+        context.set_fd_handler(pair.a.get(), {});
+      },
+      {.polling = PollFixed{.max = 40s}});
+}
+
+}  // namespace
+}  // namespace coaio::testing
