@@ -6,7 +6,8 @@
 namespace coaio {
 
 // Apart from its owner below, so that a look at it needs no guard of a constructor.
-constinit thread_local const HomeThread::Identity* HomeThread::t_current = nullptr;
+constinit const HomeThread::Identity HomeThread::kNobody{};
+constinit thread_local const HomeThread::Identity* HomeThread::t_current = &kNobody;
 
 // Owns the identity of its thread.
 struct ThreadEnd {
@@ -14,7 +15,7 @@ struct ThreadEnd {
     HomeThread::t_current = identity.get();
   }
   ~ThreadEnd() {
-    HomeThread::t_current = nullptr;
+    HomeThread::t_current = &HomeThread::kNobody;
     // Release: pairs with the acquire in has_ended(), so that what this thread did is seen by
     // whoever goes on with its context.
     identity->ended.store(true, std::memory_order_release);

@@ -29,10 +29,7 @@ class HomeThread {
 
   // The same for functions that are themselves not inlined. Relaxed: only the thread itself can
   // find its own identity here.
-  bool is_here_now() const {
-    const Identity* home = home_.load(std::memory_order_relaxed);
-    return home == t_current && home != nullptr;
-  }
+  bool is_here_now() const { return home_.load(std::memory_order_relaxed) == t_current; }
 
   // Nobody has claimed it.
   bool is_free() const { return home_.load(std::memory_order_relaxed) == nullptr; }
@@ -46,7 +43,9 @@ class HomeThread {
 
   bool has_ended() const;
 
-  // Null in a thread that has claimed nothing.
+  // Of a thread that has claimed nothing: an identity that is no home, for null is the home of a
+  // context that nobody has claimed.
+  static const Identity kNobody;
   static constinit thread_local const Identity* t_current;
 
   std::atomic<const Identity*> home_{nullptr};

@@ -63,14 +63,21 @@ class IntrusiveList {
   T* next(const T& from) const { return member(static_cast<const ListNode&>(from).next_); }
 
   T* pop_front() {
-    ListNode* first = ends_.next_;
-    if (first == &ends_) {
+    if (empty()) {
       return nullptr;
     }
-    ends_.next_ = first->next_;
-    first->next_->previous_ = &ends_;
-    first->next_ = nullptr;
-    return static_cast<T*>(first);
+    T& taken = first();
+    drop_first();
+    return &taken;
+  }
+
+  // The same for who knows that the list is not empty.
+  T& first() const { return static_cast<T&>(*ends_.next_); }
+  void drop_first() {
+    ListNode& dropped = *ends_.next_;
+    ends_.next_ = dropped.next_;
+    dropped.next_->previous_ = &ends_;
+    dropped.next_ = nullptr;
   }
 
  private:

@@ -61,12 +61,15 @@ class RunQueue {
   // Runs the oldest node if it was queued before the mark. Whoever nests runs what outer callers
   // have marked but not yet run: they share one queue.
   bool run_one(Mark before) {
-    RunNode* node = nodes_.front();
-    if (node == nullptr || static_cast<std::int32_t>(node->batch_ - before) > 0) {
+    if (nodes_.empty()) {
       return false;
     }
-    nodes_.pop_front();
-    node->run_(*node);
+    RunNode& node = nodes_.first();
+    if (static_cast<std::int32_t>(node.batch_ - before) > 0) {
+      return false;
+    }
+    nodes_.drop_first();
+    node.run_(node);
     return true;
   }
 
