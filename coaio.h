@@ -23,6 +23,7 @@
 #include "runtime/context.h"
 #include "runtime/poll_policy.h"
 #include "runtime/timer.h"
+#include "runtime/watchdog.h"
 // IWYU pragma: end_exports
 
 #endif  // COAIO_COAIO_H_

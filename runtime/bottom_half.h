@@ -24,8 +24,12 @@ namespace coaio {
 
 class BottomHalf final : private RunNode {
  public:
-  BottomHalf(Context& context, absl::AnyInvocable<void()> callback)
-      : RunNode(&BottomHalf::call), context_(context), callback_(std::move(callback)) {}
+  // The name is for a Watchdog, and outlives the bottom half.
+  BottomHalf(Context& context, absl::AnyInvocable<void()> callback, const char* name = nullptr)
+      : RunNode(&BottomHalf::call),
+        context_(context),
+        callback_(std::move(callback)),
+        name_(name) {}
   ~BottomHalf() { cancel(); }
 
   void schedule() { context_.schedule(*this); }
@@ -34,11 +38,18 @@ class BottomHalf final : private RunNode {
   // Takes back what was scheduled so far.
   void cancel() { context_.cancel(*this); }
 
+  // Null if the node is none.
+  static const BottomHalf* from(const RunNode& node) {
+    return node.function() == &BottomHalf::call ? static_cast<const BottomHalf*>(&node) : nullptr;
+  }
+  const char* name() const { return name_; }
+
  private:
   static void call(RunNode& node) { static_cast<BottomHalf&>(node).callback_(); }
 
   Context& context_;
   absl::AnyInvocable<void()> callback_;
+  const char* name_;
 };
 
 // The same for what can wait: runs in the first turn that finds nothing else to do, and does not

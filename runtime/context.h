@@ -28,6 +28,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -37,6 +38,7 @@
 #include "backends/backend.h"
 #include "backends/check.h"
 #include "backends/fd_monitor.h"
+#include "runtime/activity.h"
 #include "runtime/clock.h"
 #include "runtime/fd_table.h"
 #include "runtime/fork_generation.h"
@@ -47,6 +49,7 @@
 #include "runtime/remote_queue.h"
 #include "runtime/run_queue.h"
 #include "runtime/timer_queue.h"
+#include "runtime/trace.h"
 #include "runtime/wakeup.h"
 #include "runtime/wall_timers.h"
 
@@ -196,6 +199,16 @@ class Context {
   // Takes effect with the next wait.
   void set_polling(const PollPolicy& policy) { budget_ = PollBudget(policy); }
 
+  // Null, as in the beginning: nobody is told.
+  void set_trace(Trace trace) { trace_ = std::move(trace); }
+
+  // For a Watchdog. Null: nobody watches what is called.
+  void set_activity(Activity* activity) {
+    check_home();
+    activity_ = activity;
+    fds_.set_activity(activity);
+  }
+
   // For coroutines: work that completes without suspending asks before it goes on. False once in a
   // while: then it goes through the queue, so that neither the stack nor others' waiting grows
   // without bound. The loop grants a new allowance with each resumption.
@@ -218,12 +231,15 @@ class Context {
   std::chrono::nanoseconds time_to_next_work() const;
   bool look();
   void wait_for_work(std::chrono::nanoseconds limit);
+  void learn(const FinishedWait& wait);
   void sleep_until_work(std::chrono::nanoseconds tail);
   bool has_work() const;
   std::chrono::nanoseconds poll_for(std::chrono::nanoseconds budget, TimePoint start);
   void sleep(std::chrono::nanoseconds limit);
   void accept_wakeup();
   bool run_queued();
+  static bool run_watched(RunQueue& queue, RunQueue::Mark before, Activity& activity,
+                          Activity::Step step);
   bool fire_timers();
   void run_idle();
 
@@ -236,6 +252,11 @@ class Context {
   void move_to(SelectedMonitor next);
   void watch_wakeup();
 
+  void tell(TraceEvent::Kind kind, std::chrono::nanoseconds duration) {
+    if (trace_ != nullptr) [[unlikely]] {
+      trace_({.kind = kind, .duration = duration});
+    }
+  }
   void check_home() const {
     check(home_.may_act(), "a context is used by another thread than its home: post() the call");
   }
@@ -257,6 +278,8 @@ class Context {
   PollCap cap_;
   unsigned allowance_ = kAllowance;
   const Clock* clock_;
+  Activity* activity_ = nullptr;
+  Trace trace_;
   ContextFigures figures_;
   std::vector<Ready> ready_;  // what one wait reports
   Key wakeup_key_;

@@ -11,9 +11,12 @@
 #include "backends/check.h"
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
+#include "runtime/activity.h"
+#include "runtime/bottom_half.h"
 #include "runtime/clock.h"
 #include "runtime/context.h"
 #include "runtime/run_queue.h"
+#include "runtime/trace.h"
 
 namespace coaio {
 namespace {
@@ -48,7 +51,9 @@ bool Context::turn(bool may_block) noexcept {
   bool progress = run_queued();
   progress |= fds_.dispatch();
   progress |= fire_timers();
-  if (!progress) {
+  if (progress) {
+    tell(TraceEvent::Kind::kDispatch, nanoseconds(0));
+  } else {
     run_idle();
   }
   return progress;
@@ -78,6 +83,9 @@ void Context::accept_wakeup() {
 bool Context::run_queued() {
   remote_.drain(queue_);
   const RunQueue::Mark before = queue_.mark();
+  if (activity_ != nullptr) [[unlikely]] {
+    return run_watched(queue_, before, *activity_, Activity::Step::kBottomHalf);
+  }
   bool ran = false;
   while (queue_.run_one(before)) {
     ran = true;
@@ -85,13 +93,34 @@ bool Context::run_queued() {
   return ran;
 }
 
+bool Context::run_watched(RunQueue& queue, RunQueue::Mark before, Activity& activity,
+                          Activity::Step step) {
+  bool ran = false;
+  while (const RunNode* node = queue.next(before)) {
+    const BottomHalf* half = BottomHalf::from(*node);
+    const bool task = step == Activity::Step::kBottomHalf && half == nullptr;
+    const Activity::Doing doing(&activity, task ? Activity::Step::kTask : step,
+                                half == nullptr ? nullptr : half->name());
+    ran |= queue.run_one(before);
+  }
+  return ran;
+}
+
 bool Context::fire_timers() {
+  if (timers_.size() == 0 && wall_timers_.size() == 0) {
+    return false;
+  }
+  const Activity::Doing doing(activity_, Activity::Step::kTimers);
   const bool fired = timers_.size() != 0 && timers_.fire_due(clock_->now()) != 0;
   return wall_timers_.fire_due() || fired;
 }
 
 void Context::run_idle() {
   const RunQueue::Mark before = idle_.mark();
+  if (activity_ != nullptr) [[unlikely]] {
+    run_watched(idle_, before, *activity_, Activity::Step::kIdle);
+    return;
+  }
   while (idle_.run_one(before)) {
   }
 }

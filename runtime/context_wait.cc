@@ -4,9 +4,11 @@
 #include <chrono>
 
 #include "backends/fd_monitor.h"
+#include "runtime/activity.h"
 #include "runtime/clock.h"
 #include "runtime/context.h"
 #include "runtime/poll_budget.h"
+#include "runtime/trace.h"
 
 namespace coaio {
 namespace {
@@ -58,7 +60,19 @@ void Context::wait_for_work(nanoseconds limit) {
   }
   if (budget_.learns()) {
     const nanoseconds blocked = hit ? kNothing : real_time() - start - polled;
-    budget_.waited({.polled = polled, .blocked = blocked, .by_event = has_work()});
+    learn({.polled = polled, .blocked = blocked, .by_event = has_work()});
+  }
+}
+
+void Context::learn(const FinishedWait& wait) {
+  if (trace_ == nullptr) [[likely]] {
+    budget_.waited(wait);
+    return;
+  }
+  const nanoseconds before = budget_.budget();
+  budget_.waited(wait);
+  if (const nanoseconds after = budget_.budget(); after != before) {
+    tell(after > before ? TraceEvent::Kind::kPollGrow : TraceEvent::Kind::kPollShrink, after);
   }
 }
 
@@ -84,6 +98,7 @@ nanoseconds Context::poll_for(nanoseconds budget, TimePoint start) {
     return kNothing;
   }
   ++figures_.polls;
+  tell(TraceEvent::Kind::kPollBegin, budget);
   nanoseconds polled = kNothing;
   for (unsigned probe = 1;; ++probe) {
     const bool called = look();
@@ -101,6 +116,7 @@ nanoseconds Context::poll_for(nanoseconds budget, TimePoint start) {
     }
     relax();
   }
+  tell(TraceEvent::Kind::kPollEnd, polled);
   figures_.polled += polled;
   cap_.spend(polled);
   return polled;
@@ -109,6 +125,8 @@ nanoseconds Context::poll_for(nanoseconds budget, TimePoint start) {
 void Context::sleep(nanoseconds limit) {
   if (wakeup_.announce_sleep() && remote_.empty_before_sleep()) {
     ++figures_.waits;
+    const Activity::Waiting waiting(activity_);
+    tell(TraceEvent::Kind::kWait, limit);
     collect(limit);
   } else {
     look();  // woken in the last moment; who is woken all the time still hears from the kernel

@@ -10,6 +10,7 @@
 #include "backends/check.h"
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
+#include "runtime/activity.h"
 
 namespace coaio {
 namespace {
@@ -337,6 +338,8 @@ bool FdTable::call_handlers(FdRecord& record, Events events) {
   bool called = false;
   ++calling_;
   handling->running = true;
+  const Activity::Doing doing(activity_, Activity::Step::kHandler, handling->handlers.name,
+                              record.fd);
   if (any(ready & Events::kIn) && handling->handlers.read != nullptr) {
     called = true;
     handling->handlers.read();

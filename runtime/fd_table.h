@@ -25,6 +25,7 @@
 #include "absl/functional/any_invocable.h"
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
+#include "runtime/activity.h"
 #include "runtime/intrusive_list.h"
 
 namespace coaio {
@@ -62,6 +63,9 @@ struct FdHandlers {
   // Brings work from clients, as opposed to completions of our own: disable_external() holds it
   // back.
   bool external = false;
+
+  // What a Watchdog calls it. Outlives the handlers.
+  const char* name = nullptr;
 };
 
 // Handlers that are set.
@@ -138,6 +142,9 @@ class FdTable {
   // none.
   std::string describe_users() const;
 
+  // Null: nobody watches which handler runs.
+  void set_activity(Activity* activity) { activity_ = activity; }
+
   // Arms every live watch on another monitor, which is used from now on.
   void move_to(FdMonitor& monitor);
 
@@ -167,6 +174,7 @@ class FdTable {
   std::vector<std::unique_ptr<FdHandling>> replaced_;
   unsigned external_disabled_ = 0;
   std::vector<Key> muted_external_;
+  Activity* activity_ = nullptr;
 };
 
 }  // namespace coaio

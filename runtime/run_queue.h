@@ -73,6 +73,13 @@ class RunQueue {
     return true;
   }
 
+  // What run_one() would run. Null if nothing.
+  const RunNode* next(Mark before) const {
+    const RunNode* node = nodes_.front();
+    return node != nullptr && static_cast<std::int32_t>(node->batch_ - before) <= 0 ? node
+                                                                                    : nullptr;
+  }
+
   // For the owner's end: takes a node out without running it. Null when empty.
   RunNode* take() { return nodes_.pop_front(); }
 

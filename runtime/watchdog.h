@@ -1,0 +1,84 @@
+// Watchdog: says which callback keeps a loop from going on.
+//
+//   Watchdog watchdog(context, {.limit = 100ms, .report = [](const std::string& sentence) { ...
+//   }});
+//
+//   the handler of descriptor 7 ("listener") has been running for 120 ms
+//   the bottom half "flush" has been running for 1000 ms, and waits in a turn that it nests
+//
+// The second is what a deadlock looks like: a callback that waits inside for what an outer call has
+// yet to finish. Each callback is reported once. A loop that is idle, in a sleep of its own, is
+// not.
+//
+// Names: those of BottomHalf and FdHandlers; what has none is named by its kind, and a handler by
+//   its descriptor. A coroutine is "a task": look at its stack.
+// Threads: made and destroyed on the home thread, or before there is one; check() anywhere, one
+//   thread at a time. `report` is called by whoever checks.
+// Lifetime: the context outlives it. One for each context.
+
+#ifndef COAIO_RUNTIME_WATCHDOG_H_
+#define COAIO_RUNTIME_WATCHDOG_H_
+
+#include <array>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "runtime/activity.h"
+#include "runtime/clock.h"
+#include "runtime/context.h"
+
+namespace coaio {
+
+struct WatchdogOptions {
+  // How long a callback may take.
+  std::chrono::nanoseconds limit = std::chrono::seconds(1);
+
+  // Empty: to stderr.
+  std::function<void(const std::string&)> report;
+
+  // Checks from a thread of its own, four times in each limit. False: somebody calls check().
+  bool own_thread = true;
+
+  // Null: CLOCK_MONOTONIC. Outlives the watchdog.
+  const Clock* clock = nullptr;
+};
+
+class Watchdog {
+ public:
+  explicit Watchdog(Context& context, WatchdogOptions options = {});
+  Watchdog(const Watchdog&) = delete;
+  Watchdog& operator=(const Watchdog&) = delete;
+  ~Watchdog();
+
+  // Looks at the loop, and reports the callbacks that have been running for longer than the limit
+  // since a check saw them first.
+  void check();
+
+ private:
+  struct Seen {
+    std::uint64_t number = 0;
+    TimePoint since;
+    bool reported = false;
+  };
+
+  void check_until_ended();
+
+  Context& context_;
+  WatchdogOptions options_;
+  Activity activity_;
+  std::array<Seen, Activity::kDepth> seen_;
+
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  bool ending_ = false;  // guarded by mutex_
+  std::thread thread_;
+};
+
+}  // namespace coaio
+
+#endif  // COAIO_RUNTIME_WATCHDOG_H_

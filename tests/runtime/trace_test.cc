@@ -1,0 +1,99 @@
+#include "runtime/trace.h"
+
+#include <algorithm>
+#include <chrono>
+#include <iterator>
+#include <vector>
+
+#include "doctest/doctest.h"
+#include "runtime/bottom_half.h"
+#include "runtime/context.h"
+#include "runtime/poll_policy.h"
+#include "runtime/timer.h"
+#include "tests/support/contexts.h"
+
+namespace coaio::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using Kind = TraceEvent::Kind;
+
+// A wait for a timer, and its events.
+std::vector<TraceEvent> trace_of_a_wait(Context& context, std::chrono::nanoseconds delay = 200us) {
+  std::vector<TraceEvent> events;
+  context.set_trace([&](const TraceEvent& event) { events.push_back(event); });
+  Timer timer(context, [] {});
+  timer.arm_after(delay);
+  while (timer.pending()) {
+    context.poll(true);
+  }
+  context.set_trace(nullptr);
+  return events;
+}
+
+std::vector<TraceEvent> of_kind(const std::vector<TraceEvent>& events, Kind kind) {
+  std::vector<TraceEvent> chosen;
+  std::copy_if(events.begin(), events.end(), std::back_inserter(chosen),
+               [kind](const TraceEvent& event) { return event.kind == kind; });
+  return chosen;
+}
+
+TEST_CASE("a trace tells of the sleep and of what was called after it") {
+  on_every_context([](Context& context) {
+    const std::vector<TraceEvent> events = trace_of_a_wait(context);
+    REQUIRE(events.size() >= 2);
+    CHECK(events.front().kind == Kind::kWait);
+    CHECK(events.front().duration <= 200us);
+    CHECK(events.back().kind == Kind::kDispatch);
+    CHECK(of_kind(events, Kind::kPollBegin).empty());
+  });
+}
+
+TEST_CASE("a trace tells of polling, and for how long it was allowed and took") {
+  on_every_context(
+      [](Context& context) {
+        const std::vector<TraceEvent> events = trace_of_a_wait(context);
+        const std::vector<TraceEvent> begun = of_kind(events, Kind::kPollBegin);
+        const std::vector<TraceEvent> ended = of_kind(events, Kind::kPollEnd);
+        REQUIRE(!begun.empty());
+        CHECK(begun.size() == ended.size());
+        CHECK(begun.front().duration <= 50us);
+        CHECK(ended.front().duration >= begun.front().duration);
+      },
+      {.polling = PollFixed{.max = 50us}});
+}
+
+TEST_CASE("a trace tells what becomes of the poll budget") {
+  on_every_context([](Context& context) {
+    context.set_polling(PollGrowShrink{.max = 20ms, .shrink = 0});
+    std::vector<TraceEvent> grown;
+    while (grown.empty()) {
+      grown = of_kind(trace_of_a_wait(context, 200us), Kind::kPollGrow);
+    }
+    CHECK(grown.front().duration == 4us);
+    const std::vector<TraceEvent> shrunk =
+        of_kind(trace_of_a_wait(context, 30ms), Kind::kPollShrink);
+    REQUIRE(!shrunk.empty());
+    CHECK(shrunk.front().duration == 0us);
+  });
+}
+
+TEST_CASE("a trace tells nothing of a turn without work, and of one with work once") {
+  on_every_context([](Context& context) {
+    int events = 0;
+    context.set_trace([&](const TraceEvent& event) {
+      CHECK(event.kind == Kind::kDispatch);
+      ++events;
+    });
+    context.poll(false);
+    CHECK(events == 0);
+    BottomHalf half(context, [] {});
+    half.schedule();
+    context.poll(false);
+    CHECK(events == 1);
+    context.set_trace(nullptr);
+  });
+}
+
+}  // namespace
+}  // namespace coaio::testing

@@ -1,0 +1,186 @@
+#include "runtime/watchdog.h"
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "doctest/doctest.h"
+#include "runtime/bottom_half.h"
+#include "runtime/clock.h"
+#include "runtime/context.h"
+#include "runtime/timer.h"
+#include "runtime/trace.h"
+#include "tests/support/contexts.h"
+#include "tests/support/descriptors.h"
+
+namespace coaio::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A watchdog on a clock by hand, which checks when it is told to.
+struct Scene {
+  explicit Scene(Context& c) : context(c) {}
+
+  // What a callback does that takes two seconds.
+  void take_long() {
+    watchdog.check();
+    clock.advance(2s);
+    watchdog.check();
+    watchdog.check();
+  }
+
+  Context& context;
+  ManualClock clock;
+  std::vector<std::string> reports;
+  Watchdog watchdog{context,
+                    {.limit = 1s,
+                     .report = [this](const std::string& sentence) { reports.push_back(sentence); },
+                     .own_thread = false,
+                     .clock = &clock}};
+};
+
+using Reports = std::vector<std::string>;
+
+TEST_CASE("a handler that takes too long is named by its descriptor and its name, once") {
+  on_every_context([](Context& context) {
+    Scene scene(context);
+    const Pair pair = make_pipe();
+    const int fd = pair.a.get();
+    context.set_fd_handler(fd, {.read =
+                                    [&] {
+                                      read_all(pair.a);
+                                      scene.take_long();
+                                    },
+                                .write = nullptr,
+                                .name = "requests"});
+    write_all(pair.b, "x");
+    context.poll(true);
+    CHECK(scene.reports == Reports{"the handler of descriptor " + std::to_string(fd) +
+                                   " (\"requests\") has been running for 2000 ms"});
+    context.set_fd_handler(fd, {.read = [&] { scene.take_long(); }, .write = nullptr});
+    write_all(pair.b, "x");
+    context.poll(true);
+    REQUIRE(scene.reports.size() == 2);
+    CHECK(scene.reports[1] ==
+          "the handler of descriptor " + std::to_string(fd) + " has been running for 2000 ms");
+    context.set_fd_handler(fd, {});
+  });
+}
+
+TEST_CASE("whatever takes too long is named by its kind") {
+  on_every_context([](Context& context) {
+    Scene scene(context);
+    BottomHalf named(context, [&] { scene.take_long(); }, "flush");
+    BottomHalf nameless(context, [&] { scene.take_long(); });
+    IdleBottomHalf idle(context, [&] { scene.take_long(); });
+    Timer timer(context, [&] { scene.take_long(); });
+    named.schedule();
+    nameless.schedule();
+    context.post([&] { scene.take_long(); });
+    timer.arm_after(0ns);
+    context.poll(false);
+    idle.schedule();
+    context.poll(false);
+    CHECK(scene.reports == Reports{"the bottom half \"flush\" has been running for 2000 ms",
+                                   "a bottom half has been running for 2000 ms",
+                                   "a task has been running for 2000 ms",
+                                   "a timer has been running for 2000 ms",
+                                   "an idle bottom half has been running for 2000 ms"});
+  });
+}
+
+TEST_CASE("what returns in time is not reported, however much of it there is") {
+  on_every_context([](Context& context) {
+    Scene scene(context);
+    BottomHalf half(context, [&] {
+      scene.watchdog.check();
+      scene.clock.advance(600ms);
+      scene.watchdog.check();
+    });
+    for (int i = 0; i < 5; ++i) {
+      half.schedule();
+      context.poll(false);
+    }
+    CHECK(scene.reports.empty());
+  });
+}
+
+// The nested turn waits for what would come after it: nobody wakes the loop but the test.
+TEST_CASE("a callback that waits inside for what an outer one must finish is named") {
+  on_every_context([](Context& context) {
+    Scene scene(context);
+    // The trace tells when the nested turn sleeps, but for the step into the kernel.
+    std::atomic<bool> asleep{false};
+    context.set_trace(
+        [&](const TraceEvent& event) { asleep = asleep || event.kind == TraceEvent::Kind::kWait; });
+    BottomHalf outer(context, [&] { context.poll(true); }, "outer");
+    context.bind();
+    std::thread onlooker([&] {
+      while (!asleep.load()) {
+        std::this_thread::yield();
+      }
+      scene.take_long();
+      context.notify();
+    });
+    outer.schedule();
+    context.poll(true);
+    onlooker.join();
+    CHECK(scene.reports == Reports{"the bottom half \"outer\" has been running for 2000 ms, and "
+                                   "waits in a turn that it nests"});
+  });
+}
+
+TEST_CASE("a loop that sleeps because it is idle is not reported") {
+  ContextThread there;
+  ManualClock clock;
+  std::vector<std::string> reports;
+  std::unique_ptr<Watchdog> watchdog;
+  std::atomic<int> step{0};
+  there.context().post([&] {
+    watchdog = std::make_unique<Watchdog>(
+        there.context(),
+        WatchdogOptions{.limit = 1s,
+                        .report = [&](const std::string& sentence) { reports.push_back(sentence); },
+                        .own_thread = false,
+                        .clock = &clock});
+    step = 1;
+  });
+  while (step != 1) {
+    std::this_thread::yield();
+  }
+  for (int i = 0; i < 100; ++i) {
+    watchdog->check();
+    clock.advance(1s);
+  }
+  there.context().post([&] {
+    watchdog.reset();
+    step = 2;
+  });
+  while (step != 2) {
+    std::this_thread::yield();
+  }
+  CHECK(reports.empty());
+}
+
+TEST_CASE("a watchdog with a thread of its own reports while the callback is still running") {
+  on_every_context([](Context& context) {
+    std::atomic<bool> reported{false};
+    Watchdog watchdog(context,
+                      {.limit = 1ms, .report = [&](const std::string&) { reported = true; }});
+    BottomHalf half(context, [&] {
+      while (!reported) {
+        std::this_thread::yield();
+      }
+    });
+    half.schedule();
+    context.poll(false);
+    CHECK(reported);
+  });
+}
+
+}  // namespace
+}  // namespace coaio::testing
