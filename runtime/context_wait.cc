@@ -7,6 +7,7 @@
 #include "runtime/clock.h"
 #include "runtime/context.h"
 #include "runtime/poll_budget.h"
+#include "runtime/poll_guard.h"
 
 namespace coaio {
 namespace {
@@ -51,8 +52,10 @@ void Context::wait_for_work(nanoseconds limit) {
     return;
   }
   const TimePoint start = real_time();
-  const nanoseconds polled = poll_for(head, start);
+  const PollRecord poll = poll_for(head, start);
+  const nanoseconds polled = poll.duration();
   const bool hit = has_work();
+  guard_.judge(start + polled, poll);
   if (!hit) {
     sleep_until_work(tail);
   }
@@ -77,33 +80,35 @@ bool Context::has_work() const {
   return fds_.has_reports() || !remote_.empty() || wakeup_.notified();
 }
 
-// Looks for work for as long as the budget says, if the cap allows it. Returns for how long it
-// looked.
-nanoseconds Context::poll_for(nanoseconds budget, TimePoint start) {
-  if (budget == kNothing || !cap_.grants(start, budget)) {
-    return kNothing;
+// Looks for work for as long as the budget says, if the guard allows it.
+PollRecord Context::poll_for(nanoseconds budget, TimePoint start) {
+  PollRecord poll;
+  if (budget == kNothing || !guard_.grants(start, budget)) {
+    return poll;
   }
   ++figures_.polls;
-  nanoseconds polled = kNothing;
   for (unsigned probe = 1;; ++probe) {
     const bool called = look();
-    if (has_work()) {
+    const bool found = has_work();
+    // A reading of the clock takes as long as many probes of memory, and what comes meanwhile
+    // waits.
+    const bool timed = found ? poll.timed() && guard_.watches()
+                             : called || probe % kProbesPerClockReading == 0;
+    if (timed) {
+      poll.looked(real_time() - start, found);
+    }
+    if (found) {
       ++figures_.poll_hits;
       break;
     }
-    // A reading of the clock takes as long as many probes of memory, and what comes meanwhile
-    // waits.
-    if (called || probe % kProbesPerClockReading == 0) {
-      polled = real_time() - start;
-      if (polled >= budget) {
-        break;
-      }
+    if (timed && (poll.duration() >= budget || !guard_.goes_on(start + poll.duration(), poll))) {
+      break;
     }
     relax();
   }
-  figures_.polled += polled;
-  cap_.spend(polled);
-  return polled;
+  figures_.polled += poll.duration();
+  guard_.spend(start + poll.duration(), poll);
+  return poll;
 }
 
 void Context::sleep(nanoseconds limit) {

@@ -332,7 +332,7 @@ TEST_CASE(
         CHECK(context.figures().waits == 0);
         context.set_fd_handler(pair.a.get(), {});
       },
-      {.polling = PollFixed{.max = 40s}});
+      {.polling = PollFixed{.max = 40s}, .polling_gives_way = false});
 }
 
 TEST_CASE("a loop that polls in vain sleeps until the deadline and no longer") {
