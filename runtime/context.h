@@ -223,7 +223,10 @@ class Context {
   std::chrono::nanoseconds time_to_next_work() const;
   bool look();
   void wait_for_work(std::chrono::nanoseconds limit);
+  std::chrono::nanoseconds search(std::chrono::nanoseconds budget, TimePoint start);
+  FinishedWait search_late(std::chrono::nanoseconds limit, TimePoint start);
   void sleep_until_work(std::chrono::nanoseconds tail);
+  void sleep_towards_timer(std::chrono::nanoseconds rest, std::chrono::nanoseconds tail);
   bool has_work() const;
   PollRecord poll_for(std::chrono::nanoseconds budget, TimePoint start);
   void sleep(std::chrono::nanoseconds limit);

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "backends/fd_monitor.h"
 #include "runtime/clock.h"
 #include "runtime/context.h"
+#include "runtime/late_polling.h"
 #include "runtime/poll_budget.h"
 #include "runtime/poll_guard.h"
 
@@ -16,6 +18,7 @@ using std::chrono::nanoseconds;
 
 constexpr nanoseconds kNothing{0};
 constexpr unsigned kProbesPerClockReading = 8;
+constexpr nanoseconds kPreciseSlack = std::chrono::microseconds(1);
 
 TimePoint real_time() { return std::chrono::steady_clock::now(); }
 
@@ -46,33 +49,71 @@ void Context::wait_for_work(nanoseconds limit) {
   const nanoseconds head = std::min(budget_.budget(), limit);
   // A sleeper would be late for the timer: the last stretch before one is polled.
   const nanoseconds tail =
-      limit == FdMonitor::kForever || !idle_.empty() ? kNothing : budget_.timer_tail();
+      limit == FdMonitor::kForever || !idle_.empty() ? kNothing : budget_.timer_tail(limit);
   if (head == kNothing && tail == kNothing && !budget_.learns()) {
     sleep(limit);
     return;
   }
   const TimePoint start = real_time();
-  const PollRecord poll = poll_for(head, start);
-  const nanoseconds polled = poll.duration();
+  const FinishedWait searched = head == kNothing ? search_late(limit - tail, start)
+                                                 : FinishedWait{.polled = search(head, start)};
   const bool hit = has_work();
-  guard_.judge(start + polled, poll);
   if (!hit) {
     sleep_until_work(tail);
   }
   if (budget_.learns()) {
-    const nanoseconds blocked = hit ? kNothing : real_time() - start - polled;
-    budget_.waited({.polled = polled, .blocked = blocked, .by_event = has_work()});
+    FinishedWait wait = searched;
+    wait.blocked += hit ? kNothing : real_time() - start - wait.slept - wait.polled;
+    wait.by_event = has_work();
+    budget_.waited(wait);
   }
+}
+
+// Polls for an event. Returns for how long.
+nanoseconds Context::search(nanoseconds budget, TimePoint start) {
+  const PollRecord poll = poll_for(budget, start);
+  guard_.judge(start + poll.duration(), poll);
+  return poll.duration();
+}
+
+// The same for one that is expected at some later time, if any is.
+FinishedWait Context::search_late(nanoseconds limit, TimePoint start) {
+  const std::optional<LatePolling::Window> window = budget_.late_window();
+  if (!window.has_value() || window->sleep >= limit) {
+    return {};
+  }
+  sleep(window->sleep);
+  const nanoseconds slept = real_time() - start;
+  if (has_work()) {
+    return {.blocked = slept};
+  }
+  const nanoseconds rest = std::min(window->end, limit) - slept;
+  return {.slept = slept, .polled = rest > kNothing ? search(rest, start + slept) : kNothing};
 }
 
 void Context::sleep_until_work(nanoseconds tail) {
   nanoseconds rest = time_to_next_work();
   if (rest > tail) {
-    sleep(rest == FdMonitor::kForever ? rest : rest - tail);
+    sleep_towards_timer(rest, tail);
     rest = time_to_next_work();
   }
   if (rest > kNothing && rest <= tail) {
     poll_for(rest, real_time());
+  }
+}
+
+// How late it wakes tells what a wake costs, unless the kernel was asked to be late.
+void Context::sleep_towards_timer(nanoseconds rest, nanoseconds tail) {
+  if (tail == kNothing) {
+    sleep(rest);
+    return;
+  }
+  const nanoseconds duration = rest - tail;
+  const TimePoint begin = real_time();
+  sleep(duration);
+  const nanoseconds late = real_time() - begin - duration;
+  if (!has_work() && options_.timer_slack.value_or(nanoseconds::max()) <= kPreciseSlack) {
+    budget_.woke_late(duration, late);
   }
 }
 

@@ -51,8 +51,9 @@ std::size_t bucket_of(std::int64_t ns) {
 }  // namespace
 
 LearnedBudget::LearnedBudget(std::uint32_t latency_weight, std::chrono::nanoseconds wake_cost)
-    : miss_cost_ns_(std::int64_t{latency_weight} * wake_cost.count()),
+    : weight_(latency_weight),
       wake_cost_ns_(wake_cost.count()),
+      miss_cost_ns_(weight_ * wake_cost_ns_),
       // Ski rental, until something is known: at most twice the cost of hindsight.
       model_ns_(miss_cost_ns_),
       next_ns_(miss_cost_ns_) {}
@@ -73,16 +74,34 @@ void LearnedBudget::hit(std::chrono::nanoseconds after) {
   advance();
 }
 
-void LearnedBudget::missed(std::chrono::nanoseconds polled, std::chrono::nanoseconds blocked) {
-  // The wake is not part of the wait; nor was it dearer than the whole of it.
-  const std::int64_t penalty = std::min<std::int64_t>(blocked.count(), wake_cost_ns_);
-  count(polled.count() + blocked.count() - penalty, 1);
-  if (polled.count() != 0 && exploring()) {
-    exploration_.interval = std::min<std::uint16_t>(exploration_.interval * 2, kLastInterval);
-  } else if (polled.count() != 0) {
-    earn(-polled.count());
-  }
+void LearnedBudget::missed(std::chrono::nanoseconds polled, std::chrono::nanoseconds after) {
+  count(after.count(), 1);
+  pay(polled);
   advance();
+}
+
+// What ended before a poll would have says nothing about the rest of it. Longer ones are waits that
+// no budget would have covered; else a context with nothing but timers would poll before each.
+void LearnedBudget::silent(std::chrono::nanoseconds polled, std::chrono::nanoseconds waited) {
+  if (waited.count() < miss_cost_ns_) {
+    return;
+  }
+  counts_.back() += kWait;
+  pay(polled);
+  advance();
+}
+
+void LearnedBudget::set_wake_cost(std::chrono::nanoseconds wake_cost) {
+  wake_cost_ns_ = wake_cost.count();
+  miss_cost_ns_ = weight_ * wake_cost_ns_;
+}
+
+void LearnedBudget::pay(std::chrono::nanoseconds polled_in_vain) {
+  if (polled_in_vain.count() != 0 && exploring()) {
+    exploration_.interval = std::min<std::uint16_t>(exploration_.interval * 2, kLastInterval);
+  } else if (polled_in_vain.count() != 0) {
+    earn(-polled_in_vain.count());
+  }
 }
 
 void LearnedBudget::count(std::int64_t wait_ns, std::uint32_t weight) {
