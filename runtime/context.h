@@ -94,8 +94,8 @@ struct ContextFigures {
   std::uint64_t poll_hits = 0;  // and found some
   std::uint64_t wakeups = 0;    // turns that began with something from elsewhere
   std::uint64_t moves = 0;      // to another back end
-  std::chrono::nanoseconds polled{0};
-  PollGuardFigures guard;  // what kept it from polling
+  std::chrono::nanoseconds polled{0};  // of CPU time, nearly
+  PollGuardFigures guard;              // what kept it from polling
 };
 
 class Context {

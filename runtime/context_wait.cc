@@ -147,7 +147,7 @@ PollRecord Context::poll_for(nanoseconds budget, TimePoint start) {
     }
     relax();
   }
-  figures_.polled += poll.duration();
+  figures_.polled += poll.taken();
   guard_.spend(start + poll.duration(), poll);
   return poll;
 }

@@ -27,25 +27,23 @@ constexpr std::int64_t kLongestBudget = 4;  // in miss costs
 constexpr std::int64_t kMostEarned = 4;     // in miss costs
 constexpr std::int64_t kMostLost = 8;       // in miss costs
 
-// Four buckets per octave from 1 µs on: bucket i holds the waits up to kEdges[i], the last one all
-// others too.
+// Four buckets per octave, from 1,024 ns on: bucket i holds the waits up to kEdges[i], the last one
+// all others too.
+constexpr std::int64_t kFirstEdge = 1024;
 constexpr std::array<std::int64_t, 40> kEdges = [] {
-  constexpr std::array<std::int64_t, 4> kQuarterOctaves = {1189, 1414, 1682, 2000};
   std::array<std::int64_t, 40> edges{};
   for (std::size_t i = 0; i < edges.size(); ++i) {
-    edges[i] = kQuarterOctaves[i % 4] << (i / 4);
+    edges[i] = (kFirstEdge << (i / 4)) / 4 * (5 + static_cast<std::int64_t>(i % 4));
   }
   return edges;
 }();
 
+// The two bits after the highest one number the bucket within its octave.
 std::size_t bucket_of(std::int64_t ns) {
-  const auto octaves =
-      std::bit_width(static_cast<std::uint64_t>(std::max<std::int64_t>(ns, 0)) / 1000);
-  std::size_t bucket = octaves > 1 ? (static_cast<std::size_t>(octaves) - 1) * 4 : 0;
-  while (bucket < kEdges.size() - 1 && kEdges[bucket] < ns) {
-    ++bucket;
-  }
-  return std::min(bucket, kEdges.size() - 1);
+  const std::int64_t within = std::clamp<std::int64_t>(ns - 1, kFirstEdge, kEdges.back() - 1);
+  const int octave = std::bit_width(static_cast<std::uint64_t>(within / kFirstEdge)) - 1;
+  const std::int64_t quarter = within / (kFirstEdge / 4) >> octave;
+  return static_cast<std::size_t>(octave) * 4 + static_cast<std::size_t>(quarter - 4);
 }
 
 }  // namespace
@@ -169,15 +167,15 @@ std::int64_t LearnedBudget::cheapest_budget() const {
   std::int64_t best_cost = cost_of_blocking - cost_of_blocking / 32;  // worth it from 3 % on
   std::int64_t found_cost = 0;
   std::int64_t lower = 0;
-  for (std::size_t i = 0; i < kBuckets - 1 && kEdges[i] <= kLongestBudget * miss_cost_ns_; ++i) {
+  const std::int64_t longest = kLongestBudget * miss_cost_ns_;
+  for (std::size_t i = 0; i < kBuckets - 1 && kEdges[i] <= longest; ++i) {
     const std::int64_t weight = counts_[i] + kPrior;
     rest -= weight;
     found_cost += weight * ((lower + kEdges[i]) / 2);
     const std::int64_t cost = found_cost + rest * (kEdges[i] + miss_cost_ns_);
-    if (cost < best_cost) {
-      best_cost = cost;
-      best = kEdges[i];
-    }
+    // Without a branch: no processor could predict it.
+    best = cost < best_cost ? kEdges[i] : best;
+    best_cost = std::min(cost, best_cost);
     lower = kEdges[i];
   }
   return best;

@@ -108,8 +108,8 @@ void PollGuard::divide_quota(int users) {
 // --- during and after it ------------------------------------------------------------------------
 
 void PollGuard::spend(TimePoint now, const PollRecord& poll) {
-  share_.spend(poll.duration());
-  quota_share_.spend(poll.duration());
+  share_.spend(poll.taken());
+  quota_share_.spend(poll.taken());
   note(poll);
   noted_ = {};
   if (window_.polled >= kExamined && watches()) {

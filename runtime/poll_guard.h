@@ -52,6 +52,8 @@ class PollRecord {
   std::chrono::nanoseconds duration() const { return duration_; }
   // Of it, for how long something else had the CPU: another thread, an interrupt, a hypervisor.
   std::chrono::nanoseconds gaps() const { return gaps_; }
+  // The rest, which is what polling costs.
+  std::chrono::nanoseconds taken() const { return duration_ - gaps_; }
 
   bool timed() const { return duration_ != std::chrono::nanoseconds(0); }
   // Not while the CPU was taken from us: the event came from elsewhere.
