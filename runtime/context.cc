@@ -66,7 +66,9 @@ Context::Context(const ContextOptions& options, SelectedMonitor selected)
       fds_(*monitor_),
       wall_timers_(options.wall_clock == nullptr ? wall_clock() : *options.wall_clock),
       budget_(options.polling),
-      cap_(options.polling_share),
+      guard_(options.polling_share,
+             options.polling_gives_way ? Surroundings::real() : Surroundings::ignored(),
+             figures_.guard),
       clock_(options.clock == nullptr ? &Clock::steady() : options.clock),
       options_(options),
       reason_(std::move(selected.reason)) {}

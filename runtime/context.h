@@ -44,7 +44,7 @@
 #include "runtime/fork_generation.h"
 #include "runtime/home_thread.h"
 #include "runtime/poll_budget.h"
-#include "runtime/poll_cap.h"
+#include "runtime/poll_guard.h"
 #include "runtime/poll_policy.h"
 #include "runtime/remote_queue.h"
 #include "runtime/run_queue.h"
@@ -67,6 +67,10 @@ struct ContextOptions {
 
   // The share of a CPU that polling may take, over any 100 ms and whatever the policy: from 0 to 1.
   double polling_share = 1.0;
+
+  // Whether polling also ends where it would hurt: when it would spend the CPU quota of the cgroup,
+  // when others want the CPU, and when the partner needs it (poll_guard.h). False for measurements.
+  bool polling_gives_way = true;
 
   // Null: CLOCK_MONOTONIC. Outlives the context.
   const Clock* clock = nullptr;
@@ -93,7 +97,8 @@ struct ContextFigures {
   std::uint64_t poll_hits = 0;  // and found some
   std::uint64_t wakeups = 0;    // turns that began with something from elsewhere
   std::uint64_t moves = 0;      // to another back end
-  std::chrono::nanoseconds polled{0};
+  std::chrono::nanoseconds polled{0};  // of CPU time, nearly
+  PollGuardFigures guard;              // what kept it from polling
 };
 
 class Context {
@@ -232,9 +237,12 @@ class Context {
   bool look();
   void wait_for_work(std::chrono::nanoseconds limit);
   void learn(const FinishedWait& wait);
+  std::chrono::nanoseconds search(std::chrono::nanoseconds budget, TimePoint start);
+  FinishedWait search_late(std::chrono::nanoseconds limit, TimePoint start);
   void sleep_until_work(std::chrono::nanoseconds tail);
+  void sleep_towards_timer(std::chrono::nanoseconds rest, std::chrono::nanoseconds tail);
   bool has_work() const;
-  std::chrono::nanoseconds poll_for(std::chrono::nanoseconds budget, TimePoint start);
+  PollRecord poll_for(std::chrono::nanoseconds budget, TimePoint start);
   void sleep(std::chrono::nanoseconds limit);
   void accept_wakeup();
   bool run_queued();
@@ -275,12 +283,12 @@ class Context {
   WallTimers wall_timers_;
   bool watches_clock_ = false;
   PollBudget budget_;
-  PollCap cap_;
+  ContextFigures figures_;
+  PollGuard guard_;
   unsigned allowance_ = kAllowance;
   const Clock* clock_;
   Activity* activity_ = nullptr;
   Trace trace_;
-  ContextFigures figures_;
   std::vector<Ready> ready_;  // what one wait reports
   Key wakeup_key_;
   const ContextOptions options_;

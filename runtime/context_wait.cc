@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "backends/fd_monitor.h"
 #include "runtime/activity.h"
 #include "runtime/clock.h"
 #include "runtime/context.h"
+#include "runtime/late_polling.h"
 #include "runtime/poll_budget.h"
+#include "runtime/poll_guard.h"
 #include "runtime/trace.h"
 
 namespace coaio {
@@ -17,6 +20,7 @@ using std::chrono::nanoseconds;
 
 constexpr nanoseconds kNothing{0};
 constexpr unsigned kProbesPerClockReading = 8;
+constexpr nanoseconds kPreciseSlack = std::chrono::microseconds(1);
 
 TimePoint real_time() { return std::chrono::steady_clock::now(); }
 
@@ -47,20 +51,23 @@ void Context::wait_for_work(nanoseconds limit) {
   const nanoseconds head = std::min(budget_.budget(), limit);
   // A sleeper would be late for the timer: the last stretch before one is polled.
   const nanoseconds tail =
-      limit == FdMonitor::kForever || !idle_.empty() ? kNothing : budget_.timer_tail();
+      limit == FdMonitor::kForever || !idle_.empty() ? kNothing : budget_.timer_tail(limit);
   if (head == kNothing && tail == kNothing && !budget_.learns()) {
     sleep(limit);
     return;
   }
   const TimePoint start = real_time();
-  const nanoseconds polled = poll_for(head, start);
+  const FinishedWait searched = head == kNothing ? search_late(limit - tail, start)
+                                                 : FinishedWait{.polled = search(head, start)};
   const bool hit = has_work();
   if (!hit) {
     sleep_until_work(tail);
   }
   if (budget_.learns()) {
-    const nanoseconds blocked = hit ? kNothing : real_time() - start - polled;
-    learn({.polled = polled, .blocked = blocked, .by_event = has_work()});
+    FinishedWait wait = searched;
+    wait.blocked += hit ? kNothing : real_time() - start - wait.slept - wait.polled;
+    wait.by_event = has_work();
+    learn(wait);
   }
 }
 
@@ -76,10 +83,32 @@ void Context::learn(const FinishedWait& wait) {
   }
 }
 
+// Polls for an event. Returns for how long.
+nanoseconds Context::search(nanoseconds budget, TimePoint start) {
+  const PollRecord poll = poll_for(budget, start);
+  guard_.judge(start + poll.duration(), poll);
+  return poll.duration();
+}
+
+// The same for one that is expected at some later time, if any is.
+FinishedWait Context::search_late(nanoseconds limit, TimePoint start) {
+  const std::optional<LatePolling::Window> window = budget_.late_window();
+  if (!window.has_value() || window->sleep >= limit) {
+    return {};
+  }
+  sleep(window->sleep);
+  const nanoseconds slept = real_time() - start;
+  if (has_work()) {
+    return {.blocked = slept};
+  }
+  const nanoseconds rest = std::min(window->end, limit) - slept;
+  return {.slept = slept, .polled = rest > kNothing ? search(rest, start + slept) : kNothing};
+}
+
 void Context::sleep_until_work(nanoseconds tail) {
   nanoseconds rest = time_to_next_work();
   if (rest > tail) {
-    sleep(rest == FdMonitor::kForever ? rest : rest - tail);
+    sleep_towards_timer(rest, tail);
     rest = time_to_next_work();
   }
   if (rest > kNothing && rest <= tail) {
@@ -87,39 +116,56 @@ void Context::sleep_until_work(nanoseconds tail) {
   }
 }
 
+// How late it wakes tells what a wake costs, unless the kernel was asked to be late.
+void Context::sleep_towards_timer(nanoseconds rest, nanoseconds tail) {
+  if (tail == kNothing) {
+    sleep(rest);
+    return;
+  }
+  const nanoseconds duration = rest - tail;
+  const TimePoint begin = real_time();
+  sleep(duration);
+  const nanoseconds late = real_time() - begin - duration;
+  if (!has_work() && options_.timer_slack.value_or(nanoseconds::max()) <= kPreciseSlack) {
+    budget_.woke_late(duration, late);
+  }
+}
+
 bool Context::has_work() const {
   return fds_.has_reports() || !remote_.empty() || wakeup_.notified();
 }
 
-// Looks for work for as long as the budget says, if the cap allows it. Returns for how long it
-// looked.
-nanoseconds Context::poll_for(nanoseconds budget, TimePoint start) {
-  if (budget == kNothing || !cap_.grants(start, budget)) {
-    return kNothing;
+// Looks for work for as long as the budget says, if the guard allows it.
+PollRecord Context::poll_for(nanoseconds budget, TimePoint start) {
+  PollRecord poll;
+  if (budget == kNothing || !guard_.grants(start, budget)) {
+    return poll;
   }
   ++figures_.polls;
   tell(TraceEvent::Kind::kPollBegin, budget);
-  nanoseconds polled = kNothing;
   for (unsigned probe = 1;; ++probe) {
     const bool called = look();
-    if (has_work()) {
+    const bool found = has_work();
+    // A reading of the clock takes as long as many probes of memory, and what comes meanwhile
+    // waits.
+    const bool timed =
+        found ? poll.timed() && guard_.watches() : called || probe % kProbesPerClockReading == 0;
+    if (timed) {
+      poll.looked(real_time() - start, found);
+    }
+    if (found) {
       ++figures_.poll_hits;
       break;
     }
-    // A reading of the clock takes as long as many probes of memory, and what comes meanwhile
-    // waits.
-    if (called || probe % kProbesPerClockReading == 0) {
-      polled = real_time() - start;
-      if (polled >= budget) {
-        break;
-      }
+    if (timed && (poll.duration() >= budget || !guard_.goes_on(start + poll.duration(), poll))) {
+      break;
     }
     relax();
   }
-  tell(TraceEvent::Kind::kPollEnd, polled);
-  figures_.polled += polled;
-  cap_.spend(polled);
-  return polled;
+  tell(TraceEvent::Kind::kPollEnd, poll.taken());
+  figures_.polled += poll.taken();
+  guard_.spend(start + poll.duration(), poll);
+  return poll;
 }
 
 void Context::sleep(nanoseconds limit) {

@@ -27,32 +27,31 @@ constexpr std::int64_t kLongestBudget = 4;  // in miss costs
 constexpr std::int64_t kMostEarned = 4;     // in miss costs
 constexpr std::int64_t kMostLost = 8;       // in miss costs
 
-// Four buckets per octave from 1 µs on: bucket i holds the waits up to kEdges[i], the last one all
-// others too.
+// Four buckets per octave, from 1,024 ns on: bucket i holds the waits up to kEdges[i], the last one
+// all others too.
+constexpr std::int64_t kFirstEdge = 1024;
 constexpr std::array<std::int64_t, 40> kEdges = [] {
-  constexpr std::array<std::int64_t, 4> kQuarterOctaves = {1189, 1414, 1682, 2000};
   std::array<std::int64_t, 40> edges{};
   for (std::size_t i = 0; i < edges.size(); ++i) {
-    edges[i] = kQuarterOctaves[i % 4] << (i / 4);
+    edges[i] = (kFirstEdge << (i / 4)) / 4 * (5 + static_cast<std::int64_t>(i % 4));
   }
   return edges;
 }();
 
+// The two bits after the highest one number the bucket within its octave.
 std::size_t bucket_of(std::int64_t ns) {
-  const auto octaves =
-      std::bit_width(static_cast<std::uint64_t>(std::max<std::int64_t>(ns, 0)) / 1000);
-  std::size_t bucket = octaves > 1 ? (static_cast<std::size_t>(octaves) - 1) * 4 : 0;
-  while (bucket < kEdges.size() - 1 && kEdges[bucket] < ns) {
-    ++bucket;
-  }
-  return std::min(bucket, kEdges.size() - 1);
+  const std::int64_t within = std::clamp<std::int64_t>(ns - 1, kFirstEdge, kEdges.back() - 1);
+  const int octave = std::bit_width(static_cast<std::uint64_t>(within / kFirstEdge)) - 1;
+  const std::int64_t quarter = within / (kFirstEdge / 4) >> octave;
+  return static_cast<std::size_t>(octave) * 4 + static_cast<std::size_t>(quarter - 4);
 }
 
 }  // namespace
 
 LearnedBudget::LearnedBudget(std::uint32_t latency_weight, std::chrono::nanoseconds wake_cost)
-    : miss_cost_ns_(std::int64_t{latency_weight} * wake_cost.count()),
+    : weight_(latency_weight),
       wake_cost_ns_(wake_cost.count()),
+      miss_cost_ns_(weight_ * wake_cost_ns_),
       // Ski rental, until something is known: at most twice the cost of hindsight.
       model_ns_(miss_cost_ns_),
       next_ns_(miss_cost_ns_) {}
@@ -73,16 +72,34 @@ void LearnedBudget::hit(std::chrono::nanoseconds after) {
   advance();
 }
 
-void LearnedBudget::missed(std::chrono::nanoseconds polled, std::chrono::nanoseconds blocked) {
-  // The wake is not part of the wait; nor was it dearer than the whole of it.
-  const std::int64_t penalty = std::min<std::int64_t>(blocked.count(), wake_cost_ns_);
-  count(polled.count() + blocked.count() - penalty, 1);
-  if (polled.count() != 0 && exploring()) {
-    exploration_.interval = std::min<std::uint16_t>(exploration_.interval * 2, kLastInterval);
-  } else if (polled.count() != 0) {
-    earn(-polled.count());
-  }
+void LearnedBudget::missed(std::chrono::nanoseconds polled, std::chrono::nanoseconds after) {
+  count(after.count(), 1);
+  pay(polled);
   advance();
+}
+
+// What ended before a poll would have says nothing about the rest of it. Longer ones are waits that
+// no budget would have covered; else a context with nothing but timers would poll before each.
+void LearnedBudget::silent(std::chrono::nanoseconds polled, std::chrono::nanoseconds waited) {
+  if (waited.count() < miss_cost_ns_) {
+    return;
+  }
+  counts_.back() += kWait;
+  pay(polled);
+  advance();
+}
+
+void LearnedBudget::set_wake_cost(std::chrono::nanoseconds wake_cost) {
+  wake_cost_ns_ = wake_cost.count();
+  miss_cost_ns_ = weight_ * wake_cost_ns_;
+}
+
+void LearnedBudget::pay(std::chrono::nanoseconds polled_in_vain) {
+  if (polled_in_vain.count() != 0 && exploring()) {
+    exploration_.interval = std::min<std::uint16_t>(exploration_.interval * 2, kLastInterval);
+  } else if (polled_in_vain.count() != 0) {
+    earn(-polled_in_vain.count());
+  }
 }
 
 void LearnedBudget::count(std::int64_t wait_ns, std::uint32_t weight) {
@@ -150,15 +167,15 @@ std::int64_t LearnedBudget::cheapest_budget() const {
   std::int64_t best_cost = cost_of_blocking - cost_of_blocking / 32;  // worth it from 3 % on
   std::int64_t found_cost = 0;
   std::int64_t lower = 0;
-  for (std::size_t i = 0; i < kBuckets - 1 && kEdges[i] <= kLongestBudget * miss_cost_ns_; ++i) {
+  const std::int64_t longest = kLongestBudget * miss_cost_ns_;
+  for (std::size_t i = 0; i < kBuckets - 1 && kEdges[i] <= longest; ++i) {
     const std::int64_t weight = counts_[i] + kPrior;
     rest -= weight;
     found_cost += weight * ((lower + kEdges[i]) / 2);
     const std::int64_t cost = found_cost + rest * (kEdges[i] + miss_cost_ns_);
-    if (cost < best_cost) {
-      best_cost = cost;
-      best = kEdges[i];
-    }
+    // Without a branch: no processor could predict it.
+    best = cost < best_cost ? kEdges[i] : best;
+    best_cost = std::min(cost, best_cost);
     lower = kEdges[i];
   }
   return best;

@@ -36,13 +36,21 @@ class LearnedBudget {
   std::chrono::nanoseconds budget() const { return std::chrono::nanoseconds(next_ns_); }
 
   std::chrono::nanoseconds wake_cost() const { return std::chrono::nanoseconds(wake_cost_ns_); }
+  std::chrono::nanoseconds miss_cost() const { return std::chrono::nanoseconds(miss_cost_ns_); }
+
+  // What is known of it has changed.
+  void set_wake_cost(std::chrono::nanoseconds wake_cost);
 
   // The event came after this time of polling.
   void hit(std::chrono::nanoseconds after);
 
-  // It did not come in `polled` (zero: there was no polling, by choice or for want of CPU share),
-  // and `blocked` later the thread ran again.
-  void missed(std::chrono::nanoseconds polled, std::chrono::nanoseconds blocked);
+  // It did not come in `polled` (zero: there was no polling, by choice or because it was
+  // forbidden). It came `after`, by an estimate: the thread slept, and what its wake cost is taken
+  // off.
+  void missed(std::chrono::nanoseconds polled, std::chrono::nanoseconds after);
+
+  // None came in `waited`, at the end of which something else was due.
+  void silent(std::chrono::nanoseconds polled, std::chrono::nanoseconds waited);
 
  private:
   static constexpr std::size_t kBuckets = 40;
@@ -63,6 +71,7 @@ class LearnedBudget {
   };
 
   void count(std::int64_t wait_ns, std::uint32_t weight);
+  void pay(std::chrono::nanoseconds polled_in_vain);
   void advance();
   void recompute();
   std::int64_t cheapest_budget() const;
@@ -71,10 +80,11 @@ class LearnedBudget {
   bool exploring() const { return exploration_.left != 0; }
 
   std::array<std::uint32_t, kBuckets> counts_{};
-  std::int64_t miss_cost_ns_;  // latency_weight * wake_cost: what a blocked wait costs
+  std::int64_t weight_;
   std::int64_t wake_cost_ns_;
-  std::int64_t model_ns_;  // the budget that the distribution suggests
-  std::int64_t next_ns_;   // the one that applies to the next wait
+  std::int64_t miss_cost_ns_;  // weight * wake cost: what a blocked wait costs
+  std::int64_t model_ns_;      // the budget that the distribution suggests
+  std::int64_t next_ns_;       // the one that applies to the next wait
   Guard guard_;
   Exploration exploration_;
   std::uint32_t waits_ = 0;

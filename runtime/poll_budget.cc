@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <variant>
 
+#include "runtime/late_polling.h"
 #include "runtime/learned_budget.h"
 #include "runtime/poll_policy.h"
 #include "runtime/wake_cost.h"
@@ -15,7 +17,7 @@ using std::chrono::nanoseconds;
 
 constexpr nanoseconds kFirstWindow = std::chrono::microseconds(4);
 
-using State = std::variant<PollOff, PollFixed, GrowShrinkBudget, LearnedBudget>;
+using State = std::variant<PollOff, PollFixed, GrowShrinkBudget, LearnedPolling>;
 
 State state_of(const PollPolicy& policy) {
   if (const auto* fixed = std::get_if<PollFixed>(&policy)) {
@@ -25,8 +27,7 @@ State state_of(const PollPolicy& policy) {
     return GrowShrinkBudget(*rule);
   }
   if (const auto* learned = std::get_if<PollLearned>(&policy)) {
-    return LearnedBudget(learned->latency_weight,
-                         learned->wake_cost == nanoseconds(0) ? wake_cost() : learned->wake_cost);
+    return LearnedPolling(*learned);
   }
   return PollOff{};
 }
@@ -55,6 +56,53 @@ void GrowShrinkBudget::grow() {
   window_ = window_ > rule_.max / factor ? rule_.max : window_ * factor;
 }
 
+// --- learned ------------------------------------------------------------------------------------
+
+LearnedPolling::LearnedPolling(const PollLearned& policy)
+    : follows_(policy.wake_cost == nanoseconds(0)),
+      wake_cost_(follows_ ? wake_cost() : policy.wake_cost),
+      budget_(policy.latency_weight, wake_cost_.of_short_sleeps()) {
+  if (policy.late) {
+    late_.emplace();
+  }
+}
+
+// One and a half wakes, for half of the sleepers wake later than the median.
+nanoseconds LearnedPolling::timer_tail(nanoseconds rest) const {
+  return wake_cost_.after(rest) * 3 / 2;
+}
+
+std::optional<LatePolling::Window> LearnedPolling::late_window() const {
+  return late_.has_value() ? late_->window(budget_.wake_cost(), budget_.miss_cost()) : std::nullopt;
+}
+
+void LearnedPolling::waited(const FinishedWait& wait) {
+  const nanoseconds whole = wait.slept + wait.polled + wait.blocked;
+  if (!wait.by_event) {
+    budget_.silent(wait.polled, whole);
+    return;
+  }
+  // The wake is not part of the wait; nor was it dearer than the whole of it.
+  const nanoseconds arrival = whole - std::min(wait.blocked, budget_.wake_cost());
+  if (late_.has_value()) {
+    late_->arrived(arrival);
+  }
+  if (wait.slept != nanoseconds(0)) {
+    budget_.missed(nanoseconds(0), arrival);
+  } else if (wait.blocked == nanoseconds(0)) {
+    budget_.hit(arrival);
+  } else {
+    budget_.missed(wait.polled, arrival);
+  }
+}
+
+void LearnedPolling::woke_late(nanoseconds sleep, nanoseconds late) {
+  if (follows_) {
+    wake_cost_.woke_late(sleep, late);
+    budget_.set_wake_cost(wake_cost_.of_short_sleeps());
+  }
+}
+
 // --- any policy ---------------------------------------------------------------------------------
 
 PollBudget::PollBudget(const PollPolicy& policy) : state_(state_of(policy)) {}
@@ -66,28 +114,33 @@ nanoseconds PollBudget::budget() const {
     case 2:
       return std::get<GrowShrinkBudget>(state_).budget();
     case 3:
-      return std::get<LearnedBudget>(state_).budget();
+      return std::get<LearnedPolling>(state_).budget();
     default:
       return nanoseconds(0);
   }
 }
 
-// One and a half wakes, for half of the sleepers wake later than the median.
-nanoseconds PollBudget::timer_tail() const {
-  const auto* learned = std::get_if<LearnedBudget>(&state_);
-  return learned == nullptr ? nanoseconds(0) : learned->wake_cost() * 3 / 2;
+nanoseconds PollBudget::timer_tail(nanoseconds rest) const {
+  const auto* learned = std::get_if<LearnedPolling>(&state_);
+  return learned == nullptr ? nanoseconds(0) : learned->timer_tail(rest);
+}
+
+std::optional<LatePolling::Window> PollBudget::late_window() const {
+  const auto* learned = std::get_if<LearnedPolling>(&state_);
+  return learned == nullptr ? std::nullopt : learned->late_window();
 }
 
 void PollBudget::waited(const FinishedWait& wait) {
   if (auto* grow_shrink = std::get_if<GrowShrinkBudget>(&state_)) {
     grow_shrink->waited(wait.polled + wait.blocked);
-  } else if (auto* learned = std::get_if<LearnedBudget>(&state_);
-             learned != nullptr && wait.by_event) {
-    if (wait.blocked == nanoseconds(0)) {
-      learned->hit(wait.polled);
-    } else {
-      learned->missed(wait.polled, wait.blocked);
-    }
+  } else if (auto* learned = std::get_if<LearnedPolling>(&state_)) {
+    learned->waited(wait);
+  }
+}
+
+void PollBudget::woke_late(nanoseconds sleep, nanoseconds late) {
+  if (auto* learned = std::get_if<LearnedPolling>(&state_)) {
+    learned->woke_late(sleep, late);
   }
 }
 

@@ -6,15 +6,19 @@
 #define COAIO_RUNTIME_POLL_BUDGET_H_
 
 #include <chrono>
+#include <optional>
 #include <variant>
 
+#include "runtime/late_polling.h"
 #include "runtime/learned_budget.h"
 #include "runtime/poll_policy.h"
+#include "runtime/wake_cost.h"
 
 namespace coaio {
 
 // What came of one wait. The time of handlers is not in it.
 struct FinishedWait {
+  std::chrono::nanoseconds slept{0};    // before the late polling, which is all that is polled then
   std::chrono::nanoseconds polled{0};   // in user space,
   std::chrono::nanoseconds blocked{0};  // and then in the kernel; zero if polling found the event
   bool by_event = true;                 // not by a timer of the loop, whose time was known
@@ -35,6 +39,24 @@ class GrowShrinkBudget {
   std::chrono::nanoseconds window_{0};
 };
 
+// The rules of PollLearned.
+class LearnedPolling {
+ public:
+  explicit LearnedPolling(const PollLearned& policy);
+
+  std::chrono::nanoseconds budget() const { return budget_.budget(); }
+  std::chrono::nanoseconds timer_tail(std::chrono::nanoseconds rest) const;
+  std::optional<LatePolling::Window> late_window() const;
+  void waited(const FinishedWait& wait);
+  void woke_late(std::chrono::nanoseconds sleep, std::chrono::nanoseconds late);
+
+ private:
+  bool follows_;  // the cost of a wake, which the user did not give
+  WakeCost wake_cost_;
+  LearnedBudget budget_;
+  std::optional<LatePolling> late_;
+};
+
 class PollBudget {
  public:
   explicit PollBudget(const PollPolicy& policy = PollOff{});
@@ -42,19 +64,26 @@ class PollBudget {
   // Zero: block at once.
   std::chrono::nanoseconds budget() const;
 
-  // By how much the loop polls before its own timers instead of sleeping, and being late.
-  std::chrono::nanoseconds timer_tail() const;
+  // By how much the loop polls before its own timer instead of sleeping, and being late, if the
+  // timer is so far away.
+  std::chrono::nanoseconds timer_tail(std::chrono::nanoseconds rest) const;
+
+  // When to poll instead, if the budget is zero.
+  std::optional<LatePolling::Window> late_window() const;
 
   void waited(const FinishedWait& wait);
+
+  // A sleep that nothing but a timer was to end took so much longer.
+  void woke_late(std::chrono::nanoseconds sleep, std::chrono::nanoseconds late);
 
   // Whether waited() matters: a policy without memory spares the loop two clock readings.
   bool learns() const {
     return std::holds_alternative<GrowShrinkBudget>(state_) ||
-           std::holds_alternative<LearnedBudget>(state_);
+           std::holds_alternative<LearnedPolling>(state_);
   }
 
  private:
-  std::variant<PollOff, PollFixed, GrowShrinkBudget, LearnedBudget> state_;
+  std::variant<PollOff, PollFixed, GrowShrinkBudget, LearnedPolling> state_;
 };
 
 }  // namespace coaio

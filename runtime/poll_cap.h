@@ -1,8 +1,8 @@
 // PollCap: the share of a CPU that polling may take.
 //
-// A token bucket that holds 5 ms of polling: over any 100 ms polling takes at most share * 100 ms +
-// 5 ms. All or nothing: a budget that is not covered is not granted at all, for a shortened one
-// costs CPU and rarely meets its event.
+// A token bucket that holds 5 ms of polling, unless it is told otherwise: over any 100 ms polling
+// takes at most share * 100 ms + 5 ms. All or nothing: a budget that is not covered is not granted
+// at all, for a shortened one costs CPU and rarely meets its event.
 //
 // It has no clock: times go in.
 
@@ -19,7 +19,15 @@ namespace coaio {
 class PollCap {
  public:
   // From 0, no polling, to 1, no cap.
-  explicit PollCap(double share = 1.0) : share_(std::clamp(share, 0.0, 1.0)) {}
+  explicit PollCap(double share = 1.0, std::chrono::nanoseconds burst = kBurst)
+      : share_(std::clamp(share, 0.0, 1.0)), burst_(burst), tokens_(burst) {}
+
+  // From now on.
+  void limit(double share, std::chrono::nanoseconds burst) {
+    share_ = std::clamp(share, 0.0, 1.0);
+    burst_ = burst;
+    tokens_ = std::min(tokens_, burst_);
+  }
 
   bool limits() const { return share_ < 1.0; }
 
@@ -30,7 +38,7 @@ class PollCap {
     }
     const std::chrono::duration<double, std::nano> earned = (now - last_) * share_;
     tokens_ =
-        std::min(tokens_ + std::chrono::duration_cast<std::chrono::nanoseconds>(earned), kBurst);
+        std::min(tokens_ + std::chrono::duration_cast<std::chrono::nanoseconds>(earned), burst_);
     last_ = now;
     return share_ > 0.0 && budget <= tokens_;
   }
@@ -42,8 +50,9 @@ class PollCap {
   static constexpr std::chrono::nanoseconds kBurst = std::chrono::milliseconds(5);
 
   double share_;
+  std::chrono::nanoseconds burst_;
+  std::chrono::nanoseconds tokens_;
   TimePoint last_{};
-  std::chrono::nanoseconds tokens_ = kBurst;
 };
 
 }  // namespace coaio

@@ -28,6 +28,9 @@ absl::StatusOr<PollPolicy> parse_poll_policy(absl::string_view text) {
   if (text == "learned") {
     return PollLearned{};
   }
+  if (text == "learned_late") {
+    return PollLearned{.late = true};
+  }
   if (parse_number(text, "fixed:", number)) {
     return PollFixed{.max = std::chrono::microseconds(number)};
   }
@@ -37,10 +40,13 @@ absl::StatusOr<PollPolicy> parse_poll_policy(absl::string_view text) {
   if (parse_number(text, "learned:", number)) {
     return PollLearned{.latency_weight = number};
   }
+  if (parse_number(text, "learned_late:", number)) {
+    return PollLearned{.latency_weight = number, .late = true};
+  }
   return absl::InvalidArgumentError(absl::StrCat(
       "unknown poll policy \"", text,
-      "\": use off, fixed:MAX or grow_shrink:MAX with MAX in microseconds, or learned:WEIGHT "
-      "with how much CPU time latency is worth"));
+      "\": use off, fixed:MAX or grow_shrink:MAX with MAX in microseconds, or "
+      "learned:WEIGHT or learned_late:WEIGHT with how much CPU time latency is worth"));
 }
 
 }  // namespace coaio

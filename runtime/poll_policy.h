@@ -43,14 +43,18 @@ struct PollLearned {
   // about 50 µs on a virtual machine; 1 saves CPU, 10 polls through 200 µs.
   std::uint32_t latency_weight = 3;
 
-  // By how much a wake from sleep delays an event. Zero: measured, once per process.
+  // By how much a wake from sleep delays an event. Zero: measured, once per process, and followed.
   std::chrono::nanoseconds wake_cost{0};
+
+  // Whether to sleep through the first part of a wait whose event comes at steady intervals, and to
+  // poll through the rest (late_polling.h).
+  bool late = false;
 };
 
 using PollPolicy = std::variant<PollOff, PollFixed, PollGrowShrink, PollLearned>;
 
-// "off", "fixed:MAX", "grow_shrink:MAX" with MAX in microseconds, "learned" or "learned:WEIGHT":
-// for command lines. Anything else is kInvalidArgument.
+// "off", "fixed:MAX", "grow_shrink:MAX" with MAX in microseconds, "learned" or "learned:WEIGHT",
+// "learned_late" or "learned_late:WEIGHT": for command lines. Anything else is kInvalidArgument.
 absl::StatusOr<PollPolicy> parse_poll_policy(absl::string_view text);
 
 }  // namespace coaio

@@ -47,4 +47,20 @@ nanoseconds wake_cost() {
   return cost;
 }
 
+void WakeCost::woke_late(nanoseconds sleep, nanoseconds late) {
+  nanoseconds& median = medians_[class_of(sleep)];
+  if (late < nanoseconds(0) || late > 4 * median) {
+    return;
+  }
+  const nanoseconds step = std::max(median / 16, nanoseconds(1));
+  median = std::clamp(late > median ? median + step : median - step, measured_ / 4, 4 * measured_);
+}
+
+std::size_t WakeCost::class_of(nanoseconds sleep) {
+  constexpr std::array<nanoseconds, 2> kLimits = {std::chrono::microseconds(250),
+                                                  std::chrono::milliseconds(2)};
+  return static_cast<std::size_t>(std::upper_bound(kLimits.begin(), kLimits.end(), sleep) -
+                                  kLimits.begin());
+}
+
 }  // namespace coaio

@@ -69,6 +69,7 @@ struct Player {
     ContextOptions context_options{.backend = backend};
     if (options.polls) {
       context_options.polling = PollFixed{.max = std::chrono::seconds(20)};
+      context_options.polling_gives_way = false;
     }
     context = *Context::create(context_options);
     if (options.watches) {

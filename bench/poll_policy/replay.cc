@@ -5,11 +5,12 @@
 #include <chrono>
 #include <cmath>
 #include <cstddef>
-#include <functional>
 #include <random>
 
 #include "bench/poll_policy/traces.h"
+#include "runtime/clock.h"
 #include "runtime/poll_budget.h"
+#include "runtime/poll_cap.h"
 #include "runtime/poll_policy.h"
 
 namespace coaio::bench {
@@ -58,44 +59,118 @@ class Sleeper {
   std::uniform_real_distribution<double> uniform_{0, 1};
 };
 
-// Polls each wait for as long as `budget` says, and tells `waited` what came of it.
-Cost replay(const Trace& trace, const std::function<double(double wait, double late)>& budget,
-            const std::function<void(nanoseconds polled, nanoseconds blocked)>& waited) {
+constexpr double kSwitchNs = 3'000;  // from thread to thread on one CPU
+constexpr double kTimerNs = 3'000;   // of CPU, for a sleep before the late polling
+
+// What to do in one wait: sleep first, and poll until then.
+struct Search {
+  double sleep_ns = 0;
+  double until_ns = 0;
+};
+
+// What comes of it. `late`: of the wake, if the event finds the loop asleep.
+struct Outcome {
+  FinishedWait wait;
+  double polled_ns = 0;
+  double late_ns = 0;
+};
+
+nanoseconds rounded(double ns) { return nanoseconds(static_cast<nanoseconds::rep>(ns)); }
+
+Outcome head(double wait, double until, double late) {
+  const double polled = std::min(wait, until);
+  const double late_ns = polled < wait ? late : 0;
+  return {.wait = {.polled = rounded(polled), .blocked = rounded(wait - polled + late_ns)},
+          .polled_ns = polled,
+          .late_ns = late_ns};
+}
+
+// The loop's alarm wakes it late, too.
+Outcome after_sleep(double wait, const Search& search, double late, double alarm_late) {
+  if (wait < search.sleep_ns) {
+    return head(wait, 0, late);
+  }
+  const double woke = search.sleep_ns + alarm_late;
+  if (wait <= woke) {
+    return {.wait = {.slept = rounded(woke)}, .polled_ns = kTimerNs, .late_ns = woke - wait};
+  }
+  Outcome outcome = head(wait - woke, std::max(0.0, search.until_ns - woke), late);
+  outcome.wait.slept = rounded(woke);
+  outcome.polled_ns += kTimerNs;
+  return outcome;
+}
+
+// While we poll, the partner stands still.
+Outcome on_shared_cpu(double wait, double until) {
+  return {.wait = {.polled = rounded(until), .blocked = rounded(wait + kSwitchNs)},
+          .polled_ns = until,
+          .late_ns = until + kSwitchNs};
+}
+
+// Searches in each wait as `plan` says, and tells `waited` what came of it.
+template <typename Plan, typename Waited>
+Cost replay(const Trace& trace, Plan plan, Waited waited) {
   Sleeper sleeper;
+  Sleeper alarm;
+  TimePoint now{};
   Cost cost;
   for (std::size_t i = 0; i < trace.waits.size(); ++i) {
     const auto wait = static_cast<double>(trace.waits[i].count());
-    const double asleep_late = sleeper.lateness(wait);
-    const double polled = std::min(wait, budget(wait, asleep_late));
-    const double late = polled < wait ? asleep_late : 0;
-    const double blocked = polled < wait ? wait - polled + late : 0;
-    waited(nanoseconds(static_cast<nanoseconds::rep>(polled)),
-           nanoseconds(static_cast<nanoseconds::rep>(blocked)));
+    const double late = sleeper.lateness(wait);
+    const Search search = plan(now, wait, late);
+    const Outcome outcome = trace.shared_cpu ? on_shared_cpu(wait, search.until_ns)
+                            : search.sleep_ns != 0
+                                ? after_sleep(wait, search, late, alarm.lateness(search.sleep_ns))
+                                : head(wait, search.until_ns, late);
+    waited(outcome.wait);
+    now += rounded(wait + outcome.late_ns);
     if (i >= kAsleep + kLearning) {
-      cost.polled_ns += polled;
-      cost.late_ns += late;
-      cost.elapsed_ns += wait + late;
+      cost.polled_ns += outcome.polled_ns;
+      cost.late_ns += outcome.late_ns;
+      cost.elapsed_ns += wait + outcome.late_ns;
       ++cost.waits;
     }
   }
   return cost;
 }
 
+double count_of(nanoseconds duration) { return static_cast<double>(duration.count()); }
+
+Search search_of(const PollBudget& budget) {
+  if (budget.budget() != nanoseconds(0)) {
+    return {.until_ns = count_of(budget.budget())};
+  }
+  if (const auto window = budget.late_window(); window.has_value()) {
+    return {.sleep_ns = count_of(window->sleep), .until_ns = count_of(window->end)};
+  }
+  return {};
+}
+
 }  // namespace
 
-Cost replay(const Trace& trace, const PollPolicy& policy) {
-  PollBudget state(policy);
+Cost replay(const Trace& trace, const PollPolicy& policy, double share) {
+  PollBudget budget(policy);
+  PollCap cap(share);
   return replay(
-      trace, [&](double, double) { return static_cast<double>(state.budget().count()); },
-      [&](nanoseconds polled, nanoseconds blocked) {
-        state.waited({.polled = polled, .blocked = blocked});
+      trace,
+      [&](TimePoint now, double, double) {
+        const Search search = search_of(budget);
+        const double polled_ns = search.until_ns - search.sleep_ns;
+        return polled_ns != 0 && cap.grants(now, rounded(polled_ns)) ? search : Search{};
+      },
+      [&](const FinishedWait& wait) {
+        cap.spend(wait.polled);
+        budget.waited(wait);
       });
 }
 
 Cost replay_in_hindsight(const Trace& trace, double latency_weight) {
   return replay(
-      trace, [&](double wait, double late) { return wait <= latency_weight * late ? wait : 0; },
-      [](nanoseconds, nanoseconds) {});
+      trace,
+      [&](TimePoint, double wait, double late) {
+        return Search{.until_ns = !trace.shared_cpu && wait <= latency_weight * late ? wait : 0};
+      },
+      [](const FinishedWait&) {});
 }
 
 }  // namespace coaio::bench

@@ -27,9 +27,11 @@ struct Cost {
   double total(double latency_weight) const { return polled_ns + latency_weight * late_ns; }
 };
 
-Cost replay(const Trace& trace, const PollPolicy& policy);
+// `share`: of a CPU, that polling may take.
+Cost replay(const Trace& trace, const PollPolicy& policy, double share = 1.0);
 
-// The best that could have been done for each wait, knowing when its event comes.
+// The best that could have been done for each wait, knowing when its event comes, short of sleeping
+// until right before it.
 Cost replay_in_hindsight(const Trace& trace, double latency_weight);
 
 }  // namespace coaio::bench

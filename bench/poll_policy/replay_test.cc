@@ -35,6 +35,38 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("learned polling costs at most 1.7 of blocking where the partner shares the CPU") {
+  for (const std::uint32_t weight : {1U, 3U, 10U}) {
+    CAPTURE(weight);
+    for (const Trace& trace : shared_cpu_traces()) {
+      CAPTURE(trace.name);
+      CHECK(cost_of(trace, learned(weight), weight) <= 1.7 * cost_of(trace, PollOff{}, weight));
+    }
+  }
+}
+
+TEST_CASE("late polling costs no more than learned polling without it, and far less if steady") {
+  const PollPolicy late = PollLearned{.wake_cost = kBelievedWakeCost, .late = true};
+  for (const Trace& trace : all_traces()) {
+    CAPTURE(trace.name);
+    CHECK(cost_of(trace, late, 3) <= 1.05 * cost_of(trace, learned(3), 3));
+    if (trace.name == "fixed 200" || trace.name == "fixed 1000") {
+      CHECK(cost_of(trace, late, 3) <= 0.5 * cost_of(trace, learned(3), 3));
+    }
+  }
+}
+
+TEST_CASE("polling takes no more than its share of a CPU and a burst of 5 ms") {
+  for (const double share : {0.5, 0.2}) {
+    CAPTURE(share);
+    for (const Trace& trace : all_traces()) {
+      CAPTURE(trace.name);
+      const Cost cost = replay(trace, learned(3), share);
+      CHECK(cost.polled_ns <= share * cost.elapsed_ns + 5.1e6);
+    }
+  }
+}
+
 TEST_CASE("learned polling beats grow and shrink by a tenth where waits are mixed") {
   for (const Trace& trace : all_traces()) {
     if (trace.name.starts_with("bursts") || trace.name.starts_with("bimodal")) {

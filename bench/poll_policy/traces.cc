@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstddef>
+#include <fstream>
 #include <functional>
 #include <random>
 #include <string>
@@ -21,7 +22,7 @@ using Generator = std::function<double(std::size_t, Random&)>;
 
 Trace make_trace(std::string name, const Generator& wait_us) {
   Random random(1);
-  Trace trace{std::move(name), {}};
+  Trace trace{.name = std::move(name), .waits = {}};
   trace.waits.reserve(kAsleep + kWaits);
   for (std::size_t i = 0; i < kAsleep + kWaits; ++i) {
     const double us = i < kAsleep ? kAsleepUs : wait_us(i - kAsleep, random);
@@ -71,6 +72,30 @@ std::vector<Trace> all_traces() {
   }));
   traces.push_back(make_trace("idle 100,000", [](std::size_t, Random&) { return 100'000.; }));
   return traces;
+}
+
+std::vector<Trace> shared_cpu_traces() {
+  std::vector<Trace> traces;
+  for (const double us : {5., 20.}) {
+    traces.push_back(fixed(us));
+    traces.back().name += ", same CPU";
+    traces.back().shared_cpu = true;
+  }
+  return traces;
+}
+
+Trace read_trace(const std::string& path) {
+  Trace trace{.name = path.substr(path.rfind('/') + 1), .waits = {}};
+  std::ifstream file(path);
+  for (std::chrono::nanoseconds::rep ns = 0; file >> ns;) {
+    trace.waits.emplace_back(ns);
+  }
+  if (!trace.waits.empty()) {
+    const std::chrono::nanoseconds asleep(
+        static_cast<std::chrono::nanoseconds::rep>(kAsleepUs * 1000));
+    trace.waits.insert(trace.waits.begin(), kAsleep, asleep);
+  }
+  return trace;
 }
 
 }  // namespace coaio::bench

@@ -14,6 +14,7 @@ namespace coaio::bench {
 struct Trace {
   std::string name;
   std::vector<std::chrono::nanoseconds> waits;
+  bool shared_cpu = false;  // the partner has no other: it stands still while the loop polls
 };
 
 // The first waits of each trace are long: every policy starts asleep. What a policy does in them,
@@ -22,6 +23,11 @@ inline constexpr std::size_t kAsleep = 200;
 inline constexpr std::size_t kLearning = 256;
 
 std::vector<Trace> all_traces();
+std::vector<Trace> shared_cpu_traces();
+
+// A trace recorded from a real run by `live`: nanoseconds, one number a line, after the long waits
+// that all traces begin with. No waits if the file cannot be read.
+Trace read_trace(const std::string& path);
 
 }  // namespace coaio::bench
 

@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 constexpr int kTimes = 50;
 
 // The loop is never allowed to sleep within the time of the test.
-const ContextOptions kPolling{.polling = PollFixed{20s}};
+const ContextOptions kPolling{.polling = PollFixed{20s}, .polling_gives_way = false};
 
 TEST_CASE("a thread that wakes a polling loop makes no system call") {
   if (!can_measure()) {

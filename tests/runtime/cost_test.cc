@@ -215,7 +215,9 @@ struct WakeScene {
   BottomHalf half;
 };
 
-ContextOptions polls_always() { return {.polling = PollFixed{.max = 25s}}; }
+ContextOptions polls_always() {
+  return {.polling = PollFixed{.max = 25s}, .polling_gives_way = false};
+}
 
 // Only the main thread of the child is counted, so each of the two is the main thread once.
 TEST_CASE("a wake-up of a loop that polls costs the loop no system call") {

@@ -22,7 +22,7 @@ void meet(LearnedBudget& budget, nanoseconds wait) {
   if (polled == wait) {
     budget.hit(polled);
   } else {
-    budget.missed(polled, wait - polled + kWake);
+    budget.missed(polled, wait);
   }
 }
 
@@ -77,7 +77,7 @@ TEST_CASE("a learned budget that believes in too short a wake finds out by explo
     if (polled == 10us) {
       budget.hit(polled);
     } else {
-      budget.missed(polled, 10us - polled + kTrueWake);
+      budget.missed(polled, 10us + kTrueWake - kWake);
     }
   }
   CHECK(budget.budget() >= 10us);
@@ -89,9 +89,41 @@ TEST_CASE("a learned budget stops where polling itself keeps the event away") {
   nanoseconds polled{0};
   for (int i = 0; i < 10'000; ++i) {
     polled += budget.budget();
-    budget.missed(budget.budget(), 5us);
+    budget.missed(budget.budget(), budget.budget());
   }
   CHECK(polled / 10'000 < 3us);
+}
+
+TEST_CASE(
+    "waits without an event say nothing about a longer poll, and count against a shorter one") {
+  LearnedBudget budget(kWeight, kWake);
+  for (int i = 0; i < 100; ++i) {
+    budget.silent(budget.budget(), kMissCost - 1ns);
+  }
+  CHECK(budget.budget() == kMissCost);
+  for (int i = 0; i < 20; ++i) {
+    budget.silent(budget.budget(), 5ms);
+  }
+  CHECK(budget.budget() == 0us);
+}
+
+TEST_CASE("a learned budget explores less and less where only timers end its waits") {
+  LearnedBudget budget(kWeight, kWake);
+  nanoseconds polled{0};
+  for (int i = 0; i < 10'000; ++i) {
+    polled += budget.budget();
+    budget.silent(budget.budget(), 5ms);
+  }
+  CHECK(polled / 10'000 < 1us);
+}
+
+TEST_CASE("a dearer wake makes a learned budget longer") {
+  LearnedBudget budget(1, kWake);
+  meet_often(budget, 50us, 100);
+  CHECK(budget.budget() == 0us);
+  budget.set_wake_cost(4 * kWake);
+  meet_often(budget, 50us, 100);
+  CHECK(budget.budget() >= 50us);
 }
 
 TEST_CASE("the state of a learned budget is small") { CHECK(sizeof(LearnedBudget) <= 256); }

@@ -1,5 +1,6 @@
 #include "runtime/poll_budget.h"
 
+#include <algorithm>
 #include <chrono>
 #include <vector>
 
@@ -74,17 +75,60 @@ TEST_CASE("a learned policy does not take its own timers for arrivals") {
   PollBudget budget(PollLearned{.wake_cost = 30us});
   const nanoseconds before = budget.budget();
   for (int i = 0; i < 20; ++i) {
-    budget.waited({.blocked = 5ms, .by_event = false});
+    budget.waited({.blocked = 50us, .by_event = false});
   }
   CHECK(budget.budget() == before);
-  budget.waited({.blocked = 5ms});
+}
+
+TEST_CASE("a learned policy that hears nothing but its own timers stops polling for events") {
+  PollBudget budget(PollLearned{.wake_cost = 30us});
+  for (int i = 0; i < 20; ++i) {
+    budget.waited({.polled = budget.budget(), .blocked = 5ms, .by_event = false});
+  }
   CHECK(budget.budget() == 0ns);
 }
 
 TEST_CASE("a learned policy polls before its timers for what a wake costs, the others do not") {
-  CHECK(PollBudget(PollLearned{.wake_cost = 30us}).timer_tail() == 45us);
-  CHECK(PollBudget(PollGrowShrink{}).timer_tail() == 0ns);
-  CHECK(PollBudget(PollFixed{.max = 1ms}).timer_tail() == 0ns);
+  CHECK(PollBudget(PollLearned{.wake_cost = 30us}).timer_tail(1ms) == 45us);
+  CHECK(PollBudget(PollGrowShrink{}).timer_tail(1ms) == 0ns);
+  CHECK(PollBudget(PollFixed{.max = 1ms}).timer_tail(1ms) == 0ns);
+}
+
+TEST_CASE("a wake cost that was given is kept, one that was measured is followed") {
+  PollBudget given(PollLearned{.wake_cost = 30us});
+  PollBudget measured(PollLearned{});
+  const nanoseconds before = measured.timer_tail(100us);
+  for (int i = 0; i < 200; ++i) {
+    given.woke_late(100us, 5us);
+    measured.woke_late(100us, 0us);
+  }
+  CHECK(given.timer_tail(100us) == 45us);
+  CHECK(measured.timer_tail(100us) < before);
+}
+
+// Waits for an event that comes every 500 µs, and wakes as late as is believed.
+FinishedWait wait_for(PollBudget& budget, nanoseconds event, nanoseconds wake_cost) {
+  const auto window = budget.late_window();
+  if (budget.budget() != 0ns || !window.has_value()) {
+    const nanoseconds polled = std::min(budget.budget(), event);
+    return {.polled = polled, .blocked = polled == event ? 0ns : event - polled + wake_cost};
+  }
+  const nanoseconds slept = window->sleep + wake_cost;
+  return {.slept = slept, .polled = event - slept};
+}
+
+TEST_CASE("late polling finds what comes at steady intervals, after a sleep, if it is asked for") {
+  PollBudget late(PollLearned{.wake_cost = 30us, .late = true});
+  PollBudget plain(PollLearned{.wake_cost = 30us});
+  int found_late = 0;
+  for (int i = 0; i < 200; ++i) {
+    const FinishedWait wait = wait_for(late, 500us, 30us);
+    found_late += wait.slept != 0ns && wait.polled < 50us ? 1 : 0;
+    late.waited(wait);
+    plain.waited(wait_for(plain, 500us, 30us));
+  }
+  CHECK(found_late > 150);
+  CHECK(!plain.late_window().has_value());
 }
 
 }  // namespace

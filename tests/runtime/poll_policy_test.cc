@@ -19,6 +19,9 @@ TEST_CASE("a policy is read from text, and what is no policy is refused by name"
   CHECK(std::holds_alternative<PollLearned>(*parse_poll_policy("learned")));
   CHECK(std::get<PollLearned>(*parse_poll_policy("learned:10")).latency_weight == 10);
   CHECK(std::get<PollGrowShrink>(*parse_poll_policy("grow_shrink:128")).max == 128us);
+  CHECK(!std::get<PollLearned>(*parse_poll_policy("learned")).late);
+  CHECK(std::get<PollLearned>(*parse_poll_policy("learned_late")).late);
+  CHECK(std::get<PollLearned>(*parse_poll_policy("learned_late:1")).latency_weight == 1);
   for (const char* text :
        {"", "fixed", "fixed:", "fixed:0", "fixed:-1", "grow_shrink:many", "learned:0", "on"}) {
     CAPTURE(text);

@@ -1,0 +1,150 @@
+"""The criteria that adaptive polling is judged by: each a sentence, what was found, and whether it
+holds. Ratios are taken within a repetition, where the machine is the same for both, then their
+median.
+"""
+
+import statistics
+
+from scenarios import BACK_ENDS
+
+
+class Results:
+    """Runs by scenario, back end and policy, in the order of their repetitions."""
+
+    def __init__(self, runs):
+        self._runs = runs
+
+    def of(self, scenario, back_end, policy):
+        return self._runs[scenario, back_end, policy]
+
+    def median(self, scenario, back_end, policy, figure):
+        return statistics.median(run[figure] for run in self.of(scenario, back_end, policy))
+
+    def ratio(self, scenario, back_end, policy, other, figure):
+        pairs = zip(self.of(scenario, back_end, policy), self.of(scenario, back_end, other))
+        return statistics.median(mine[figure] / max(its[figure], 1e-9) for mine, its in pairs)
+
+    def cost_ratio(self, scenario, back_end, policy, weight=3):
+        """CPU and weighted latency of a request, beside the better of blocking and spinning."""
+
+        def cost(which):
+            runs = self.of(scenario, back_end, which)
+            return statistics.median(
+                run["cpu_percent"] * 1e4 * run["seconds"] / run["requests"] + weight * run["mean_us"]
+                for run in runs
+            )
+
+        return cost(policy) / min(cost("block"), cost("spin"))
+
+
+def _row(number, sentence, values, limit, text="{:.2f}", least=False):
+    """values: (figure, where). The worst of them is shown, and must keep the limit."""
+    worst = min(values) if least else max(values)
+    holds = worst[0] >= limit if least else worst[0] <= limit
+    return str(number), sentence, f"{text.format(worst[0])} ({worst[1]})", holds
+
+
+def _over(scenarios, figure):
+    return [(figure(s, b), f"{b}, {s}") for s in scenarios for b in BACK_ENDS]
+
+
+def live(results):
+    """Rows (number, sentence, value, holds)."""
+    ratio = lambda policy, other, figure="p50_us": lambda s, b: results.ratio(
+        s, b, policy, other, figure
+    )
+    cpu = lambda policy: lambda s, b: results.median(s, b, policy, "cpu_percent")
+    least_cpu = lambda s, b: min(run["cpu_percent"] for run in results.of(s, b, "learned"))
+    more_cpu = lambda s, b: cpu("learned")(s, b) - cpu("block")(s, b)
+    cold = ["cold start, think 10", "cold start, think 20"]
+    slow = ["think 500", "think 1000", "think 5000"]
+    periodic = ["think 200", "think 500", "think 1000"]
+    blocking = ["partner blocks, think 5", "partner blocks, think 20"]
+    beside = ["idle one beside, think 10", "slow one beside, think 10"]
+    mixed = ["exponential 5", "exponential 20", "exponential 50", "exponential 200", "phases"]
+    yield _row(1, "cold starts: CPU of every run >= 85 %", _over(cold, least_cpu), 85, "{:.0f}", True)
+    yield _row(1, "cold starts: p50 <= 1.15 x spin", _over(cold, ratio("learned", "spin")), 1.15)
+    fifty = ["cold start, think 50"]
+    yield _row(2, "think 50: p50 <= 1.2 x spin", _over(fifty, ratio("learned", "spin")), 1.2)
+    yield _row(2, "think 50: p50 <= 0.45 x block", _over(fifty, ratio("learned", "block")), 0.45)
+    yield _row(3, "think >= 500: CPU <= block + 1 point", _over(slow, more_cpu), 1, "{:+.1f}")
+    yield _row(4, "bursts: p50 <= 1.2 x spin", _over(["bursts"], ratio("learned", "spin")), 1.2)
+    yield _row(
+        4,
+        "bursts: CPU <= 2 x block",
+        _over(["bursts"], ratio("learned", "block", "cpu_percent")),
+        2,
+    )
+    yield _row(5, "bimodal: p50 <= 1.2 x spin", _over(["bimodal"], ratio("learned", "spin")), 1.2)
+    yield _row(5, "bimodal: CPU <= 30 %", _over(["bimodal"], cpu("learned")), 30, "{:.0f}")
+    yield _row(
+        5,
+        "bimodal: grow/shrink 32 >= 2 x learned",
+        _over(["bimodal"], ratio("grow/shrink 32", "learned")),
+        2,
+        least=True,
+    )
+    yield _row(
+        6, "partner blocks: p50 <= 0.55 x block", _over(blocking, ratio("learned", "block")), 0.55
+    )
+    yield _row(
+        7,
+        "periodic, late polling: p50 <= 0.45 x block",
+        _over(periodic, ratio("learned late", "block")),
+        0.45,
+    )
+    yield _row(
+        7, "periodic, late polling: CPU <= 25 %", _over(periodic, cpu("learned late")), 25, "{:.0f}"
+    )
+    eventfd = ["eventfd, think 10", "eventfd, think 50"]
+    yield _row("a", "eventfd: p50 <= 1.2 x spin", _over(eventfd, ratio("learned", "spin")), 1.2)
+    yield _row("b", "other descriptors: p50 <= 1.2 x spin", _over(beside, ratio("learned", "spin")), 1.2)
+    yield _row(
+        "c",
+        "exponential, phases: cost <= 1.25 x better of block, spin",
+        _over(mixed, lambda s, b: results.cost_ratio(s, b, "learned")),
+        1.25,
+    )
+    same = ["same CPU, think 5", "same CPU, think 50"]
+    yield _row(
+        "d", "same CPU: p99 <= 2 x block", _over(same, ratio("learned", "block", "p99_us")), 2
+    )
+    largest = lambda s, b: max(run["largest_share"] for run in results.of(s, b, "learned")) * 100
+    for cap in (50, 20):
+        # 5 ms of burst, and a point for requests that lie 1 ms apart.
+        yield _row(
+            "e",
+            f"cap {cap} %: polling in any 100 ms <= {cap + 6} %",
+            _over([f"cap {cap}"], largest),
+            cap + 6,
+            "{:.1f} %",
+        )
+    idle = [
+        (max(run["polled_us"] / run["seconds"] / 1e4 for run in results.of("idle", b, p)), f"{b}, {p}")
+        for b in BACK_ENDS
+        for p in ("block", "grow/shrink 32", "grow/shrink 128", "learned", "learned late")
+    ]
+    yield _row("f", "idle: polling takes < 0.1 % of a CPU", idle, 0.1, "{:.3f} %")
+
+
+def simulated(figures):
+    """From the program `criteria`."""
+    yield _row(8, "policy: <= 15 ns per wait", [(figures["ns_per_wait"], "best of 20")], 15, "{:.1f}")
+    yield _row(8, "policy: <= 256 bytes", [(figures["bytes"], "learned")], 256, "{:.0f}")
+    weights = ["weight 1", "weight 3", "weight 10"]
+    yield _row(9, "simulated: <= 1.15 x better of block, spin", list(zip(figures["worst"], weights)), 1.15)
+    yield _row(
+        9,
+        "simulated: same CPU <= 1.7 x block",
+        list(zip(figures["worst_on_shared_cpu"], weights)),
+        1.7,
+    )
+    for cap in (50, 20):
+        share = figures[f"share_at_{cap}"] * 100
+        yield _row(
+            10,
+            f"simulated: polling at cap {cap} <= {cap + 2} %",
+            [(share, "worst trace")],
+            cap + 2,
+            "{:.1f} %",
+        )
