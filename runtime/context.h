@@ -44,8 +44,10 @@
 #include "runtime/poll_budget.h"
 #include "runtime/poll_cap.h"
 #include "runtime/poll_policy.h"
+#include "runtime/poll_source.h"
 #include "runtime/remote_queue.h"
 #include "runtime/run_queue.h"
+#include "runtime/source_list.h"
 #include "runtime/timer_queue.h"
 #include "runtime/wakeup.h"
 #include "runtime/wall_timers.h"
@@ -64,6 +66,10 @@ struct ContextOptions {
 
   // The share of a CPU that polling may take, over any 100 ms and whatever the policy: from 0 to 1.
   double polling_share = 1.0;
+
+  // A poll source with a doorbell that has not been ready for this long is not polled any more,
+  // until its doorbell rings.
+  std::chrono::nanoseconds idle_source_limit = std::chrono::seconds(7);
 
   // Null: CLOCK_MONOTONIC. Outlives the context.
   const Clock* clock = nullptr;
@@ -174,6 +180,18 @@ class Context {
   // Makes room for this many timers, so that arming does not allocate.
   void reserve_timers(std::size_t count) { timers_.reserve(count); }
 
+  // From add() to remove() the loop looks at the source in every turn, and while it polls.
+  void add(PollSource& source) {
+    check_home();
+    sources_.add(source);
+  }
+  void remove(PollSource& source) {
+    check_home();
+    sources_.remove(source);
+  }
+
+  bool has(const PollSource& source) const { return sources_.has(source); }
+
   // Between the two, which nest, no handler is called that is marked external.
   void disable_external();
   void enable_external();
@@ -194,7 +212,10 @@ class Context {
   const ContextFigures& figures() const { return figures_; }
 
   // Takes effect with the next wait.
-  void set_polling(const PollPolicy& policy) { budget_ = PollBudget(policy); }
+  void set_polling(const PollPolicy& policy) {
+    budget_ = PollBudget(policy);
+    sources_.set_policy(policy);
+  }
 
   // For coroutines: work that completes without suspending asks before it goes on. False once in a
   // while: then it goes through the queue, so that neither the stack nor others' waiting grows
@@ -217,9 +238,14 @@ class Context {
   bool turn(bool may_block) noexcept;
   std::chrono::nanoseconds time_to_next_work() const;
   void look();
+  void glance();
+  void ask_without_sleeping();
   void wait_for_work(std::chrono::nanoseconds limit);
   void sleep_until_work(std::chrono::nanoseconds tail);
   bool has_work() const;
+  std::chrono::nanoseconds budget() const;
+  void learn(const FinishedWait& wait);
+  bool finds_work_at_once();
   std::chrono::nanoseconds poll_for(std::chrono::nanoseconds budget, TimePoint start);
   void sleep(std::chrono::nanoseconds limit);
   void accept_wakeup();
@@ -252,6 +278,8 @@ class Context {
   RunQueue idle_;
   TimerQueue timers_;
   WallTimers wall_timers_;
+  SourceList sources_;
+  unsigned glances_ = 0;
   bool watches_clock_ = false;
   PollBudget budget_;
   PollCap cap_;
