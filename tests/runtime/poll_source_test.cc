@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -252,14 +253,27 @@ TEST_CASE("bottom halves run before sources, and timers after them") {
 
 // --- begin and end ------------------------------------------------------------------------------
 
-// Makes the next turn that may block poll in vain, and sleep.
-void sleep_once(Context& context) {
-  bool slept = false;
-  Timer timer(context, [&] { slept = true; });
-  timer.arm_after(2ms);
-  while (!slept) {
-    context.poll(true);
+// Each begin has its end, in turns, and the last one too.
+bool paired(const std::string& log) {
+  bool begun = false;
+  for (const char call : log) {
+    if ((call == 'b' && begun) || (call == 'e' && !begun)) {
+      return false;
+    }
+    begun = call == 'r' ? begun : call == 'b';
   }
+  return !begun;
+}
+
+// Makes the loop poll in vain, and sleep, at least once.
+void sleep_once(Context& context) {
+  Timer timer(context, [] {});
+  std::uint64_t waits = 0;
+  do {
+    timer.arm_after(2ms);
+    waits = context.figures().waits;
+    context.poll(true);
+  } while (context.figures().waits == waits);
 }
 
 TEST_CASE("polling begins before the first look in a row, and ends before the loop sleeps") {
@@ -275,10 +289,12 @@ TEST_CASE("polling begins before the first look in a row, and ends before the lo
         CHECK(context.poll(true));  // goes on while it succeeds
         CHECK(slot.log == "brr");
         sleep_once(context);
-        CHECK(slot.log == "brre");
+        CHECK(paired(slot.log));
+        CHECK(slot.log.starts_with("brre"));
+        slot.log.clear();
         slot.full = true;
         CHECK(context.poll(true));
-        CHECK(slot.log == "brrebr");
+        CHECK(slot.log == "br");
       },
       {.polling = PollFixed{100us}});
 }
@@ -346,10 +362,13 @@ TEST_CASE("a source that is added while polling is on gets its begin, and its en
         CHECK(context.poll(true));
         CHECK(late.log == "br");
         sleep_once(context);
-        CHECK(late.log == "bre");
-        CHECK(slot.log == "bre");
+        CHECK(paired(late.log));
+        CHECK(late.log.starts_with("bre"));
+        CHECK(paired(slot.log));
+        CHECK(slot.log.starts_with("bre"));
         context.remove(late);
-        CHECK(late.log == "bre");
+        CHECK(paired(late.log));
+        CHECK(late.log.starts_with("bre"));
       },
       {.polling = PollFixed{100us}});
 }
@@ -399,8 +418,10 @@ TEST_CASE("a source that a nested turn removes, or adds, has its begin and end p
         CHECK(outer.log == "bre");
         sleep_once(context);
         CHECK(outer.log == "bre");
-        CHECK(inner.log == "bre");
-        CHECK(late.log == "be");
+        CHECK(paired(inner.log));
+        CHECK(inner.log.starts_with("bre"));
+        CHECK(paired(late.log));
+        CHECK(late.log.starts_with("be"));
         context.remove(inner);
         context.remove(late);
       },
@@ -420,7 +441,8 @@ TEST_CASE("a nested turn that sleeps leaves the source that is called in its sta
         const AddedSource added(context, slot);
         CHECK(context.poll(true));
         sleep_once(context);
-        CHECK(slot.log == "bre");
+        CHECK(paired(slot.log));
+        CHECK(slot.log.starts_with("bre"));
       },
       {.polling = PollFixed{100us}});
 }
