@@ -65,6 +65,8 @@ Context::Context(const ContextOptions& options, SelectedMonitor selected)
       enough_watches_(selected.enough),
       fds_(*monitor_),
       wall_timers_(options.wall_clock == nullptr ? wall_clock() : *options.wall_clock),
+      sources_(fds_, options.clock == nullptr ? Clock::steady() : *options.clock,
+               options.idle_source_limit, options.polling),
       budget_(options.polling),
       guard_(options.polling_share,
              options.polling_gives_way ? Surroundings::real() : Surroundings::ignored(),
@@ -100,6 +102,9 @@ std::string Context::discard_queued() {
   if (queued != 0 || !idle_.empty()) {
     absl::StrAppend(&left, " ", queued, " scheduled bottom halves or tasks",
                     idle_.empty() ? ";" : ", and idle ones;");
+  }
+  if (!sources_.empty()) {
+    absl::StrAppend(&left, " ", sources_.size(), " poll sources;");
   }
   if (const std::size_t armed = timers_.size() + wall_timers_.size(); armed != 0) {
     absl::StrAppend(&left, " ", armed, " armed timers;");

@@ -46,8 +46,10 @@
 #include "runtime/poll_budget.h"
 #include "runtime/poll_guard.h"
 #include "runtime/poll_policy.h"
+#include "runtime/poll_source.h"
 #include "runtime/remote_queue.h"
 #include "runtime/run_queue.h"
+#include "runtime/source_list.h"
 #include "runtime/timer_queue.h"
 #include "runtime/trace.h"
 #include "runtime/wakeup.h"
@@ -71,6 +73,10 @@ struct ContextOptions {
   // Whether polling also ends where it would hurt: when it would spend the CPU quota of the cgroup,
   // when others want the CPU, and when the partner needs it (poll_guard.h). False for measurements.
   bool polling_gives_way = true;
+
+  // A poll source with a doorbell that has not been ready for this long is not polled any more,
+  // until its doorbell rings.
+  std::chrono::nanoseconds idle_source_limit = std::chrono::seconds(7);
 
   // Null: CLOCK_MONOTONIC. Outlives the context.
   const Clock* clock = nullptr;
@@ -182,6 +188,18 @@ class Context {
   // Makes room for this many timers, so that arming does not allocate.
   void reserve_timers(std::size_t count) { timers_.reserve(count); }
 
+  // From add() to remove() the loop looks at the source in every turn, and while it polls.
+  void add(PollSource& source) {
+    check_home();
+    sources_.add(source);
+  }
+  void remove(PollSource& source) {
+    check_home();
+    sources_.remove(source);
+  }
+
+  bool has(const PollSource& source) const { return sources_.has(source); }
+
   // Between the two, which nest, no handler is called that is marked external.
   void disable_external();
   void enable_external();
@@ -202,7 +220,10 @@ class Context {
   const ContextFigures& figures() const { return figures_; }
 
   // Takes effect with the next wait.
-  void set_polling(const PollPolicy& policy) { budget_ = PollBudget(policy); }
+  void set_polling(const PollPolicy& policy) {
+    budget_ = PollBudget(policy);
+    sources_.set_policy(policy);
+  }
 
   // Null, as in the beginning: nobody is told.
   void set_trace(Trace trace) { trace_ = std::move(trace); }
@@ -235,10 +256,14 @@ class Context {
   bool turn(bool may_block) noexcept;
   std::chrono::nanoseconds time_to_next_work() const;
   bool look();
+  bool glance();
+  void ask_without_sleeping();
   void wait_for_work(std::chrono::nanoseconds limit);
-  void learn(const FinishedWait& wait);
+  std::chrono::nanoseconds budget() const;
+  bool finds_work_at_once();
   std::chrono::nanoseconds search(std::chrono::nanoseconds budget, TimePoint start);
   FinishedWait search_late(std::chrono::nanoseconds limit, TimePoint start);
+  void learn(const FinishedWait& wait);
   void sleep_until_work(std::chrono::nanoseconds tail);
   void sleep_towards_timer(std::chrono::nanoseconds rest, std::chrono::nanoseconds tail);
   bool has_work() const;
@@ -281,6 +306,8 @@ class Context {
   RunQueue idle_;
   TimerQueue timers_;
   WallTimers wall_timers_;
+  SourceList sources_;
+  unsigned glances_ = 0;
   bool watches_clock_ = false;
   PollBudget budget_;
   ContextFigures figures_;

@@ -50,6 +50,9 @@ bool Context::turn(bool may_block) noexcept {
   accept_wakeup();
   bool progress = run_queued();
   progress |= fds_.dispatch();
+  if (!sources_.empty()) {
+    progress |= sources_.dispatch();
+  }
   progress |= fire_timers();
   if (progress) {
     tell(TraceEvent::Kind::kDispatch, nanoseconds(0));
@@ -60,7 +63,7 @@ bool Context::turn(bool may_block) noexcept {
 }
 
 nanoseconds Context::time_to_next_work() const {
-  if (!queue_.empty() || !remote_.empty() || fds_.has_reports() || wakeup_.notified()) {
+  if (!queue_.empty() || has_work()) {
     return nanoseconds(0);
   }
   nanoseconds limit = idle_.empty() ? FdMonitor::kForever : kIdlePatience;

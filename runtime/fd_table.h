@@ -133,9 +133,11 @@ class FdTable {
   // Descriptors that the monitor watches.
   std::size_t watched() const { return watched_; }
 
-  // Whether a look at the kernel can tell anything: a watch may have become ready, or a change
-  // waits to be applied. looked() is told of each look.
-  bool worth_a_look() const { return watched_ != 0 || changed_; }
+  // Whether a look at the kernel can tell anything: a watch may have become ready, other than the
+  // `polled` ones that somebody looks at in memory, or a change waits to be applied. looked() is
+  // told of each look.
+  bool worth_a_look(std::size_t polled) const { return watched_ > polled || changed_; }
+  bool changed() const { return changed_; }
   void looked() { changed_ = false; }
 
   // Names the descriptors that still have a waiter or an owner, as part of a sentence; empty if

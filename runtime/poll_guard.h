@@ -98,6 +98,9 @@ class PollGuard {
   // Whether a poll of this length may begin.
   bool grants(TimePoint now, std::chrono::nanoseconds budget);
 
+  // Whether polling has a limit, against which all of it counts.
+  bool meters() const { return share_.limits() || users_ != 0; }
+
   // False if all but the share of the user is ignored.
   bool watches() const { return surroundings_.calling_thread != nullptr; }
 

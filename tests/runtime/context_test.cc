@@ -332,7 +332,7 @@ TEST_CASE(
         CHECK(context.figures().waits == 0);
         context.set_fd_handler(pair.a.get(), {});
       },
-      {.polling = PollFixed{.max = 40s}, .polling_gives_way = false});
+      {.polling = PollFixed{.max = 40s}});
 }
 
 // QEMU's trap: what was armed since the last wait is not known to the kernel yet, and polling would
@@ -365,7 +365,7 @@ TEST_CASE("a descriptor that is armed right before a poll is heard by polling") 
         CHECK(context.figures().waits == 0);
         context.set_fd_handler(pair.a.get(), {});
       },
-      {.polling = PollFixed{.max = 40s}, .polling_gives_way = false});
+      {.polling = PollFixed{.max = 40s}});
 }
 
 TEST_CASE("an idle loop goes to sleep at once, or after one poll, and stays asleep") {

@@ -324,7 +324,7 @@ TEST_CASE(
 TEST_CASE("removing handlers that were never set does nothing") {
   Scene scene;
   scene.table.set_handlers(kFd, {});
-  CHECK(!scene.table.worth_a_look());
+  CHECK(!scene.table.worth_a_look(0));
 }
 
 TEST_CASE("a nested turn does not call a handler that is running, and calls it afterwards again") {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <thread>
 
+#include "backends/backend.h"
 #include "doctest/doctest.h"
 #include "runtime/context.h"
 #include "runtime/poll_policy.h"
@@ -65,7 +66,10 @@ TEST_CASE("a loop whose partner has only the loop's CPU stops polling, and they 
     if (!stay_on_this_cpu()) {
       return report_skipped("a sandbox forbids to choose the CPU of a thread");
     }
-    on_every_context(talk, {.polling = PollFixed{.max = 100us}});
+    for (const Backend backend : available_back_ends()) {
+      const Patience patience;
+      talk(**Context::create({.backend = backend, .polling = PollFixed{.max = 100us}}));
+    }
   }).join();
 }
 

@@ -28,7 +28,8 @@ std::vector<Backend> available_back_ends(bool report) {
   return available;
 }
 
-std::unique_ptr<Context> make_context(const ContextOptions& options) {
+std::unique_ptr<Context> make_context(ContextOptions options) {
+  options.polling_gives_way = false;
   absl::StatusOr<std::unique_ptr<Context>> context = Context::create(options);
   REQUIRE_MESSAGE(context.ok(), context.status().ToString());
   return *std::move(context);

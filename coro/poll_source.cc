@@ -1,0 +1,53 @@
+#include "coro/poll_source.h"
+
+#include <utility>
+
+#include "absl/status/status.h"
+#include "backends/check.h"
+#include "coro/cancel.h"
+#include "coro/promise.h"
+#include "runtime/context.h"
+
+namespace coaio {
+
+// The task may have been cancelled since the source was found ready: then it stays ready, and the
+// next wait sees that.
+void CoSource::on_ready() {
+  if (SourceWait* waiter = std::exchange(waiter_, nullptr); waiter != nullptr) {
+    waiter->complete();
+  }
+}
+
+SourceWait::~SourceWait() { leave(); }
+
+bool SourceWait::suspend(PromiseBase& task) {
+  check(source_.waiter_ == nullptr, "two tasks wait for one poll source: let one of them serve it");
+  if (!start(task)) {
+    return complete_at_once();
+  }
+  check(context().has(source_),
+        "a task waits for a poll source that is not added to its home context: add() it before");
+  if (source_.ready()) {
+    return complete_at_once();
+  }
+  source_.waiter_ = this;
+  return true;
+}
+
+void SourceWait::leave() {
+  if (source_.waiter_ == this) {
+    source_.waiter_ = nullptr;
+  }
+}
+
+void SourceWait::withdraw(CancelNode& node) {
+  auto& self = static_cast<SourceWait&>(static_cast<Operation&>(node));
+  self.leave();
+  self.complete_cancelled();
+}
+
+absl::Status SourceWait::await_resume() const {
+  return was_cancelled() ? cancelled() : absl::OkStatus();
+}
+
+}  // namespace coaio

@@ -1,0 +1,79 @@
+// PollSource: readiness that can be seen in memory, for example a ring in shared memory.
+//
+//   class Inbox final : public PollSource {
+//    public:
+//     explicit Inbox(Ring& ring) : PollSource(ring.doorbell()), ring_(ring) {}
+//     bool poll() override { return !ring_.empty(); }
+//     void poll_begin() override { ring_.silence_doorbell(); }
+//     void poll_end() override { ring_.enable_doorbell(); }
+//     void on_ready() override { while (auto message = ring_.take()) { ... } }
+//   };
+//
+// A loop that polls sees the source in nanoseconds, on every back end, and whoever makes it ready
+// makes no system call. Before the loop sleeps, and once the source has not been ready for a while
+// (ContextOptions::idle_source_limit), poll_end() asks for the doorbell, and poll() is asked once
+// more, for an event may have come in between.
+//
+// The doorbell is a descriptor that becomes readable, an eventfd as a rule: the loop takes a ring
+// back by reading 8 bytes. A source without one is looked at in every turn for ever, and whoever
+// makes it ready calls Context::notify() afterwards. Rings and notifications for nothing are
+// allowed, and count as any event of a descriptor, or as any notification.
+//
+// Threads: all four functions are called on the home thread.
+// Lifetime: from Context::add() to Context::remove() the source and its doorbell live, and nobody
+//   else uses the doorbell on that context. AddedSource does both in time.
+// Errors: poll(), poll_begin() and poll_end() only look at memory and change it: to run a turn, or
+//   to add or remove a source there, is checked. on_ready() may do anything, also remove its own
+//   source, and destroy it.
+
+#ifndef COAIO_RUNTIME_POLL_SOURCE_H_
+#define COAIO_RUNTIME_POLL_SOURCE_H_
+
+#include "backends/check.h"
+#include "runtime/clock.h"
+#include "runtime/intrusive_list.h"
+#include "runtime/poll_budget.h"
+
+namespace coaio {
+
+class SourceList;
+
+class PollSource : private ListNode {
+ public:
+  // Whoever makes it ready calls notify().
+  PollSource() = default;
+  explicit PollSource(int doorbell) : doorbell_(doorbell) {}
+  virtual ~PollSource() {
+    check(list_ == nullptr, "a poll source ends while a context looks at it: remove() it before");
+  }
+
+  // Whether it is ready. Called in a tight loop, with or without a poll_begin() before.
+  virtual bool poll() = 0;
+
+  // From now on, and until poll_end(), the loop looks by itself: no doorbell is needed. The two are
+  // called in turns, also when the source is removed in between.
+  virtual void poll_begin() {}
+  virtual void poll_end() {}
+
+  // Called after a poll() that returned true. It is not polled while this runs; if it is still
+  // ready afterwards, the next turn finds it again.
+  virtual void on_ready() = 0;
+
+  int doorbell() const { return doorbell_; }
+
+ private:
+  friend class SourceList;
+  friend class IntrusiveList<PollSource>;
+
+  int doorbell_ = -1;
+  bool begun_ = false;     // poll_begin() was called last
+  bool active_ = false;    // ready or rung for since the last look for idle ones
+  bool away_ = false;      // idle: its doorbell brings it back
+  TimePoint quiet_since_;  // if it is not active
+  PollBudget budget_;
+  SourceList* list_ = nullptr;
+};
+
+}  // namespace coaio
+
+#endif  // COAIO_RUNTIME_POLL_SOURCE_H_

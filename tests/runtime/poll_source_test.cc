@@ -1,0 +1,761 @@
+#include "runtime/poll_source.h"
+
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "backends/unique_fd.h"
+#include "doctest/doctest.h"
+#include "runtime/added_source.h"
+#include "runtime/bottom_half.h"
+#include "runtime/clock.h"
+#include "runtime/context.h"
+#include "runtime/poll_policy.h"
+#include "runtime/timer.h"
+#include "tests/support/contexts.h"
+#include "tests/support/descriptors.h"
+#include "tests/support/last_words.h"
+
+namespace coaio::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Ready while `full` is set, as a ring is while something is in it. Each hook runs in the call that
+// it is named for; on_ready() empties the source unless its hook is set.
+class Slot final : public PollSource {
+ public:
+  Slot() = default;
+  explicit Slot(const UniqueFd& doorbell) : PollSource(doorbell.get()) {}
+
+  bool poll() override {
+    ++polls;
+    return full.load(std::memory_order_acquire);
+  }
+  void poll_begin() override {
+    log += 'b';
+    call(at_begin);
+  }
+  void poll_end() override {
+    log += 'e';
+    call(at_end);
+  }
+  void on_ready() override {
+    log += 'r';
+    if (at_ready != nullptr) {
+      at_ready();
+    } else {
+      full = false;
+    }
+  }
+
+  std::atomic<bool> full{false};
+  int polls = 0;
+  std::string log;  // begin, end, ready
+  absl::AnyInvocable<void()> at_begin;
+  absl::AnyInvocable<void()> at_end;
+  absl::AnyInvocable<void()> at_ready;
+
+ private:
+  static void call(absl::AnyInvocable<void()>& hook) {
+    if (hook != nullptr) {
+      hook();
+    }
+  }
+};
+
+void ring(const UniqueFd& doorbell) { REQUIRE(eventfd_write(doorbell.get(), 1) == 0); }
+
+// On every back end, while the loop polls and while it blocks at once.
+void with_and_without_polling(const std::function<void(Context&)>& clause,
+                              ContextOptions options = {}) {
+  for (const PollPolicy& policy : {PollPolicy(PollOff{}), PollPolicy(PollFixed{100us})}) {
+    options.polling = policy;
+    on_every_context(clause, options);
+  }
+}
+
+// --- found --------------------------------------------------------------------------------------
+
+TEST_CASE("a source that is ready is called in a turn, is progress, and is called once") {
+  with_and_without_polling([](Context& context) {
+    for (const bool may_block : {false, true}) {
+      const UniqueFd doorbell = make_eventfd(0);
+      Slot slot(doorbell);
+      const AddedSource added(context, slot);
+      CHECK(!context.poll(false));
+      slot.full = true;
+      CHECK(context.poll(may_block));
+      CHECK(!context.poll(false));
+      CHECK(slot.log.ends_with('r'));
+      CHECK(slot.log.find('r') == slot.log.size() - 1);
+    }
+    CHECK(context.figures().waits == 0);
+  });
+}
+
+TEST_CASE("a source that was ready when it was added is found before the loop sleeps") {
+  with_and_without_polling([](Context& context) {
+    Slot slot;
+    slot.full = true;
+    const AddedSource added(context, slot);
+    CHECK(context.poll(true));
+    CHECK(context.figures().waits == 0);
+  });
+}
+
+TEST_CASE("the doorbell wakes a loop that sleeps, also one that never polls") {
+  with_and_without_polling([](Context& context) {
+    const UniqueFd doorbell = make_eventfd(0);
+    Slot slot(doorbell);
+    const AddedSource added(context, slot);
+    context.bind();
+    for (int round = 0; round < 20; ++round) {
+      slot.log.clear();
+      std::thread partner([&] {
+        slot.full.store(true, std::memory_order_release);
+        ring(doorbell);
+      });
+      while (slot.log.find('r') == std::string::npos) {
+        context.poll(true);
+      }
+      partner.join();
+    }
+  });
+}
+
+TEST_CASE("a source without a doorbell is found when somebody notifies the context") {
+  with_and_without_polling([](Context& context) {
+    Slot slot;
+    const AddedSource added(context, slot);
+    context.bind();
+    for (int round = 0; round < 20; ++round) {
+      slot.log.clear();
+      std::thread partner([&] {
+        slot.full.store(true, std::memory_order_release);
+        context.notify();
+      });
+      while (slot.log.find('r') == std::string::npos) {
+        context.poll(true);
+      }
+      partner.join();
+    }
+  });
+}
+
+TEST_CASE("a notification between two sleeps lets the source be found in the turn that it ends") {
+  on_every_context([](Context& context) {
+    Slot slot;
+    const AddedSource added(context, slot);
+    context.poll(false);
+    context.notify();
+    slot.full = true;
+    CHECK(context.poll(true));
+    CHECK(slot.log == "r");
+  });
+}
+
+TEST_CASE("a ring for nothing calls nobody") {
+  with_and_without_polling([](Context& context) {
+    const UniqueFd doorbell = make_eventfd(0);
+    Slot slot(doorbell);
+    const AddedSource added(context, slot);
+    ring(doorbell);
+    context.poll(true);
+    CHECK(slot.log.find('r') == std::string::npos);
+    CHECK(!context.poll(false));
+  });
+}
+
+TEST_CASE("a ring that somebody else has taken back does not block the loop") {
+  on_every_context([](Context& context) {
+    const UniqueFd doorbell(eventfd(0, EFD_CLOEXEC));  // blocking, as the partner may have made it
+    Slot slot(doorbell);
+    const AddedSource added(context, slot);
+    // Another descriptor, so that the kernel is asked although the source is looked at in memory.
+    const Pair pipe = make_pipe();
+    context.set_fd_handler(pipe.a.get(), {.read = [] {}, .write = nullptr});
+    context.poll(false);
+    // Runs after the ring was reported, and before the loop takes it back.
+    BottomHalf thief(context, [&] {
+      eventfd_t count = 0;
+      CHECK(eventfd_read(doorbell.get(), &count) == 0);
+    });
+    ring(doorbell);
+    thief.schedule();
+    CHECK(context.poll(true));
+    CHECK(!context.poll(false));
+    context.set_fd_handler(pipe.a.get(), {});
+  });
+}
+
+TEST_CASE("a source that stays ready is called once a turn") {
+  with_and_without_polling([](Context& context) {
+    Slot slot;
+    slot.at_ready = [] {};
+    slot.full = true;
+    const AddedSource added(context, slot);
+    for (int turn = 0; turn < 10; ++turn) {
+      CHECK(context.poll(true));
+    }
+    CHECK(std::count(slot.log.begin(), slot.log.end(), 'r') == 10);
+  });
+}
+
+TEST_CASE("sources that are ready together are called in the order in which they were added") {
+  on_every_context([](Context& context) {
+    std::string log;
+    Slot slots[3];
+    std::unique_ptr<AddedSource> added[3];
+    for (int i = 0; i < 3; ++i) {
+      slots[i].full = true;
+      slots[i].at_ready = [&log, &slot = slots[i], i] {
+        slot.full = false;
+        log += static_cast<char>('0' + i);
+      };
+      added[i] = std::make_unique<AddedSource>(context, slots[i]);
+    }
+    CHECK(context.poll(true));
+    CHECK(log == "012");
+  });
+}
+
+TEST_CASE("bottom halves run before sources, and timers after them") {
+  ManualClock clock;
+  on_every_context(
+      [&](Context& context) {
+        std::string log;
+        BottomHalf half(context, [&] { log += 'b'; });
+        Timer timer(context, [&] { log += 't'; });
+        Slot slot;
+        slot.at_ready = [&] {
+          slot.full = false;
+          log += 's';
+        };
+        const AddedSource added(context, slot);
+        slot.full = true;
+        half.schedule();
+        timer.arm_after(0ns);
+        CHECK(context.poll(false));
+        CHECK(log == "bst");
+      },
+      {.clock = &clock});
+}
+
+// --- begin and end ------------------------------------------------------------------------------
+
+// Each begin has its end, in turns, and the last one too.
+bool paired(const std::string& log) {
+  bool begun = false;
+  for (const char call : log) {
+    if ((call == 'b' && begun) || (call == 'e' && !begun)) {
+      return false;
+    }
+    begun = call == 'r' ? begun : call == 'b';
+  }
+  return !begun;
+}
+
+// Makes the loop poll in vain, and sleep, at least once.
+void sleep_once(Context& context) {
+  Timer timer(context, [] {});
+  std::uint64_t waits = 0;
+  do {
+    timer.arm_after(2ms);
+    waits = context.figures().waits;
+    context.poll(true);
+  } while (context.figures().waits == waits);
+}
+
+TEST_CASE("polling begins before the first look in a row, and ends before the loop sleeps") {
+  on_every_context(
+      [](Context& context) {
+        const UniqueFd doorbell = make_eventfd(0);
+        Slot slot(doorbell);
+        const AddedSource added(context, slot);
+        slot.full = true;
+        CHECK(context.poll(true));
+        CHECK(slot.log == "br");
+        slot.full = true;
+        CHECK(context.poll(true));  // goes on while it succeeds
+        CHECK(slot.log == "brr");
+        sleep_once(context);
+        CHECK(paired(slot.log));
+        CHECK(slot.log.starts_with("brre"));
+        slot.log.clear();
+        slot.full = true;
+        CHECK(context.poll(true));
+        CHECK(slot.log == "br");
+      },
+      {.polling = PollFixed{100us}});
+}
+
+TEST_CASE("a loop that does not poll begins nothing, and ends nothing") {
+  on_every_context([](Context& context) {
+    Slot slot;
+    const AddedSource added(context, slot);
+    context.poll(false);
+    sleep_once(context);
+    CHECK(slot.log.empty());
+  });
+}
+
+TEST_CASE("a source that is removed while polling is on gets its end") {
+  on_every_context(
+      [](Context& context) {
+        Slot slot;
+        context.add(slot);
+        slot.full = true;
+        CHECK(context.poll(true));
+        CHECK(slot.log == "br");
+        context.remove(slot);
+        CHECK(slot.log == "bre");
+        sleep_once(context);
+        CHECK(slot.log == "bre");
+      },
+      {.polling = PollFixed{100us}});
+}
+
+TEST_CASE("a source that removes itself while it is called gets its end, and may be destroyed") {
+  on_every_context(
+      [](Context& context) {
+        std::string log;
+        auto slot = std::make_unique<Slot>();
+        slot->full = true;
+        slot->at_ready = [&] {
+          const absl::AnyInvocable<void()> self = std::move(slot->at_ready);
+          context.remove(*slot);
+          log = slot->log;
+          slot.reset();
+        };
+        context.add(*slot);
+        CHECK(context.poll(true));
+        CHECK(log == "bre");
+        CHECK(!context.poll(false));
+      },
+      {.polling = PollFixed{100us}});
+}
+
+TEST_CASE("a source that is added while polling is on gets its begin, and its end") {
+  on_every_context(
+      [](Context& context) {
+        Slot late;
+        Slot slot;
+        slot.full = true;
+        slot.at_ready = [&] {
+          slot.full = false;
+          context.add(late);
+          late.full = true;
+        };
+        const AddedSource added(context, slot);
+        CHECK(context.poll(true));
+        CHECK(late.log.empty());
+        CHECK(context.poll(true));
+        CHECK(late.log == "br");
+        sleep_once(context);
+        CHECK(paired(late.log));
+        CHECK(late.log.starts_with("bre"));
+        CHECK(paired(slot.log));
+        CHECK(slot.log.starts_with("bre"));
+        context.remove(late);
+        CHECK(paired(late.log));
+        CHECK(late.log.starts_with("bre"));
+      },
+      {.polling = PollFixed{100us}});
+}
+
+TEST_CASE("a source that is removed and added by its own call begins afresh") {
+  on_every_context(
+      [](Context& context) {
+        Slot slot;
+        slot.full = true;
+        slot.at_ready = [&] {
+          slot.full = false;
+          context.remove(slot);
+          context.add(slot);
+        };
+        context.add(slot);
+        CHECK(context.poll(true));
+        CHECK(slot.log == "bre");
+        slot.full = true;
+        CHECK(context.poll(true));
+        CHECK(slot.log == "brebre");
+        context.remove(slot);
+        CHECK(slot.log == "brebre");
+      },
+      {.polling = PollFixed{100us}});
+}
+
+TEST_CASE("a source that a nested turn removes, or adds, has its begin and end paired") {
+  on_every_context(
+      [](Context& context) {
+        Slot outer;
+        Slot inner;
+        Slot late;
+        inner.at_ready = [&] {
+          inner.full = false;
+          context.remove(outer);
+          context.add(late);
+        };
+        outer.full = true;
+        outer.at_ready = [&] {
+          outer.full = false;
+          inner.full = true;
+          context.poll(true);
+        };
+        context.add(outer);
+        context.add(inner);
+        CHECK(context.poll(true));
+        CHECK(outer.log == "bre");
+        sleep_once(context);
+        CHECK(outer.log == "bre");
+        CHECK(paired(inner.log));
+        CHECK(inner.log.starts_with("bre"));
+        CHECK(paired(late.log));
+        CHECK(late.log.starts_with("be"));
+        context.remove(inner);
+        context.remove(late);
+      },
+      {.polling = PollFixed{100us}});
+}
+
+TEST_CASE("a nested turn that sleeps leaves the source that is called in its state") {
+  on_every_context(
+      [](Context& context) {
+        Slot slot;
+        slot.full = true;
+        slot.at_ready = [&] {
+          sleep_once(context);
+          CHECK(slot.log == "br");
+          slot.full = false;
+        };
+        const AddedSource added(context, slot);
+        CHECK(context.poll(true));
+        sleep_once(context);
+        CHECK(paired(slot.log));
+        CHECK(slot.log.starts_with("bre"));
+      },
+      {.polling = PollFixed{100us}});
+}
+
+// --- the last look ------------------------------------------------------------------------------
+
+TEST_CASE("an event that races with the end of polling is found before the loop sleeps") {
+  on_every_context(
+      [](Context& context) {
+        // The partner has seen that nobody needs its doorbell, and fills the slot right before the
+        // loop would sleep for ever.
+        const UniqueFd doorbell = make_eventfd(0);
+        Slot slot(doorbell);
+        slot.at_end = [&] { slot.full = true; };
+        const AddedSource added(context, slot);
+        CHECK(context.poll(true));
+        CHECK(slot.log == "ber");
+        CHECK(context.figures().waits == 0);
+        slot.at_end = nullptr;
+      },
+      {.polling = PollFixed{10us}});
+}
+
+// --- idle ---------------------------------------------------------------------------------------
+
+constexpr int kTurnsUntilIdle = 1000;  // idle sources are looked for now and then
+
+TEST_CASE("a source with a doorbell leaves when it is idle, and comes back when it is rung for") {
+  ManualClock clock;
+  with_and_without_polling(
+      [&](Context& context) {
+        const UniqueFd doorbell = make_eventfd(0);
+        Slot slot(doorbell);
+        const AddedSource added(context, slot);
+        const auto turns = [&] {
+          const int before = slot.polls;
+          for (int turn = 0; turn < kTurnsUntilIdle; ++turn) {
+            context.poll(false);
+          }
+          return slot.polls - before;
+        };
+        CHECK(turns() == kTurnsUntilIdle);
+        clock.advance(7s - 1ns);
+        CHECK(turns() == kTurnsUntilIdle);
+        clock.advance(1ns);
+        CHECK(turns() < kTurnsUntilIdle);
+        CHECK(turns() == 0);
+
+        slot.full = true;
+        CHECK(!context.poll(false));  // nobody looks
+        ring(doorbell);
+        CHECK(context.poll(true));
+        CHECK(slot.log.ends_with('r'));
+        CHECK(turns() == kTurnsUntilIdle);
+      },
+      {.clock = &clock});
+}
+
+TEST_CASE("being ready keeps a source from being idle") {
+  ManualClock clock;
+  on_every_context(
+      [&](Context& context) {
+        const UniqueFd doorbell = make_eventfd(0);
+        Slot slot(doorbell);
+        const AddedSource added(context, slot);
+        for (int i = 0; i < 10; ++i) {
+          clock.advance(5s);
+          slot.full = true;
+          CHECK(context.poll(false));
+          for (int turn = 0; turn < kTurnsUntilIdle; ++turn) {
+            context.poll(false);
+          }
+        }
+      },
+      {.clock = &clock});
+}
+
+TEST_CASE("a source that becomes ready while it leaves does not leave") {
+  ManualClock clock;
+  on_every_context(
+      [&](Context& context) {
+        const UniqueFd doorbell = make_eventfd(0);
+        Slot slot(doorbell);
+        const AddedSource added(context, slot);
+        slot.full = true;
+        CHECK(context.poll(true));
+        slot.at_end = [&] { slot.full = true; };
+        for (int turn = 0; turn < kTurnsUntilIdle; ++turn) {
+          context.poll(false);
+        }
+        clock.advance(8s);
+        while (!context.poll(false)) {
+        }
+        CHECK(slot.log == "brer");
+        slot.at_end = nullptr;
+        slot.full = true;
+        CHECK(context.poll(false));
+      },
+      {.polling = PollFixed{10us}, .clock = &clock});
+}
+
+TEST_CASE("the time after which a source is idle can be chosen") {
+  ManualClock clock;
+  on_every_context(
+      [&](Context& context) {
+        const UniqueFd doorbell = make_eventfd(0);
+        Slot slot(doorbell);
+        const AddedSource added(context, slot);
+        for (int turn = 0; turn < kTurnsUntilIdle; ++turn) {
+          context.poll(false);
+        }
+        clock.advance(1ms);
+        for (int turn = 0; turn < kTurnsUntilIdle; ++turn) {
+          context.poll(false);
+        }
+        const int before = slot.polls;
+        context.poll(false);
+        CHECK(slot.polls == before);
+      },
+      {.idle_source_limit = 1ms, .clock = &clock});
+}
+
+TEST_CASE("a source without a doorbell never leaves") {
+  ManualClock clock;
+  on_every_context(
+      [&](Context& context) {
+        Slot slot;
+        const AddedSource added(context, slot);
+        for (int i = 0; i < 3; ++i) {
+          for (int turn = 0; turn < kTurnsUntilIdle; ++turn) {
+            context.poll(false);
+          }
+          clock.advance(1h);
+        }
+        slot.full = true;
+        CHECK(context.poll(false));
+      },
+      {.clock = &clock});
+}
+
+// --- nesting ------------------------------------------------------------------------------------
+
+TEST_CASE("a source is not looked at while it is called, and others are") {
+  with_and_without_polling([](Context& context) {
+    Slot slot;
+    Slot other;
+    int depth = 0;
+    slot.full = true;
+    slot.at_ready = [&] {
+      REQUIRE(++depth == 1);
+      const int before = slot.polls;
+      other.full = true;
+      CHECK(context.poll(true));
+      CHECK(other.log.ends_with('r'));
+      CHECK(!context.poll(false));
+      CHECK(slot.polls == before);
+      slot.full = false;
+    };
+    const AddedSource added(context, slot);
+    const AddedSource also_added(context, other);
+    CHECK(context.poll(true));
+    CHECK(depth == 1);
+    slot.at_ready = nullptr;
+    slot.full = true;
+    CHECK(context.poll(true));
+  });
+}
+
+TEST_CASE(
+    "a nested turn calls the sources that the outer one has found, and none is called twice") {
+  on_every_context([](Context& context) {
+    Slot first;
+    Slot second;
+    first.full = true;
+    second.full = true;
+    first.at_ready = [&] {
+      first.full = false;
+      CHECK(context.poll(true));
+      CHECK(second.log == "r");
+    };
+    const AddedSource added(context, first);
+    const AddedSource also_added(context, second);
+    CHECK(context.poll(true));
+    CHECK(first.log == "r");
+    CHECK(second.log == "r");
+  });
+}
+
+TEST_CASE("a source that another one removes is not called any more") {
+  on_every_context([](Context& context) {
+    Slot first;
+    Slot second;
+    first.full = true;
+    second.full = true;
+    first.at_ready = [&] {
+      first.full = false;
+      context.remove(second);
+    };
+    context.add(first);
+    context.add(second);
+    CHECK(context.poll(true));
+    CHECK(second.log.empty());
+    context.remove(first);
+  });
+}
+
+// --- fairness -----------------------------------------------------------------------------------
+
+TEST_CASE("a source that is always ready does not starve a descriptor") {
+  with_and_without_polling([](Context& context) {
+    const Pair pipe = make_pipe();
+    int heard = 0;
+    context.set_fd_handler(pipe.a.get(), {.read =
+                                              [&] {
+                                                read_all(pipe.a);
+                                                ++heard;
+                                              },
+                                          .write = nullptr});
+    Slot slot;
+    slot.at_ready = [] {};
+    slot.full = true;
+    const AddedSource added(context, slot);
+    for (int round = 1; round <= 10; ++round) {
+      write_all(pipe.b, "x");
+      for (int turn = 0; heard < round && turn < 100; ++turn) {
+        context.poll(true);
+      }
+      CHECK(heard == round);
+    }
+    context.set_fd_handler(pipe.a.get(), {});
+  });
+}
+
+TEST_CASE("a loop that polls a quiet source hears a descriptor and a notification") {
+  on_every_context(
+      [](Context& context) {
+        const Pair pipe = make_pipe();
+        bool heard = false;
+        context.set_fd_handler(pipe.a.get(), {.read = [&] { heard = true; }, .write = nullptr});
+        Slot slot;
+        const AddedSource added(context, slot);
+        write_all(pipe.b, "x");
+        while (!heard) {
+          context.poll(true);
+        }
+        context.set_fd_handler(pipe.a.get(), {});
+        context.notify();
+        CHECK(!context.poll(true));
+        CHECK(context.figures().waits == 0);
+      },
+      {.polling = PollFixed{20s}});
+}
+
+// --- misuse -------------------------------------------------------------------------------------
+
+TEST_CASE("a turn inside poll(), poll_begin() or poll_end() is refused with a sentence") {
+  const auto words = [](absl::AnyInvocable<void(Slot&, Context&)> arrange) {
+    return last_words([&] {
+      const std::unique_ptr<Context> context = make_context({.polling = PollFixed{10us}});
+      Slot slot;
+      arrange(slot, *context);
+      const AddedSource added(*context, slot);
+      context->poll(true);
+    });
+  };
+  CHECK(words([](Slot& slot, Context& context) {
+          slot.at_begin = [&] { context.poll(false); };
+        }).find("do that in on_ready()") != std::string::npos);
+  CHECK(words([](Slot& slot, Context& context) {
+          slot.at_end = [&] { context.poll(true); };
+        }).find("do that in on_ready()") != std::string::npos);
+  CHECK(words([](Slot& slot, Context& context) {
+          slot.at_end = [&] { context.remove(slot); };
+        }).find("do that in on_ready()") != std::string::npos);
+
+  class Nester final : public PollSource {
+   public:
+    explicit Nester(Context& context) : context_(context) {}
+    bool poll() override { return context_.poll(false); }
+    void on_ready() override {}
+
+   private:
+    Context& context_;
+  };
+  CHECK(last_words([] {
+          const std::unique_ptr<Context> context = make_context();
+          Nester nester(*context);
+          const AddedSource added(*context, nester);
+          context->poll(false);
+        }).find("do that in on_ready()") != std::string::npos);
+}
+
+TEST_CASE("adding twice, removing what is not there, and ending too early are refused") {
+  CHECK(last_words([] {
+          const std::unique_ptr<Context> context = make_context();
+          Slot slot;
+          context->add(slot);
+          context->add(slot);
+        }).find("added twice") != std::string::npos);
+  CHECK(last_words([] {
+          Slot slot;
+          make_context()->remove(slot);
+        }).find("was not added") != std::string::npos);
+  CHECK(last_words([] {
+          const std::unique_ptr<Context> context = make_context();
+          Slot slot;
+          context->add(slot);
+        }).find("remove() it before") != std::string::npos);
+  CHECK(last_words([] {
+          Slot slot;
+          make_context()->add(slot);
+        }).find("1 poll sources") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace coaio::testing
