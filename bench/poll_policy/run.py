@@ -16,7 +16,7 @@ import signal
 import statistics
 import subprocess
 
-HERE = pathlib.Path(__file__).resolve().parent
+HERE = pathlib.Path(__file__).absolute().parent
 sys.path.append(str(HERE.parent / "echo"))
 
 import machine

@@ -13,7 +13,7 @@ import os
 import pathlib
 import statistics
 
-HERE = pathlib.Path(__file__).resolve().parent
+HERE = pathlib.Path(__file__).absolute().parent
 sys.path += [str(HERE.parent / "poll_policy"), str(HERE.parent / "echo")]
 
 import machine
