@@ -237,8 +237,7 @@ class Context {
   bool look();
   void wait_for_work(std::chrono::nanoseconds limit);
   void learn(const FinishedWait& wait);
-  std::chrono::nanoseconds search(std::chrono::nanoseconds budget, TimePoint start);
-  FinishedWait search_late(std::chrono::nanoseconds limit, TimePoint start);
+  PollRecord search_late(std::chrono::nanoseconds limit, TimePoint start, FinishedWait& wait);
   void sleep_until_work(std::chrono::nanoseconds tail);
   void sleep_towards_timer(std::chrono::nanoseconds rest, std::chrono::nanoseconds tail);
   bool has_work() const;
