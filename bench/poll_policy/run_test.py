@@ -36,7 +36,11 @@ def made_up(learned):
     for scenario in scenarios.all_scenarios():
         for back_end in scenarios.BACK_ENDS:
             for policy in scenarios.POLICIES:
-                which = BLOCK if "grow" in policy else {"block": BLOCK, "spin": SPIN}.get(policy, learned)
+                which = (
+                    BLOCK
+                    if "grow" in policy
+                    else {"block": BLOCK, "spin": SPIN}.get(policy, learned)
+                )
                 if scenario.name.startswith("cold") and which is GOOD:
                     which = GOOD | {"cpu_percent": 98.0}
                 runs[scenario.name, back_end, policy] = [which, which]
