@@ -261,8 +261,7 @@ class Context {
   void wait_for_work(std::chrono::nanoseconds limit);
   std::chrono::nanoseconds budget() const;
   bool finds_work_at_once();
-  std::chrono::nanoseconds search(std::chrono::nanoseconds budget, TimePoint start);
-  FinishedWait search_late(std::chrono::nanoseconds limit, TimePoint start);
+  PollRecord search_late(std::chrono::nanoseconds limit, TimePoint start, FinishedWait& wait);
   void learn(const FinishedWait& wait);
   void sleep_until_work(std::chrono::nanoseconds tail);
   void sleep_towards_timer(std::chrono::nanoseconds rest, std::chrono::nanoseconds tail);

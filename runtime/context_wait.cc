@@ -93,15 +93,20 @@ void Context::wait_for_work(nanoseconds limit) {
     return;
   }
   const TimePoint start = real_time();
-  FinishedWait wait = head == kNothing ? search_late(limit - tail, start)
-                                       : FinishedWait{.polled = search(head, start)};
+  FinishedWait wait;
+  const PollRecord poll =
+      head == kNothing ? search_late(limit - tail, start, wait) : poll_for(head, start);
+  wait.polled = poll.duration();
   const bool hit = has_work();
   if (!hit) {
     sleep_until_work(tail);
   }
+  wait.by_event = has_work();
+  if (wait.by_event) {
+    guard_.judge(start + wait.slept + wait.polled, poll);
+  }
   if (learns) {
     wait.blocked += hit ? kNothing : real_time() - start - wait.slept - wait.polled;
-    wait.by_event = has_work();
     learn(wait);
   }
 }
@@ -129,15 +134,8 @@ bool Context::finds_work_at_once() {
   return false;
 }
 
-// Polls for an event. Returns for how long.
-nanoseconds Context::search(nanoseconds budget, TimePoint start) {
-  const PollRecord poll = poll_for(budget, start);
-  guard_.judge(start + poll.duration(), poll);
-  return poll.duration();
-}
-
-// The same for one that is expected at some later time, if any is.
-FinishedWait Context::search_late(nanoseconds limit, TimePoint start) {
+// For an event that is expected at some later time, if any is.
+PollRecord Context::search_late(nanoseconds limit, TimePoint start, FinishedWait& wait) {
   const std::optional<LatePolling::Window> window = budget_.late_window();
   if (!window.has_value() || window->sleep >= limit) {
     return {};
@@ -145,10 +143,12 @@ FinishedWait Context::search_late(nanoseconds limit, TimePoint start) {
   sleep(window->sleep);
   const nanoseconds slept = real_time() - start;
   if (has_work()) {
-    return {.blocked = slept};
+    wait.blocked = slept;
+    return {};
   }
+  wait.slept = slept;
   const nanoseconds rest = std::min(window->end, limit) - slept;
-  return {.slept = slept, .polled = rest > kNothing ? search(rest, start + slept) : kNothing};
+  return rest > kNothing ? poll_for(rest, start + slept) : PollRecord();
 }
 
 void Context::sleep_until_work(nanoseconds tail) {

@@ -112,7 +112,8 @@ class PollGuard {
   // After the poll, also after one for a timer.
   void spend(TimePoint now, const PollRecord& poll);
 
-  // After one that was for an event: whether it found it, and how.
+  // After a wait that an event ended: whether the poll for it found it, and how. An event that
+  // never came says nothing about where its sender runs.
   void judge(TimePoint now, const PollRecord& poll);
 
  private:

@@ -30,7 +30,8 @@ class Results:
         def cost(which):
             runs = self.of(scenario, back_end, which)
             return statistics.median(
-                run["cpu_percent"] * 1e4 * run["seconds"] / run["requests"] + weight * run["mean_us"]
+                run["cpu_percent"] * 1e4 * run["seconds"] / run["requests"]
+                + weight * run["mean_us"]
                 for run in runs
             )
 
@@ -62,7 +63,9 @@ def live(results):
     blocking = ["partner blocks, think 5", "partner blocks, think 20"]
     beside = ["idle one beside, think 10", "slow one beside, think 10"]
     mixed = ["exponential 5", "exponential 20", "exponential 50", "exponential 200", "phases"]
-    yield _row(1, "cold starts: CPU of every run >= 85 %", _over(cold, least_cpu), 85, "{:.0f}", True)
+    yield _row(
+        1, "cold starts: CPU of every run >= 85 %", _over(cold, least_cpu), 85, "{:.0f}", True
+    )
     yield _row(1, "cold starts: p50 <= 1.15 x spin", _over(cold, ratio("learned", "spin")), 1.15)
     fifty = ["cold start, think 50"]
     yield _row(2, "think 50: p50 <= 1.2 x spin", _over(fifty, ratio("learned", "spin")), 1.2)
@@ -98,7 +101,9 @@ def live(results):
     )
     eventfd = ["eventfd, think 10", "eventfd, think 50"]
     yield _row("a", "eventfd: p50 <= 1.2 x spin", _over(eventfd, ratio("learned", "spin")), 1.2)
-    yield _row("b", "other descriptors: p50 <= 1.2 x spin", _over(beside, ratio("learned", "spin")), 1.2)
+    yield _row(
+        "b", "other descriptors: p50 <= 1.2 x spin", _over(beside, ratio("learned", "spin")), 1.2
+    )
     yield _row(
         "c",
         "exponential, phases: cost <= 1.25 x better of block, spin",
@@ -120,7 +125,10 @@ def live(results):
             "{:.1f} %",
         )
     idle = [
-        (max(run["polled_us"] / run["seconds"] / 1e4 for run in results.of("idle", b, p)), f"{b}, {p}")
+        (
+            max(run["polled_us"] / run["seconds"] / 1e4 for run in results.of("idle", b, p)),
+            f"{b}, {p}",
+        )
         for b in BACK_ENDS
         for p in ("block", "grow/shrink 32", "grow/shrink 128", "learned", "learned late")
     ]
@@ -129,10 +137,14 @@ def live(results):
 
 def simulated(figures):
     """From the program `criteria`."""
-    yield _row(8, "policy: <= 15 ns per wait", [(figures["ns_per_wait"], "best of 20")], 15, "{:.1f}")
+    yield _row(
+        8, "policy: <= 15 ns per wait", [(figures["ns_per_wait"], "best of 20")], 15, "{:.1f}"
+    )
     yield _row(8, "policy: <= 256 bytes", [(figures["bytes"], "learned")], 256, "{:.0f}")
     weights = ["weight 1", "weight 3", "weight 10"]
-    yield _row(9, "simulated: <= 1.15 x better of block, spin", list(zip(figures["worst"], weights)), 1.15)
+    yield _row(
+        9, "simulated: <= 1.15 x better of block, spin", list(zip(figures["worst"], weights)), 1.15
+    )
     yield _row(
         9,
         "simulated: same CPU <= 1.7 x block",

@@ -13,9 +13,11 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", "Noto Sans", sans-serif;
 .page { fill: #ffffff; } .grid { stroke: #dfe4ea; }
 path { fill: none; stroke-width: 2; stroke-linejoin: round; }
 .c0 { stroke: #5b6675; } .c1 { stroke: #8a5a00; } .c2 { stroke: #b6470b; }
-.c3 { stroke: #0b7a5c; } .c4 { stroke: #0a62b8; stroke-width: 3; } .c5 { stroke: #8a3fb0; stroke-dasharray: 6 3; }
+.c3 { stroke: #0b7a5c; } .c4 { stroke: #0a62b8; stroke-width: 3; }
+.c5 { stroke: #8a3fb0; stroke-dasharray: 6 3; }
 @media (prefers-color-scheme: dark) {
-  text { fill: #a9b4c2; } .title { fill: #e8ecf1; } .page { fill: #181d24; } .grid { stroke: #323b47; }
+  text { fill: #a9b4c2; } .title { fill: #e8ecf1; }
+  .page { fill: #181d24; } .grid { stroke: #323b47; }
   .c0 { stroke: #9ba7b5; } .c1 { stroke: #e0b050; } .c2 { stroke: #f59e6c; }
   .c3 { stroke: #58cfa8; } .c4 { stroke: #74b4f7; } .c5 { stroke: #d39bf0; }
 }
@@ -23,7 +25,8 @@ path { fill: none; stroke-width: 2; stroke-linejoin: round; }
 
 
 def _text(x, y, content, css="", anchor="start"):
-    return f'<text x="{x:.1f}" y="{y:.1f}" class="{css}" text-anchor="{anchor}">{html.escape(content)}</text>'
+    place = f'x="{x:.1f}" y="{y:.1f}" class="{css}" text-anchor="{anchor}"'
+    return f"<text {place}>{html.escape(content)}</text>"
 
 
 def _short(value):
@@ -63,9 +66,10 @@ def lines(title, x_title, xs, y_ticks, series, log_y):
     for number, (name, values) in enumerate(series.items()):
         path = "L".join(f"{to_x(i):.1f} {to_y(y):.1f}" for i, y in enumerate(values))
         end = to_y(values[-1])
+        leader = f"{_RIGHT + 2} {end:.1f}L{_RIGHT + 14} {labels[name]:.1f}h8"
         parts += [
             f'<path d="M{path}" class="c{number}"/>',
-            f'<path d="M{_RIGHT + 2} {end:.1f}L{_RIGHT + 14} {labels[name]:.1f}h8" class="c{number}"/>',
+            f'<path d="M{leader}" class="c{number}"/>',
             _text(_RIGHT + 26, labels[name] + 4, name),
         ]
     return "".join([*parts, "</svg>\n"])
@@ -79,8 +83,22 @@ def draw_policies(results, folder, back_end="io_uring"):
     }
     x_title = "µs for which the partner thinks before each request"
     (folder / "latency.svg").write_text(
-        lines("Median round trip, µs", x_title, THINK_US, [5, 10, 20, 50, 100, 200], of("p50_us"), True)
+        lines(
+            "Median round trip, µs",
+            x_title,
+            THINK_US,
+            [5, 10, 20, 50, 100, 200],
+            of("p50_us"),
+            True,
+        )
     )
     (folder / "cpu.svg").write_text(
-        lines("CPU time of the loop, %", x_title, THINK_US, [0, 25, 50, 75, 100], of("cpu_percent"), False)
+        lines(
+            "CPU time of the loop, %",
+            x_title,
+            THINK_US,
+            [0, 25, 50, 75, 100],
+            of("cpu_percent"),
+            False,
+        )
     )

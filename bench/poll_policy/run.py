@@ -16,7 +16,7 @@ import signal
 import statistics
 import subprocess
 
-HERE = pathlib.Path(__file__).resolve().parent
+HERE = pathlib.Path(__file__).absolute().parent
 sys.path.append(str(HERE.parent / "echo"))
 
 import machine
@@ -66,6 +66,11 @@ def seconds_of(options, scenario):
     return options.seconds * scenario.times
 
 
+def whole_seconds(options, scenario):
+    """With the warm-up, and what starting costs."""
+    return seconds_of(options, scenario) + options.seconds / 3 + _OVERHEAD_SECONDS
+
+
 def run_once(options, cpus, repetition, scenario, back_end, policy):
     partner_cpu, loop_cpu = cpus
     command = [
@@ -84,15 +89,14 @@ def run_once(options, cpus, repetition, scenario, back_end, policy):
 
 def measure(options, cpus):
     steps = list(plan(options))
-    total = sum(seconds_of(options, s) + options.seconds / 3 + _OVERHEAD_SECONDS for _, s, _, _ in steps)
-    progress = progress_module.Progress(total)
+    progress = progress_module.Progress(sum(whole_seconds(options, s) for _, s, _, _ in steps))
     runs = {}
     try:
         for repetition, scenario, back_end, policy in steps:
             progress.show(f"{repetition + 1} · {scenario.name}", f"{back_end}, {policy}")
             result = run_once(options, cpus, repetition, scenario, back_end, policy)
             runs.setdefault((scenario.name, back_end, policy), []).append(result)
-            progress.advance(seconds_of(options, scenario) + options.seconds / 3 + _OVERHEAD_SECONDS)
+            progress.advance(whole_seconds(options, scenario))
     finally:
         progress.close()
     return runs
@@ -160,10 +164,15 @@ def main():
     print_guard(runs)
     if not options.scenarios:
         judge(options, runs)
-    print(f"{described['kernel']}, {described['cpu_model']}, load before {described['load_average']:.1f}")
+    load = f"load before {described['load_average']:.1f}"
+    print(f"{described['kernel']}, {described['cpu_model']}, {load}")
     if options.out:
-        keyed = [{"scenario": s, "back_end": b, "policy": p, "runs": r} for (s, b, p), r in runs.items()]
-        pathlib.Path(options.out).write_text(json.dumps({"machine": described, "results": keyed}, indent=1))
+        keyed = [
+            {"scenario": s, "back_end": b, "policy": p, "runs": r} for (s, b, p), r in runs.items()
+        ]
+        pathlib.Path(options.out).write_text(
+            json.dumps({"machine": described, "results": keyed}, indent=1)
+        )
     if options.pictures:
         pictures.draw_policies(criteria.Results(runs), pathlib.Path(options.pictures))
 

@@ -11,6 +11,7 @@
 #include "doctest/doctest.h"
 #include "runtime/context.h"
 #include "runtime/poll_policy.h"
+#include "runtime/timer.h"
 #include "tests/support/contexts.h"
 #include "tests/support/descriptors.h"
 #include "tests/support/patience.h"
@@ -70,6 +71,26 @@ TEST_CASE("a loop whose partner has only the loop's CPU stops polling, and they 
       const Patience patience;
       talk(**Context::create({.backend = backend, .polling = PollFixed{.max = 100us}}));
     }
+  }).join();
+}
+
+TEST_CASE("a loop with one CPU and nothing but timers goes on to poll before them") {
+  std::thread([&] {
+    if (!stay_on_this_cpu()) {
+      return report_skipped("a sandbox forbids to choose the CPU of a thread");
+    }
+    on_every_context(
+        [](Context& context) {
+          for (int i = 0; i < 100; ++i) {
+            Timer timer(context, [] {});
+            timer.arm_after(150us);
+            while (timer.pending()) {
+              context.poll(true);
+            }
+          }
+          CHECK(context.figures().guard.shared_cpu == 0);
+        },
+        {.polling = PollFixed{.max = 100us}});
   }).join();
 }
 
