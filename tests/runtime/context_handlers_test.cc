@@ -303,7 +303,7 @@ TEST_CASE("a loop that polls hears the same handler again and again without slee
         CHECK(context.figures().waits == 0);
         context.set_fd_handler(pair.a.get(), {});
       },
-      {.polling = PollFixed{.max = 40s}});
+      {.polling = PollFixed{.max = 40s}, .polling_gives_way = false});
 }
 
 }  // namespace
