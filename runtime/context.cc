@@ -20,12 +20,13 @@
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
 #include "backends/unique_fd.h"
+#include "runtime/bottom_half.h"
 #include "runtime/clock.h"
 #include "runtime/fd_table.h"
 #include "runtime/fork_generation.h"
 #include "runtime/run_queue.h"
 #include "runtime/timer_queue.h"
-#include "runtime/wall_timers.h"
+#include "runtime/wall_clock.h"
 
 namespace coaio {
 namespace {
@@ -64,7 +65,7 @@ Context::Context(const ContextOptions& options, SelectedMonitor selected)
     : monitor_(std::move(selected.monitor)),
       enough_watches_(selected.enough),
       fds_(*monitor_),
-      wall_timers_(options.wall_clock == nullptr ? wall_clock() : *options.wall_clock),
+      wall_timers_(options.wall_clock == nullptr ? WallClock::system() : *options.wall_clock),
       sources_(fds_, options.clock == nullptr ? Clock::steady() : *options.clock,
                options.idle_source_limit, options.polling),
       budget_(options.polling),
@@ -90,15 +91,19 @@ Context::~Context() {
 // Posted functions are destroyed without being called, which may post others. Everything else would
 // go on to use this context: returns the sentence that names it, or nothing.
 std::string Context::discard_queued() {
+  std::string left;
   std::size_t queued = 0;
   for (remote_.drain(queue_); RunNode* node = queue_.take(); remote_.drain(queue_)) {
     if (node->function() == &Posted::call) {
       const std::unique_ptr<Posted> never_called(static_cast<Posted*>(node));
-    } else {
-      ++queued;
+      continue;
+    }
+    ++queued;
+    if (const BottomHalf* half = BottomHalf::from(*node); half != nullptr && half->name()) {
+      absl::StrAppend(&left, " the bottom half \"", half->name(), "\";");
     }
   }
-  std::string left = fds_.describe_users();
+  absl::StrAppend(&left, fds_.describe_users());
   if (queued != 0 || !idle_.empty()) {
     absl::StrAppend(&left, " ", queued, " scheduled bottom halves or tasks",
                     idle_.empty() ? ";" : ", and idle ones;");

@@ -53,6 +53,7 @@
 #include "runtime/timer_queue.h"
 #include "runtime/trace.h"
 #include "runtime/wakeup.h"
+#include "runtime/wall_clock.h"
 #include "runtime/wall_timers.h"
 
 namespace coaio {
@@ -82,7 +83,7 @@ struct ContextOptions {
   const Clock* clock = nullptr;
 
   // Null: CLOCK_REALTIME. For timers by the time of day. Outlives the context.
-  const Clock* wall_clock = nullptr;
+  const WallClock* wall_clock = nullptr;
 
   // The home thread's timer slack (prctl PR_SET_TIMERSLACK): by how much the kernel may delay the
   // end of a wait to save wake-ups. The kernel's default is 50 µs. Empty: leave it alone.

@@ -17,7 +17,7 @@
 #include "absl/functional/any_invocable.h"
 #include "runtime/context.h"
 #include "runtime/timer_queue.h"
-#include "runtime/wall_timers.h"
+#include "runtime/wall_clock.h"
 
 namespace coaio {
 

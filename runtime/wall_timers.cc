@@ -1,12 +1,6 @@
 #include "runtime/wall_timers.h"
 
-#include <sys/timerfd.h>
-#include <unistd.h>
-
 #include <chrono>
-#include <cstdint>
-#include <ctime>
-#include <limits>
 #include <utility>
 
 #include "backends/fd_monitor.h"
@@ -14,59 +8,21 @@
 #include "runtime/clock.h"
 
 namespace coaio {
-namespace {
 
-using std::chrono::nanoseconds;
-
-constexpr time_t kFarAway = std::numeric_limits<time_t>::max() / 1'000'000'000;  // in the year 2262
-
-class WallClock final : public Clock {
- public:
-  TimePoint now() const override { return to_time_point(std::chrono::system_clock::now()); }
-  nanoseconds until(TimePoint deadline) const override {
-    if (deadline == TimePoint::max()) {
-      return FdMonitor::kForever;
-    }
-    const TimePoint time = now();
-    return deadline <= time ? nanoseconds(0) : deadline - time;
-  }
-};
-
-}  // namespace
-
-const Clock& wall_clock() {
-  static const WallClock& clock = *new WallClock;
-  return clock;
-}
-
-TimePoint to_time_point(WallTime time) {
-  return TimePoint(std::chrono::duration_cast<nanoseconds>(time.time_since_epoch()));
-}
-
-nanoseconds WallTimers::time_to_next() const {
+std::chrono::nanoseconds WallTimers::time_to_next() const {
   const TimePoint deadline = queue_.next_deadline();
   return deadline == TimePoint::max() ? FdMonitor::kForever : clock_.until(deadline);
 }
 
 const UniqueFd& WallTimers::notice() {
   if (!std::exchange(asked_, true)) {
-    notice_ = UniqueFd(timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK));
-    noticed();
+    notice_ = clock_.step_notice();
   }
   return notice_;
 }
 
-// The timer itself never expires; it is only cancelled.
 void WallTimers::noticed() {
-  if (!notice_.valid()) {
-    return;
-  }
-  // ECANCELED, and nothing is lost if it is anything else: the timer is set anew in any case.
-  std::uint64_t expirations = 0;
-  [[maybe_unused]] const ssize_t ignored = read(notice_.get(), &expirations, sizeof expirations);
-  const itimerspec never{.it_interval = {}, .it_value = {.tv_sec = kFarAway, .tv_nsec = 0}};
-  if (timerfd_settime(notice_.get(), TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never,
-                      nullptr) != 0) {
+  if (notice_.valid() && !clock_.renew(notice_)) {
     notice_.reset();
   }
 }

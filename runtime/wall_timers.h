@@ -1,11 +1,12 @@
 // WallTimers: timers by the time of day, which somebody may set.
 //
 // They have a queue of their own, so that a step of the clock changes nothing but what is due. The
-// loop learns of a step by a timerfd that the kernel cancels when the clock is set: a sleep that
-// was computed by the old time ends, and the next one is computed by the new.
+// loop learns of a step by a descriptor: a sleep that was computed by the old time ends, and the
+// next one is computed by the new.
 //
 // Threads: the home thread.
-// Errors: without a timerfd a step is noticed at the end of the sleep in progress, and not before.
+// Errors: without a descriptor a step is noticed at the end of the sleep in progress, and not
+// before.
 
 #ifndef COAIO_RUNTIME_WALL_TIMERS_H_
 #define COAIO_RUNTIME_WALL_TIMERS_H_
@@ -16,20 +17,13 @@
 #include "backends/unique_fd.h"
 #include "runtime/clock.h"
 #include "runtime/timer_queue.h"
+#include "runtime/wall_clock.h"
 
 namespace coaio {
 
-using WallTime = std::chrono::system_clock::time_point;
-
-// CLOCK_REALTIME, as a Clock: its time points count from 1970.
-const Clock& wall_clock();
-
-// A time of day as such a point.
-TimePoint to_time_point(WallTime time);
-
 class WallTimers {
  public:
-  explicit WallTimers(const Clock& clock) : clock_(clock) {}
+  explicit WallTimers(const WallClock& clock) : clock_(clock) {}
 
   void arm(TimerNode& node, WallTime deadline) { queue_.arm(node, to_time_point(deadline)); }
   bool cancel(TimerNode& node) { return queue_.cancel(node); }
@@ -47,7 +41,7 @@ class WallTimers {
   void noticed();
 
  private:
-  const Clock& clock_;
+  const WallClock& clock_;
   TimerQueue queue_;
   UniqueFd notice_;
   bool asked_ = false;

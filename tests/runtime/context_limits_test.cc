@@ -126,6 +126,8 @@ TEST_CASE("a context that is destroyed before what uses it names that") {
   };
   left_behind([](Context& context) { (new BottomHalf(context, [] {}))->schedule(); },
               "1 scheduled");
+  left_behind([](Context& context) { (new BottomHalf(context, [] {}, "flush"))->schedule(); },
+              "the bottom half \"flush\"");
   left_behind([](Context& context) { (new IdleBottomHalf(context, [] {}))->schedule(); }, "idle");
   left_behind([](Context& context) { (new Timer(context, [] {}))->arm_after(1s); },
               "1 armed timers");

@@ -1,33 +1,57 @@
 #include "runtime/wall_timer.h"
 
+#include <unistd.h>
+
+#include <atomic>
 #include <chrono>
+#include <cstdint>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <string>
+#include <thread>
 
 #include "backends/fd_monitor.h"
+#include "backends/unique_fd.h"
 #include "doctest/doctest.h"
 #include "runtime/clock.h"
 #include "runtime/context.h"
 #include "runtime/timer.h"
-#include "runtime/wall_timers.h"
+#include "runtime/wall_clock.h"
 #include "tests/support/contexts.h"
+#include "tests/support/descriptors.h"
 
 namespace coaio::testing {
 namespace {
 
 using namespace std::chrono_literals;
 
-// A clock on the wall that the test sets, also back.
-class WallClockByHand final : public Clock {
+// A clock on the wall that the test sets, also back. set() tells as the kernel does, adjust() does
+// not.
+class WallClockByHand final : public WallClock {
  public:
   TimePoint now() const override { return now_; }
   std::chrono::nanoseconds until(TimePoint deadline) const override {
-    return deadline <= now_ ? 0ns : FdMonitor::kForever;
+    return deadline <= now() ? 0ns : FdMonitor::kForever;
   }
-  void set(WallTime time) { now_ = to_time_point(time); }
+  UniqueFd step_notice() const override { return checked(dup(steps_.get())); }
+  bool renew(const UniqueFd& notice) const override {
+    ++renewals;
+    return !read_all(notice).empty();
+  }
+
+  void adjust(WallTime time) { now_ = to_time_point(time); }
+  void set(WallTime time) {
+    adjust(time);
+    const std::uint64_t one = 1;
+    write_all(steps_, {reinterpret_cast<const char*>(&one), sizeof one});
+  }
+
+  mutable int renewals = 0;
 
  private:
-  TimePoint now_;
+  std::atomic<TimePoint> now_{TimePoint()};
+  UniqueFd steps_ = make_eventfd(0);
 };
 
 constexpr WallTime kNoon = WallTime(50 * 365 * 24h);
@@ -36,7 +60,7 @@ void on_every_wall(const std::function<void(Context&, WallClockByHand&)>& clause
   WallClockByHand wall;
   on_every_context(
       [&](Context& context) {
-        wall.set(kNoon);
+        wall.adjust(kNoon);
         clause(context, wall);
       },
       {.wall_clock = &wall});
@@ -47,9 +71,9 @@ TEST_CASE("a wall timer fires when the clock shows its time") {
     int fired = 0;
     WallTimer timer(context, [&] { ++fired; });
     timer.arm_at(kNoon + 1h);
-    wall.set(kNoon + 1h - 1ns);
+    wall.adjust(kNoon + 1h - 1ns);
     CHECK(!context.poll(false));
-    wall.set(kNoon + 1h);
+    wall.adjust(kNoon + 1h);
     CHECK(context.poll(true));
     CHECK(fired == 1);
     CHECK(!timer.pending());
@@ -64,9 +88,9 @@ TEST_CASE(
     WallTimer early(context, [&] { log += 'e'; });
     late.arm_at(kNoon + 2h);
     early.arm_at(kNoon + 1h);
-    wall.set(kNoon - 24h);
+    wall.adjust(kNoon - 24h);
     CHECK(!context.poll(false));
-    wall.set(kNoon + 24h);
+    wall.adjust(kNoon + 24h);
     CHECK(context.poll(false));
     CHECK(log == "el");
   });
@@ -78,12 +102,47 @@ TEST_CASE("a wall timer and a timer do not hear of each other's clock") {
     Timer timer(context, [] {});
     wall_timer.arm_at(kNoon + 1h);
     timer.arm_after(1h);
-    wall.set(kNoon + 2h);
+    wall.adjust(kNoon + 2h);
     CHECK(context.poll(false));
     CHECK(timer.pending());
     CHECK(timer.cancel());
     CHECK(!wall_timer.cancel());
   });
+}
+
+TEST_CASE(
+    "a loop that sleeps hears that the clock was set, each time, and sleeps by the new time") {
+  on_every_wall([](Context& context, WallClockByHand& wall) {
+    int fired = 0;
+    WallTimer timer(context, [&] { ++fired; });
+    timer.arm_at(kNoon + 1h);
+    context.bind();
+    for (const WallTime time : {kNoon - 24h, kNoon + 30min, kNoon + 2h}) {
+      CHECK(fired == 0);
+      const int before = wall.renewals;
+      std::thread setter([&] { wall.set(time); });
+      while (wall.renewals == before) {
+        context.poll(true);
+      }
+      setter.join();
+    }
+    CHECK(fired == 1);
+  });
+}
+
+// The kernel says of a timerfd how it was set; setting the clock to try it would disturb the
+// machine.
+TEST_CASE("the kernel is asked to tell of each step of its clock") {
+  const UniqueFd notice = WallClock::system().step_notice();
+  REQUIRE(notice.valid());
+  for (int i = 0; i < 2; ++i) {
+    std::ifstream file("/proc/self/fdinfo/" + std::to_string(notice.get()));
+    const std::string info{std::istreambuf_iterator<char>(file), {}};
+    CAPTURE(info);
+    CHECK(info.find("clockid: 0\n") != std::string::npos);
+    CHECK(info.find("settime flags: 03\n") != std::string::npos);  // absolute, cancel on set
+    CHECK(WallClock::system().renew(notice));
+  }
 }
 
 TEST_CASE("by the kernel's clock a wall timer fires, and is not early") {
