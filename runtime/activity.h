@@ -3,6 +3,7 @@
 // The loop writes a few words for each callback, and reads no clock: the onlooker remembers when it
 // saw a callback first. A loop that nobody watches has no Activity, and tests a null pointer.
 //
+// Lifetime: as long as any Doing on it.
 // Threads: Doing and Waiting on the home thread; look() and waiting() anywhere.
 
 #ifndef COAIO_RUNTIME_ACTIVITY_H_

@@ -20,6 +20,7 @@
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
 #include "backends/unique_fd.h"
+#include "runtime/activity.h"
 #include "runtime/bottom_half.h"
 #include "runtime/clock.h"
 #include "runtime/fd_table.h"
@@ -223,6 +224,24 @@ void Context::arm_wall(TimerNode& node, WallTime deadline) {
     fds_.set_handlers(notice.get(), {.read = [this] { wall_timers_.noticed(); }, .write = nullptr});
   }
   wall_timers_.arm(node, deadline);
+}
+
+const Activity& Context::watch() {
+  check_home();
+  check(activity_ == nullptr, "a context has two watchdogs: one is enough");
+  if (watched_activity_ == nullptr) {
+    watched_activity_ = std::make_unique<Activity>();
+  }
+  activity_ = watched_activity_.get();
+  fds_.set_activity(activity_);
+  return *activity_;
+}
+
+// The words stay: whoever unwatches may be in a callback that they are about.
+void Context::unwatch() {
+  check_home();
+  activity_ = nullptr;
+  fds_.set_activity(nullptr);
 }
 
 void Context::disable_external() { fds().disable_external(); }

@@ -229,12 +229,10 @@ class Context {
   // Null, as in the beginning: nobody is told.
   void set_trace(Trace trace) { trace_ = std::move(trace); }
 
-  // For a Watchdog. Null: nobody watches what is called.
-  void set_activity(Activity* activity) {
-    check_home();
-    activity_ = activity;
-    fds_.set_activity(activity);
-  }
+  // For a Watchdog: says in words that another thread may read what is being called, which costs a
+  // little, until unwatch(). They last as long as the context.
+  const Activity& watch();
+  void unwatch();
 
   // For coroutines: work that completes without suspending asks before it goes on. False once in a
   // while: then it goes through the queue, so that neither the stack nor others' waiting grows
@@ -314,7 +312,8 @@ class Context {
   PollGuard guard_;
   unsigned allowance_ = kAllowance;
   const Clock* clock_;
-  Activity* activity_ = nullptr;
+  Activity* activity_ = nullptr;  // while somebody watches
+  std::unique_ptr<Activity> watched_activity_;
   Trace trace_;
   std::vector<Ready> ready_;  // what one wait reports
   Key wakeup_key_;

@@ -40,14 +40,13 @@ void print(const std::string& sentence) { std::fprintf(stderr, "coaio: %s\n", se
 }  // namespace
 
 Watchdog::Watchdog(Context& context, WatchdogOptions options)
-    : context_(context), options_(std::move(options)) {
+    : context_(context), options_(std::move(options)), activity_(context.watch()) {
   if (options_.report == nullptr) {
     options_.report = print;
   }
   if (options_.clock == nullptr) {
     options_.clock = &Clock::steady();
   }
-  context_.set_activity(&activity_);
   if (options_.own_thread) {
     thread_ = std::thread([this] { check_until_ended(); });
   }
@@ -62,7 +61,7 @@ Watchdog::~Watchdog() {
     ended_.notify_one();
     thread_.join();
   }
-  context_.set_activity(nullptr);
+  context_.unwatch();
 }
 
 void Watchdog::check() {

@@ -70,7 +70,7 @@ class Watchdog {
 
   Context& context_;
   WatchdogOptions options_;
-  Activity activity_;
+  const Activity& activity_;
   std::array<Seen, Activity::kDepth> seen_;
 
   std::mutex mutex_;

@@ -70,7 +70,6 @@ struct Player {
     if (options.polls) {
       context_options.polling = PollFixed{.max = std::chrono::seconds(20)};
       context_options.polling_gives_way = false;
-      context_options.polling_gives_way = false;
     }
     context = *Context::create(context_options);
     if (options.watches) {

@@ -166,6 +166,21 @@ TEST_CASE("a loop that sleeps because it is idle is not reported") {
   CHECK(reports.empty());
 }
 
+TEST_CASE("a watchdog may be destroyed, and another one made, in a callback that it watches") {
+  on_every_context([](Context& context) {
+    auto scene = std::make_unique<Scene>(context);
+    BottomHalf first(context, [&] {
+      scene.reset();
+      scene = std::make_unique<Scene>(context);
+    });
+    BottomHalf second(context, [&] { scene->take_long(); }, "second");
+    first.schedule();
+    second.schedule();
+    context.poll(false);
+    CHECK(scene->reports == Reports{"the bottom half \"second\" has been running for 2000 ms"});
+  });
+}
+
 TEST_CASE("a watchdog with a thread of its own reports while the callback is still running") {
   on_every_context([](Context& context) {
     std::atomic<bool> reported{false};
