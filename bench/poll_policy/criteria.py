@@ -5,14 +5,13 @@ median.
 
 import statistics
 
-from scenarios import BACK_ENDS
-
 
 class Results:
     """Runs by scenario, back end and policy, in the order of their repetitions."""
 
     def __init__(self, runs):
         self._runs = runs
+        self.back_ends = list(dict.fromkeys(back_end for _, back_end, _ in runs))
 
     def of(self, scenario, back_end, policy):
         return self._runs[scenario, back_end, policy]
@@ -45,12 +44,11 @@ def _row(number, sentence, values, limit, text="{:.2f}", least=False):
     return str(number), sentence, f"{text.format(worst[0])} ({worst[1]})", holds
 
 
-def _over(scenarios, figure):
-    return [(figure(s, b), f"{b}, {s}") for s in scenarios for b in BACK_ENDS]
-
-
 def live(results):
     """Rows (number, sentence, value, holds)."""
+    over = lambda names, figure: [
+        (figure(s, b), f"{b}, {s}") for s in names for b in results.back_ends
+    ]
     ratio = lambda policy, other, figure="p50_us": lambda s, b: results.ratio(
         s, b, policy, other, figure
     )
@@ -64,55 +62,55 @@ def live(results):
     beside = ["idle one beside, think 10", "slow one beside, think 10"]
     mixed = ["exponential 5", "exponential 20", "exponential 50", "exponential 200", "phases"]
     yield _row(
-        1, "cold starts: CPU of every run >= 85 %", _over(cold, least_cpu), 85, "{:.0f}", True
+        1, "cold starts: CPU of every run >= 85 %", over(cold, least_cpu), 85, "{:.0f}", True
     )
-    yield _row(1, "cold starts: p50 <= 1.15 x spin", _over(cold, ratio("learned", "spin")), 1.15)
+    yield _row(1, "cold starts: p50 <= 1.15 x spin", over(cold, ratio("learned", "spin")), 1.15)
     fifty = ["cold start, think 50"]
-    yield _row(2, "think 50: p50 <= 1.2 x spin", _over(fifty, ratio("learned", "spin")), 1.2)
-    yield _row(2, "think 50: p50 <= 0.45 x block", _over(fifty, ratio("learned", "block")), 0.45)
-    yield _row(3, "think >= 500: CPU <= block + 1 point", _over(slow, more_cpu), 1, "{:+.1f}")
-    yield _row(4, "bursts: p50 <= 1.2 x spin", _over(["bursts"], ratio("learned", "spin")), 1.2)
+    yield _row(2, "think 50: p50 <= 1.2 x spin", over(fifty, ratio("learned", "spin")), 1.2)
+    yield _row(2, "think 50: p50 <= 0.45 x block", over(fifty, ratio("learned", "block")), 0.45)
+    yield _row(3, "think >= 500: CPU <= block + 1 point", over(slow, more_cpu), 1, "{:+.1f}")
+    yield _row(4, "bursts: p50 <= 1.2 x spin", over(["bursts"], ratio("learned", "spin")), 1.2)
     yield _row(
         4,
         "bursts: CPU <= 2 x block",
-        _over(["bursts"], ratio("learned", "block", "cpu_percent")),
+        over(["bursts"], ratio("learned", "block", "cpu_percent")),
         2,
     )
-    yield _row(5, "bimodal: p50 <= 1.2 x spin", _over(["bimodal"], ratio("learned", "spin")), 1.2)
-    yield _row(5, "bimodal: CPU <= 30 %", _over(["bimodal"], cpu("learned")), 30, "{:.0f}")
+    yield _row(5, "bimodal: p50 <= 1.2 x spin", over(["bimodal"], ratio("learned", "spin")), 1.2)
+    yield _row(5, "bimodal: CPU <= 30 %", over(["bimodal"], cpu("learned")), 30, "{:.0f}")
     yield _row(
         5,
         "bimodal: grow/shrink 32 >= 2 x learned",
-        _over(["bimodal"], ratio("grow/shrink 32", "learned")),
+        over(["bimodal"], ratio("grow/shrink 32", "learned")),
         2,
         least=True,
     )
     yield _row(
-        6, "partner blocks: p50 <= 0.55 x block", _over(blocking, ratio("learned", "block")), 0.55
+        6, "partner blocks: p50 <= 0.55 x block", over(blocking, ratio("learned", "block")), 0.55
     )
     yield _row(
         7,
         "periodic, late polling: p50 <= 0.45 x block",
-        _over(periodic, ratio("learned late", "block")),
+        over(periodic, ratio("learned late", "block")),
         0.45,
     )
     yield _row(
-        7, "periodic, late polling: CPU <= 25 %", _over(periodic, cpu("learned late")), 25, "{:.0f}"
+        7, "periodic, late polling: CPU <= 25 %", over(periodic, cpu("learned late")), 25, "{:.0f}"
     )
     eventfd = ["eventfd, think 10", "eventfd, think 50"]
-    yield _row("a", "eventfd: p50 <= 1.2 x spin", _over(eventfd, ratio("learned", "spin")), 1.2)
+    yield _row("a", "eventfd: p50 <= 1.2 x spin", over(eventfd, ratio("learned", "spin")), 1.2)
     yield _row(
-        "b", "other descriptors: p50 <= 1.2 x spin", _over(beside, ratio("learned", "spin")), 1.2
+        "b", "other descriptors: p50 <= 1.2 x spin", over(beside, ratio("learned", "spin")), 1.2
     )
     yield _row(
         "c",
         "exponential, phases: cost <= 1.25 x better of block, spin",
-        _over(mixed, lambda s, b: results.cost_ratio(s, b, "learned")),
+        over(mixed, lambda s, b: results.cost_ratio(s, b, "learned")),
         1.25,
     )
     same = ["same CPU, think 5", "same CPU, think 50"]
     yield _row(
-        "d", "same CPU: p99 <= 2 x block", _over(same, ratio("learned", "block", "p99_us")), 2
+        "d", "same CPU: p99 <= 2 x block", over(same, ratio("learned", "block", "p99_us")), 2
     )
     largest = lambda s, b: max(run["largest_share"] for run in results.of(s, b, "learned")) * 100
     for cap in (50, 20):
@@ -120,7 +118,7 @@ def live(results):
         yield _row(
             "e",
             f"cap {cap} %: polling in any 100 ms <= {cap + 6} %",
-            _over([f"cap {cap}"], largest),
+            over([f"cap {cap}"], largest),
             cap + 6,
             "{:.1f} %",
         )
@@ -129,7 +127,7 @@ def live(results):
             max(run["polled_us"] / run["seconds"] / 1e4 for run in results.of("idle", b, p)),
             f"{b}, {p}",
         )
-        for b in BACK_ENDS
+        for b in results.back_ends
         for p in ("block", "grow/shrink 32", "grow/shrink 128", "learned", "learned late")
     ]
     yield _row("f", "idle: polling takes < 0.1 % of a CPU", idle, 0.1, "{:.3f} %")

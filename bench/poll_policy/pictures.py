@@ -75,7 +75,8 @@ def lines(title, x_title, xs, y_ticks, series, log_y):
     return "".join([*parts, "</svg>\n"])
 
 
-def draw_policies(results, folder, back_end="io_uring"):
+def draw_policies(results, folder):
+    back_end = results.back_ends[-1]  # io_uring, where it can be had
     folder.mkdir(parents=True, exist_ok=True)
     of = lambda figure: {
         policy: [results.median(f"think {us}", back_end, policy, figure) for us in THINK_US]

@@ -48,7 +48,23 @@ def parse(arguments):
     return options
 
 
-def plan(options):
+def usable_back_ends(options):
+    """Those that this machine lets run; of the others, the reason is printed."""
+    usable = []
+    for back_end in scenarios.BACK_ENDS:
+        try:
+            program = os.path.join(options.binaries, "live")
+            shortly = ["--idle=yes", "--seconds=0.001", "--warm_up=0.001"]
+            cpu = f"{options.loop_cpu}"
+            command = [program, f"--backend={back_end}", *shortly, "--loop_cpu=" + cpu]
+            processes.run_to_json([*command, "--partner_cpu=" + cpu], None, _PATIENCE_SECONDS)
+            usable.append(back_end)
+        except processes.Failed as failure:
+            print(f"{back_end} does not take part: {failure.sentence}", file=sys.stderr)
+    return usable
+
+
+def plan(options, back_ends):
     """(repetition, scenario, back end, policy), interleaved such that what is compared is near."""
     chosen = [s for s in scenarios.all_scenarios() if s.name.startswith(options.scenarios)]
     most = max(s.repetitions if not options.quick else 2 for s in chosen)
@@ -57,7 +73,7 @@ def plan(options):
             # Two cold starts at least: one awake, one asleep.
             special = min(scenario.repetitions, 2) if options.quick else scenario.repetitions
             if repetition < (special or options.repetitions):
-                for back_end in scenarios.BACK_ENDS:
+                for back_end in back_ends:
                     for policy in scenario.policies:
                         yield repetition, scenario, back_end, policy
 
@@ -71,15 +87,15 @@ def whole_seconds(options, scenario):
     return seconds_of(options, scenario) + options.seconds / 3 + _OVERHEAD_SECONDS
 
 
-def run_once(options, cpus, repetition, scenario, back_end, policy):
-    partner_cpu, loop_cpu = cpus
+def run_once(options, repetition, scenario, back_end, policy):
+    partner_cpu = options.loop_cpu if scenario.same_cpu else options.partner_cpu
     command = [
         os.path.join(options.binaries, "live"),
         f"--backend={back_end}",
         f"--seconds={seconds_of(options, scenario)}",
         f"--warm_up={options.seconds / 3}",
-        f"--loop_cpu={loop_cpu}",
-        f"--partner_cpu={loop_cpu if scenario.same_cpu else partner_cpu}",
+        f"--loop_cpu={options.loop_cpu}",
+        f"--partner_cpu={partner_cpu}",
         *scenarios.POLICIES[policy],
         *scenario.arguments,
         *(scenario.alternate if repetition % 2 else ()),
@@ -87,14 +103,16 @@ def run_once(options, cpus, repetition, scenario, back_end, policy):
     return processes.run_to_json(command, None, _PATIENCE_SECONDS)
 
 
-def measure(options, cpus):
-    steps = list(plan(options))
+def measure(options):
+    steps = list(plan(options, usable_back_ends(options)))
+    if not steps:
+        sys.exit("no scenario begins so, or no back end can be had")
     progress = progress_module.Progress(sum(whole_seconds(options, s) for _, s, _, _ in steps))
     runs = {}
     try:
         for repetition, scenario, back_end, policy in steps:
             progress.show(f"{repetition + 1} · {scenario.name}", f"{back_end}, {policy}")
-            result = run_once(options, cpus, repetition, scenario, back_end, policy)
+            result = run_once(options, repetition, scenario, back_end, policy)
             runs.setdefault((scenario.name, back_end, policy), []).append(result)
             progress.advance(whole_seconds(options, scenario))
     finally:
@@ -158,8 +176,9 @@ def main():
     cpus = machine.choose_cpus(os.sched_getaffinity(0))
     if cpus is None:
         sys.exit("the loop and its partner need a CPU each, and there is only one")
+    options.partner_cpu, options.loop_cpu = cpus
     described = machine.describe_machine()
-    runs = measure(options, cpus)
+    runs = measure(options)
     print_runs(runs)
     print_guard(runs)
     if not options.scenarios:

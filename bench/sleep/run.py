@@ -133,6 +133,8 @@ def main():
 if __name__ == "__main__":
     try:
         main()
+    except processes.Failed as failure:
+        sys.exit(failure.sentence)
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
