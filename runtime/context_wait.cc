@@ -24,7 +24,7 @@ constexpr nanoseconds kPreciseSlack = std::chrono::microseconds(1);
 // A reading of the clock takes 24 ns, and a call that asks the kernel 200 to 400, where a look at
 // memory takes 5: what comes meanwhile waits.
 constexpr unsigned kProbesPerClockReading = 16;
-constexpr unsigned kGlancesPerCall = 64;
+constexpr unsigned kGlancesPerCall = 128;
 
 TimePoint real_time() { return std::chrono::steady_clock::now(); }
 

@@ -130,6 +130,31 @@ class Others(unittest.TestCase):
             self.assertGreaterEqual(len(re.findall(f"(?m)^{name} ", done.stdout)), least)
 
 
+class SharedMemory(unittest.TestCase):
+    def test_calls_are_answered_on_every_back_end_one_by_one_and_as_a_stream(self):
+        for name in available_backends():
+            for way in ("one_by_one", "stream"):
+                for polling in ("off", "learned"):
+                    with self.subTest(backend=name, way=way, polling=polling):
+                        done = example(
+                            "shm_rpc/shm_rpc",
+                            "--calls=500",
+                            "--size=3000",
+                            f"--way={way}",
+                            f"--backend={name}",
+                            f"--polling={polling}",
+                        )
+                        self.assertEqual((done.returncode, done.stderr), (0, ""))
+                        self.assertRegex(done.stdout, r"^500 calls, \d+/s, [\d.]+ us each\n$")
+
+    def test_bad_arguments_give_the_usage_and_exit_code_2(self):
+        for argument in ("--calls=0", "--size=16385", "--way=both", "--backend=x", "--nonsense=1"):
+            with self.subTest(argument=argument):
+                done = example("shm_rpc/shm_rpc", argument)
+                self.assertEqual((done.returncode, done.stdout), (2, ""))
+                self.assertIn("usage: shm_rpc", done.stderr)
+
+
 class Mistakes(unittest.TestCase):
     """Each is answered by one sentence that names the value and the fix."""
 

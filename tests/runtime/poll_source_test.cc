@@ -667,7 +667,7 @@ TEST_CASE("a source that is always ready does not starve a descriptor") {
     const AddedSource added(context, slot);
     for (int round = 1; round <= 10; ++round) {
       write_all(pipe.b, "x");
-      for (int turn = 0; heard < round && turn < 100; ++turn) {
+      for (int turn = 0; heard < round && turn < 200; ++turn) {
         context.poll(true);
       }
       CHECK(heard == round);

@@ -1,0 +1,38 @@
+#include "examples/shm_rpc/conversation.h"
+
+#include <utility>
+
+#include "absl/status/status.h"
+#include "coaio.h"
+#include "examples/shm_rpc/connection.h"
+
+namespace shm_rpc {
+namespace {
+
+// Nobody writes to the socket, so whatever happens to it is its end.
+coaio::Task<absl::Status> watch(int socket) {
+  if (absl::Status status = co_await coaio::readable(socket); !status.ok()) {
+    co_return status;
+  }
+  co_return absl::UnavailableError("the other process has ended");
+}
+
+coaio::Task<absl::Status> then_cancel(coaio::Task<absl::Status> work, coaio::TaskGroup& group) {
+  absl::Status status = co_await std::move(work);
+  group.cancel();
+  co_return status;
+}
+
+}  // namespace
+
+coaio::Task<absl::Status> converse(Connection& connection, coaio::Task<absl::Status> work) {
+  const coaio::TaskRef here = co_await coaio::this_task();
+  const coaio::AddedSource inbox(here.context, connection.inbox());
+  const coaio::AddedSource outbox(here.context, connection.outbox());
+  coaio::TaskGroup group(here);
+  group.spawn(then_cancel(std::move(work), group));
+  group.spawn(watch(connection.socket()));
+  co_return co_await group.join();
+}
+
+}  // namespace shm_rpc

@@ -1,0 +1,110 @@
+// Inbox and Outbox: the two ends of a ring, for coroutines.
+//
+//   const AddedSource added(context, inbox);
+//   absl::StatusOr<std::string_view> message = co_await inbox.receive();
+//
+// Each is a poll source: the loop looks at the ring while it polls, and asks for its doorbell
+// before it sleeps.
+//
+// Threads: the home thread of the context that they are added to.
+// Lifetime: the ring's memory and the doorbells outlive both.
+// Cancellation: receive() and send() end with kCancelled; a message is sent whole or not at all.
+
+#ifndef COAIO_EXAMPLES_SHM_RPC_MAILBOX_H_
+#define COAIO_EXAMPLES_SHM_RPC_MAILBOX_H_
+
+#include <coroutine>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "coaio.h"
+#include "examples/shm_rpc/ring.h"
+
+namespace shm_rpc {
+
+class Inbox final : public coaio::CoSource {
+ public:
+  class Receive;
+
+  Inbox(RingMemory& ring, int my_bell, int bell_of_writer)
+      : CoSource(my_bell), reader_(ring, bell_of_writer) {}
+
+  // Gives an absl::StatusOr<std::string_view>; the message is good until the next call.
+  [[nodiscard]] Receive receive();
+
+  bool ready() override { return reader_.can_go_on(); }
+  void poll_begin() override { reader_.sleeper().poll_begin(); }
+  void poll_end() override { reader_.sleeper().poll_end(); }
+
+ private:
+  RingReader reader_;
+};
+
+class Outbox final : public coaio::CoSource {
+ public:
+  class Send;
+
+  Outbox(RingMemory& ring, int my_bell, int bell_of_reader)
+      : CoSource(my_bell), writer_(ring, bell_of_reader) {}
+
+  // Gives an absl::Status. Waits while the ring is full.
+  [[nodiscard]] Send send(std::string_view message);
+
+  bool ready() override { return writer_.can_go_on(); }
+  void poll_begin() override { writer_.sleeper().poll_begin(); }
+  void poll_end() override { writer_.sleeper().poll_end(); }
+
+ private:
+  RingWriter writer_;
+};
+
+// poll_source(inbox), and the reading after it, without the frame of a Task.
+class Inbox::Receive : private coaio::SourceWait {
+ public:
+  explicit Receive(Inbox& inbox) : SourceWait(inbox), inbox_(inbox) {}
+
+  using SourceWait::await_ready;
+  template <typename Promise>
+  bool await_suspend(std::coroutine_handle<Promise> task) {
+    if (!inbox_.ready()) {
+      inbox_.reader_.sleeper().wait();  // the wait that follows looks again
+    }
+    return SourceWait::await_suspend(task);
+  }
+  absl::StatusOr<std::string_view> await_resume();
+
+ private:
+  Inbox& inbox_;
+};
+
+// The writing, and if there was no room, poll_source(outbox) and the writing again.
+class Outbox::Send : private coaio::SourceWait {
+ public:
+  Send(Outbox& outbox, std::string_view message)
+      : SourceWait(outbox), outbox_(outbox), message_(message) {}
+
+  using SourceWait::await_ready;
+  template <typename Promise>
+  bool await_suspend(std::coroutine_handle<Promise> task) {
+    if (!task.promise().cancel_requested()) {
+      try_to_write();
+    }
+    return SourceWait::await_suspend(task);
+  }
+  absl::Status await_resume();
+
+ private:
+  void try_to_write();
+
+  Outbox& outbox_;
+  std::string_view message_;
+  absl::StatusOr<bool> written_ = false;
+};
+
+inline Inbox::Receive Inbox::receive() { return Receive(*this); }
+inline Outbox::Send Outbox::send(std::string_view message) { return {*this, message}; }
+
+}  // namespace shm_rpc
+
+#endif  // COAIO_EXAMPLES_SHM_RPC_MAILBOX_H_

@@ -1,0 +1,119 @@
+// A ring of messages in memory that two processes share: one writes, the other reads.
+//
+//   RingWriter writer(memory, bell_of_reader);     RingReader reader(memory, bell_of_writer);
+//   writer.write("hello");  // false: full         reader.read();  // the message, or nothing
+//
+// A message is announced by the word in front of it, which the reader watches: a small one comes in
+// the same cache line, in one transfer. Now and then the reader publishes its position for the
+// writer, who looks at it when the ring seems full.
+//
+// What one side reads of the other is not trusted: it is loaded once, checked, and only then used,
+// and a message is copied out before anybody looks at it. A ring that makes no sense is a
+// DataLossError, for good.
+//
+// A side that finds nothing to do says in the memory that it sleeps, and only then does the other
+// one ring its doorbell, an eventfd. While it is polled, it says nothing, and nobody rings.
+//
+// Threads: one on each side.
+// Lifetime: the memory and the doorbells outlive both.
+
+#ifndef COAIO_EXAMPLES_SHM_RPC_RING_H_
+#define COAIO_EXAMPLES_SHM_RPC_RING_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace shm_rpc {
+
+inline constexpr std::uint64_t kRingBytes = 64 * 1024;
+inline constexpr std::uint32_t kLargestMessage = 16 * 1024;
+
+// What is shared. Everything may change at any time: the other side is another program.
+struct RingMemory {
+  alignas(64) std::atomic<std::uint64_t> read;  // bytes, since the beginning
+  alignas(64) std::atomic<std::uint32_t> reader_sleeps;
+  alignas(64) std::atomic<std::uint32_t> writer_sleeps;
+  alignas(64) std::byte bytes[kRingBytes];
+
+  // The word in front of the message at this position, a multiple of 64. An access is one load or
+  // one store, whatever the optimiser thinks of memory that nobody else seems to use.
+  std::atomic_ref<std::uint64_t> announcement(std::uint64_t position) {
+    return std::atomic_ref(*reinterpret_cast<std::uint64_t*>(bytes + position % kRingBytes));
+  }
+};
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "a lock is not shared");
+
+// One side's word on whether it has to be rung for: while it waits, unless it is polled.
+class Sleeper {
+ public:
+  explicit Sleeper(std::atomic<std::uint32_t>& sleeps) : sleeps_(sleeps) {}
+
+  // Look once more after wait() and poll_end(): what came before is not rung for.
+  void wait();
+  void wait_is_over();
+  void poll_begin();
+  void poll_end();
+
+ private:
+  void announce();
+  void withdraw();
+
+  std::atomic<std::uint32_t>& sleeps_;
+  bool waits_ = false;
+  bool polled_ = false;
+};
+
+class RingWriter {
+ public:
+  RingWriter(RingMemory& memory, int bell_of_reader)
+      : memory_(memory), bell_of_reader_(bell_of_reader), sleeper_(memory.writer_sleeps) {}
+
+  // False: there is no room for it now. At most kLargestMessage bytes.
+  absl::StatusOr<bool> write(std::string_view message);
+
+  // There is room for the message that did not fit, or the ring makes no sense.
+  bool can_go_on() const;
+
+  Sleeper& sleeper() { return sleeper_; }
+
+ private:
+  RingMemory& memory_;
+  int bell_of_reader_;
+  Sleeper sleeper_;
+  std::uint64_t written_ = 0;    // bytes, since the beginning
+  std::uint64_t seen_read_ = 0;  // of the reader's position, when it was last checked
+  std::uint64_t needed_ = 0;     // bytes, for the message that did not fit
+};
+
+class RingReader {
+ public:
+  RingReader(RingMemory& memory, int bell_of_writer)
+      : memory_(memory), bell_of_writer_(bell_of_writer), sleeper_(memory.reader_sleeps) {}
+
+  // The next message, or nothing. It is good until the next call.
+  absl::StatusOr<std::optional<std::string_view>> read();
+
+  // There is a message, or the ring makes no sense.
+  bool can_go_on() const;
+
+  Sleeper& sleeper() { return sleeper_; }
+
+ private:
+  RingMemory& memory_;
+  int bell_of_writer_;
+  Sleeper sleeper_;
+  std::uint64_t read_ = 0;  // bytes, since the beginning
+  std::uint64_t published_ = 0;
+  std::unique_ptr<char[]> message_ = std::make_unique<char[]>(kLargestMessage);
+};
+
+}  // namespace shm_rpc
+
+#endif  // COAIO_EXAMPLES_SHM_RPC_RING_H_

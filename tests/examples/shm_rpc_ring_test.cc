@@ -1,0 +1,226 @@
+// The ring by itself: what fits, what wraps, who rings, and what a hostile partner may write.
+
+#include <sys/eventfd.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "backends/unique_fd.h"
+#include "doctest/doctest.h"
+#include "examples/shm_rpc/ring.h"
+#include "tests/support/descriptors.h"
+
+namespace shm_rpc {
+namespace {
+
+using coaio::UniqueFd;
+using coaio::testing::make_eventfd;
+
+struct Scene {
+  std::unique_ptr<RingMemory> memory = std::make_unique<RingMemory>();
+  UniqueFd readers_bell = make_eventfd(0);
+  UniqueFd writers_bell = make_eventfd(0);
+  RingWriter writer{*memory, readers_bell.get()};
+  RingReader reader{*memory, writers_bell.get()};
+
+  bool write(std::string_view text) {
+    const absl::StatusOr<bool> written = writer.write(text);
+    REQUIRE(written.ok());
+    return *written;
+  }
+  std::string read() {
+    const absl::StatusOr<std::optional<std::string_view>> message = reader.read();
+    REQUIRE(message.ok());
+    return std::string(message->value_or("nothing"));
+  }
+};
+
+// How often it was rung since the last time.
+std::uint64_t rings(const UniqueFd& bell) {
+  eventfd_t count = 0;
+  return eventfd_read(bell.get(), &count) == 0 ? count : 0;
+}
+
+TEST_CASE("messages come out as they went in, in order, the empty one too") {
+  Scene scene;
+  CHECK(scene.read() == "nothing");
+  CHECK(scene.write("one"));
+  CHECK(scene.write(""));
+  CHECK(scene.write(std::string(kLargestMessage, 'x')));
+  CHECK(scene.read() == "one");
+  CHECK(scene.read().empty());
+  CHECK(scene.read() == std::string(kLargestMessage, 'x'));
+  CHECK(scene.read() == "nothing");
+}
+
+TEST_CASE("messages of all sizes cross the end of the ring whole") {
+  Scene scene;
+  std::minstd_rand random(1);
+  std::uint64_t bytes = 0;
+  for (int i = 0; bytes < 20 * kRingBytes; ++i) {
+    const std::string text(random() % 3000, static_cast<char>('a' + i % 26));
+    REQUIRE(scene.write(text));
+    REQUIRE(scene.read() == text);
+    bytes += text.size();
+  }
+}
+
+TEST_CASE("a message that is too large is refused, and changes nothing") {
+  Scene scene;
+  CHECK(
+      absl::IsInvalidArgument(scene.writer.write(std::string(kLargestMessage + 1, 'x')).status()));
+  CHECK(scene.read() == "nothing");
+}
+
+TEST_CASE("a full ring takes no more until something was read") {
+  Scene scene;
+  const std::string text(1000, 'x');
+  int count = 0;
+  while (scene.write(text)) {
+    ++count;
+  }
+  CHECK(count == static_cast<int>((kRingBytes - 64) / 1024));
+  CHECK(!scene.writer.can_go_on());
+  for (int i = 0; i < 8; ++i) {  // the reader says how far it is in steps
+    CHECK(!scene.writer.can_go_on());
+    CHECK(scene.read() == text);
+  }
+  CHECK(scene.writer.can_go_on());
+  for (int i = 0; i < 8; ++i) {
+    CHECK(scene.write(text));
+  }
+  CHECK(!scene.write(text));
+}
+
+TEST_CASE("a reader and a writer on two threads lose nothing") {
+  Scene scene;
+  constexpr int kMessages = 100'000;
+  std::thread writer([&] {
+    for (int i = 0; i < kMessages; ++i) {
+      const std::string text = std::to_string(i);
+      while (!*scene.writer.write(text)) {
+        std::this_thread::yield();
+      }
+    }
+  });
+  int right = 0;
+  for (int i = 0; i < kMessages;) {
+    const absl::StatusOr<std::optional<std::string_view>> message = scene.reader.read();
+    if (!message->has_value()) {
+      std::this_thread::yield();
+      continue;
+    }
+    right += **message == std::to_string(i) ? 1 : 0;
+    ++i;
+  }
+  writer.join();
+  CHECK(right == kMessages);
+}
+
+// --- who rings ----------------------------------------------------------------------------------
+
+TEST_CASE("a reader is rung for once if it waits, and not while it works or is polled") {
+  Scene scene;
+  CHECK(scene.write("1"));
+  CHECK(rings(scene.readers_bell) == 0);
+  scene.read();
+
+  scene.reader.sleeper().wait();
+  CHECK(scene.write("2"));
+  CHECK(scene.write("3"));
+  CHECK(rings(scene.readers_bell) == 1);
+  scene.reader.sleeper().wait_is_over();
+  scene.read();
+  scene.read();
+
+  scene.reader.sleeper().poll_begin();
+  scene.reader.sleeper().wait();
+  CHECK(scene.write("4"));
+  CHECK(rings(scene.readers_bell) == 0);
+  scene.read();
+  scene.reader.sleeper().poll_end();
+  CHECK(scene.write("5"));
+  CHECK(rings(scene.readers_bell) == 1);
+}
+
+TEST_CASE("a writer is rung for if it waits for room, and not otherwise") {
+  Scene scene;
+  const std::string text(kLargestMessage, 'x');
+  while (scene.write(text)) {
+  }
+  scene.read();
+  CHECK(rings(scene.writers_bell) == 0);
+  while (scene.write(text)) {
+  }
+  scene.writer.sleeper().wait();
+  scene.read();
+  scene.read();
+  CHECK(rings(scene.writers_bell) == 1);
+}
+
+TEST_CASE("a full doorbell does not stop who rings it") {
+  Scene scene;
+  REQUIRE(eventfd_write(scene.readers_bell.get(), UINT64_MAX - 1) == 0);
+  scene.reader.sleeper().wait();
+  CHECK(scene.write("x"));
+  CHECK(scene.read() == "x");
+}
+
+// --- a partner that is not to be trusted --------------------------------------------------------
+
+TEST_CASE("a position that makes no sense is an error, and ends a wait") {
+  for (const std::uint64_t claim : {std::uint64_t{64}, kRingBytes, UINT64_MAX / 2}) {
+    Scene scene;
+    const std::string text(kLargestMessage, 'x');
+    while (scene.write(text)) {
+    }
+    scene.memory->read = claim + 3 * (kLargestMessage + 64);
+    CHECK(scene.writer.can_go_on());
+    CHECK(absl::IsDataLoss(scene.writer.write(text).status()));
+  }
+}
+
+TEST_CASE("an announcement that makes no sense is an error, for good, and ends a wait") {
+  constexpr std::uint64_t kPlace = 64;
+  for (const std::uint64_t claim :
+       {kPlace << 32, std::uint64_t{1} << 32, std::uint64_t{5} << 32 | 5,
+        std::uint64_t{kLargestMessage} + 2, UINT64_MAX}) {
+    Scene scene;
+    scene.memory->announcement(0).store(claim);
+    CHECK(scene.reader.can_go_on());
+    CHECK(absl::IsDataLoss(scene.reader.read().status()));
+    CHECK(absl::IsDataLoss(scene.reader.read().status()));
+  }
+}
+
+TEST_CASE("random damage never makes the reader leave the ring") {
+  std::minstd_rand random(7);
+  for (int round = 0; round < 2000; ++round) {
+    Scene scene;
+    for (int i = 0; i < 20; ++i) {
+      scene.write(std::string(random() % 200, 'x'));
+    }
+    for (int i = 0; i < 200; ++i) {
+      scene.memory->bytes[random() % 4000] = static_cast<std::byte>(random());
+    }
+    // One that is announced, whatever its bytes are.
+    scene.memory->announcement(0).store(1 + random() % (kLargestMessage + 100));
+    for (int i = 0; i < 40; ++i) {
+      const auto message = scene.reader.read();
+      if (!message.ok() || !message->has_value()) {
+        break;
+      }
+      CHECK((*message)->size() <= kLargestMessage);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace shm_rpc
