@@ -3,11 +3,11 @@
 //   tools/setup peers                     libevent-dev, libuv1-dev and libasio-dev
 //   bazel run -c opt //bench/loop:timers_bench -- [pending]... [--peers=none]
 //
-// Three minutes for a thousand to a million on a quiet machine. Each operation is done to all pending timers,
-// in random order but for arming; deadlines are random within 100 ms, and firing begins when all of
-// them have passed. In nanoseconds per timer, medians over rounds in which the four take turns; a
-// ratio is the best peer's time divided by coaio's in the same round. Nobody reads a clock while
-// arming but Asio.
+// Three minutes for a thousand to a million on a quiet machine. Each operation is done to all
+// pending timers, in random order but for arming; deadlines are random within 100 ms, and firing
+// begins when all of them have passed. In nanoseconds per timer, medians over rounds in which the
+// four take turns; a ratio is the best peer's time divided by coaio's in the same round. Nobody
+// reads a clock while arming but Asio.
 
 #if !__has_include(<event2/event.h>) || !__has_include(<uv.h>) || !__has_include(<asio.hpp>)
 #error "libevent-dev, libuv1-dev or libasio-dev is missing: tools/setup peers installs them"
