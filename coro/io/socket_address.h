@@ -22,7 +22,8 @@ class SocketAddress {
   // A numeric address: "127.0.0.1", "::1".
   static absl::StatusOr<SocketAddress> parse(absl::string_view host, std::uint16_t port);
 
-  // The same, or a name. Blocks the thread while the name is looked up: for set-up.
+  // The same, or a name, of whose addresses the first is taken. Blocks the thread while the name is
+  // looked up: for set-up.
   static absl::StatusOr<SocketAddress> resolve(absl::string_view host, std::uint16_t port);
 
   // Where a socket is bound.
