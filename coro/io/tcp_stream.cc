@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstring>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -126,6 +127,18 @@ class Connected : public TryOperation {
   int error_ = 0;
 };
 
+// TCP lets two sides call each other at the same time. So a socket that is given the very port that
+// it calls, where nobody listens, meets itself.
+bool met_itself(int fd) {
+  sockaddr_storage own{};
+  sockaddr_storage peer{};
+  socklen_t own_size = sizeof own;
+  socklen_t peer_size = sizeof peer;
+  return getsockname(fd, reinterpret_cast<sockaddr*>(&own), &own_size) == 0 &&
+         getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &peer_size) == 0 &&
+         own_size == peer_size && std::memcmp(&own, &peer, own_size) == 0;
+}
+
 }  // namespace
 
 Task<absl::StatusOr<TcpStream>> TcpStream::connect(SocketAddress address) {
@@ -142,6 +155,9 @@ Task<absl::StatusOr<TcpStream>> TcpStream::connect(SocketAddress address) {
   }
   if (error == ECANCELED) {
     co_return cancelled();
+  }
+  if (error == 0 && met_itself(stream.fd())) {
+    error = ECONNREFUSED;
   }
   if (error != 0) {
     co_return socket_error(error, "connect to", address);

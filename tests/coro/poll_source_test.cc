@@ -157,14 +157,16 @@ TEST_CASE("a source that stays ready does not keep others from their turn") {
     slot.full = true;
     run(context, [](Slot& s) -> Task<void> {
       TaskGroup group(co_await this_task());
-      bool others_ran = false;
-      group.spawn([](bool& ran) -> Task<void> {
+      int others_ran = 0;
+      group.spawn([](int& ran) -> Task<void> {
         co_await yield();
-        ran = true;
+        ++ran;
       }(others_ran));
-      while (!others_ran) {
+      int waits = 0;
+      for (; others_ran == 0 && waits < 1000; ++waits) {
         CHECK((co_await poll_source(s)).ok());
       }
+      CHECK(others_ran == 1);
       CHECK((co_await group.join()).ok());
     }(slot));
   });

@@ -206,9 +206,10 @@ class Mistakes(unittest.TestCase):
         self.check_sentence(done, "192.0.2.1:7777", "choose an address of this machine")
 
     def test_a_server_that_is_not_there(self):
-        with Server() as server:
-            port = server.port
-        done = example("echo_client", f"--port={port}")
+        with socket.socket() as nobody:  # has the port, so that nobody else can, and does not listen
+            nobody.bind(("127.0.0.1", 0))
+            port = nobody.getsockname()[1]
+            done = example("echo_client", f"--port={port}")
         self.check_sentence(done, f"127.0.0.1:{port}", "ECONNREFUSED", "start the server")
 
     def test_a_back_end_of_the_environment_that_does_not_exist(self):

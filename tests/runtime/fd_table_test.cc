@@ -259,7 +259,7 @@ TEST_CASE(
   }
   scene.monitor.show('d', Events::kIn);
   for (const char name : {'b', 'c', 'a'}) {
-    const auto slot = static_cast<std::uint32_t>(name);
+    const std::uint32_t slot = static_cast<unsigned char>(name);
     scene.table.report({.slot = slot, .generation = 1}, Events::kIn);
   }
   CHECK(scene.table.dispatch());
