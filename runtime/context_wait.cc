@@ -208,6 +208,9 @@ PollRecord Context::poll_for(nanoseconds budget, TimePoint start) {
   for (unsigned probe = 1;; ++probe) {
     const bool called = glance();
     const bool found = has_work();
+    if (found) {
+      remote_.fetch();  // on its way while we settle the poll
+    }
     const bool timed =
         found ? poll.timed() && guard_.watches() : called || probe % kProbesPerClockReading == 0;
     if (timed) {

@@ -37,6 +37,14 @@ class RemoteQueue {
   // Relaxed: a hint. What it misses is found by the next look, or by empty_before_sleep().
   bool empty() const { return head_.load(std::memory_order_relaxed) == nullptr; }
 
+  // Asks for what was pushed last, which comes from another processor and takes its time.
+  void fetch() {
+    if (RunNode* last = head_.load(std::memory_order_relaxed); last != nullptr) {
+      __builtin_prefetch(last, 1);
+      __builtin_prefetch(&head_, 1);
+    }
+  }
+
   // For a loop that has announced its sleep. Sequentially consistent: pairs with push(), whose
   // caller looks at the announcement after that: of the two, one sees the other.
   bool empty_before_sleep() const { return head_.load(std::memory_order_seq_cst) == nullptr; }

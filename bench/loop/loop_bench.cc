@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -81,8 +82,8 @@ class Halves {
   Halves(Context& context, int count, CoroutineHops::Queued queued)
       : context_(context), runs_(count), floor_(count, queued), queued_(queued) {
     for (int i = 0; i < count; ++i) {
-      halves_.push_back(std::make_unique<BottomHalf>(context, [this, i] { run(i); }));
-      halves_.back()->schedule();
+      halves_.emplace_back(context, [this, i] { run(i); });
+      halves_.back().schedule();
     }
     context.poll(false);
   }
@@ -91,8 +92,8 @@ class Halves {
     return nanoseconds_of(times(),
                           [this] {
                             if (queued_ == CoroutineHops::Queued::kByOthers) {
-                              for (const auto& half : halves_) {
-                                half->schedule();
+                              for (BottomHalf& half : halves_) {
+                                half.schedule();
                               }
                             }
                             context_.poll(false);
@@ -116,7 +117,7 @@ class Halves {
 
   void run(int i) {
     if (queued_ == CoroutineHops::Queued::kByThemselves) {
-      halves_[static_cast<std::size_t>(i)]->schedule();
+      halves_[static_cast<std::size_t>(i)].schedule();
     }
   }
 
@@ -124,7 +125,7 @@ class Halves {
   int runs_;
   CoroutineHops floor_;
   CoroutineHops::Queued queued_;
-  std::vector<std::unique_ptr<BottomHalf>> halves_;
+  std::deque<BottomHalf> halves_;
 };
 
 void print_halves() {

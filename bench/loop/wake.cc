@@ -64,7 +64,8 @@ double nanoseconds_per_wake(int rounds, const std::function<void()>& ask,
 
 // --- contexts -----------------------------------------------------------------------------------
 
-struct Player {
+// What the two write is kept apart, as in two programs that know each other's bottom half.
+struct alignas(64) Player {
   Player(Backend backend, ContextWakes options) {
     ContextOptions context_options{.backend = backend};
     if (options.polls) {
@@ -86,7 +87,8 @@ struct Player {
   UniqueFd event;
   std::unique_ptr<Context> context;
   std::unique_ptr<BottomHalf> ball;
-  bool done = false;
+  alignas(64) bool done = false;
+  int rounds = 0;
 };
 
 class ContextPair final : public WakePair {
@@ -100,17 +102,15 @@ class ContextPair final : public WakePair {
   double nanoseconds_per_wake() override {
     Player asker(backend_, options_);
     Player server(backend_, options_);
-    int asked = 0;
-    int served = 0;
     asker.ball = std::make_unique<BottomHalf>(*asker.context, [&] {
-      if (asked++ < rounds_) {
+      if (asker.rounds++ < rounds_) {
         server.ball->schedule();
       } else {
         asker.done = true;
       }
     });
     server.ball = std::make_unique<BottomHalf>(*server.context, [&] {
-      server.done = ++served == rounds_;
+      server.done = ++server.rounds == rounds_;
       asker.ball->schedule();
     });
     const double result = bench::nanoseconds_per_wake(

@@ -23,7 +23,8 @@
 
 namespace shm_rpc {
 
-class Inbox final : public coaio::CoSource {
+// A cache line of its own: the two sides may be threads of one process.
+class alignas(64) Inbox final : public coaio::CoSource {
  public:
   class Receive;
 
@@ -41,7 +42,7 @@ class Inbox final : public coaio::CoSource {
   RingReader reader_;
 };
 
-class Outbox final : public coaio::CoSource {
+class alignas(64) Outbox final : public coaio::CoSource {
  public:
   class Send;
 
