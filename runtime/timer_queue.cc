@@ -127,6 +127,12 @@ void TimerQueue::move_down(Entry entry, std::uint32_t hole) {
     if (first >= end()) {
       break;
     }
+    // Whichever of the four it will be: its children are on their way.
+    if (const std::uint32_t below = first_child(first); below < end()) {
+      for (std::uint32_t group = 0; group < 16; group += 4) {
+        __builtin_prefetch(&entries_[below + group]);
+      }
+    }
     std::uint32_t soonest = first;
     for (std::uint32_t child = first + 1; child < std::min(first + 4, end()); ++child) {
       if (sooner(entries_[child], entries_[soonest])) {

@@ -14,6 +14,7 @@
 #endif
 
 #include <event2/event.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include <algorithm>
@@ -249,8 +250,10 @@ void print_against_peers(std::size_t count, bool peers) {
     Times best{};
     Times ours{};
     for (std::size_t i = 0; i < contenders.size(); ++i) {
-      std::fprintf(stderr, "\r%zu pending, round %d of %d: %-10s\r", count, round + 1, rounds,
-                   contenders[i]->name());
+      if (isatty(STDERR_FILENO)) {
+        std::fprintf(stderr, "\r%zu pending, round %d of %d: %-10s\r", count, round + 1, rounds,
+                     contenders[i]->name());
+      }
       const Times one = measure(*contenders[i], delays, order);
       for (int operation = 0; operation < kOperations; ++operation) {
         times[i][operation].push_back(one[operation]);
