@@ -100,13 +100,15 @@ void Context::wait_for_work(nanoseconds limit) {
   const bool hit = has_work();
   if (!hit) {
     sleep_until_work(tail);
+    if (learns || poll.timed()) {
+      wait.blocked += real_time() - start - wait.slept - wait.polled;
+    }
   }
   wait.by_event = has_work();
   if (wait.by_event) {
-    guard_.judge(start + wait.slept + wait.polled, poll);
+    guard_.judge(start + wait.slept + wait.polled, poll, wait.blocked);
   }
   if (learns) {
-    wait.blocked += hit ? kNothing : real_time() - start - wait.slept - wait.polled;
     learn(wait);
   }
 }

@@ -28,8 +28,8 @@ constexpr nanoseconds kBurstOfQuota = std::chrono::milliseconds(5);
 constexpr std::uint64_t kSwitchesOfACrowd = 2;
 constexpr int kLostToACrowd = 4;  // one part of so many
 
-// In a row. A phase of slow events costs the learned policy about 18 polls before it sleeps, and
-// must not look like a partner on the same CPU.
+// In a row. Now and then an event comes soon after a poll that ended too early; a partner on the
+// same CPU answers so each time.
 constexpr unsigned kUnprovenPolls = 32;
 constexpr nanoseconds kUnprovenTime = std::chrono::milliseconds(20);
 
@@ -143,8 +143,8 @@ void PollGuard::examine(TimePoint now) {
   }
 }
 
-void PollGuard::judge(TimePoint now, const PollRecord& poll) {
-  if (!poll.timed() || !watches()) {
+void PollGuard::judge(TimePoint now, const PollRecord& poll, nanoseconds slept) {
+  if (!poll.timed() || !watches() || slept > poll.duration()) {
     return;
   }
   if (poll.found_by_polling()) {

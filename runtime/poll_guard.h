@@ -6,8 +6,10 @@
 //   half of it over any 100 ms, or the process would be stopped in the middle of its work.
 // - Others want the CPU: it was taken from the loop, against its will, for a quarter of the time
 //   that it polled. Then nobody polls for a second.
-// - The thread may run on one CPU only, and polls only in vain or finds what came while the CPU was
-//   taken from it: the partner needs this CPU to answer. Then nobody polls for a second.
+// - The thread may run on one CPU only, and whatever comes does so soon after the thread has gone
+// to
+//   sleep, or while the CPU was taken from it: the partner needs this CPU to answer. Then nobody
+//   polls for a second.
 //
 // No clock: times go in. It asks the kernel seldom: once in 50 ms of polling, and after 32 polls
 // that proved nothing.
@@ -112,9 +114,10 @@ class PollGuard {
   // After the poll, also after one for a timer.
   void spend(TimePoint now, const PollRecord& poll);
 
-  // After a wait that an event ended: whether the poll for it found it, and how. An event that
-  // never came says nothing about where its sender runs.
-  void judge(TimePoint now, const PollRecord& poll);
+  // After a wait that an event ended: whether the poll for it found it, and how, and for how long
+  // the loop slept after that. An event that never came says nothing about where its sender runs,
+  // nor does one that took longer than the poll lasted: it was simply far away.
+  void judge(TimePoint now, const PollRecord& poll, std::chrono::nanoseconds slept);
 
  private:
   static constexpr std::chrono::nanoseconds kExamined = std::chrono::milliseconds(50);

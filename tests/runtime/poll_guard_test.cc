@@ -36,13 +36,13 @@ struct Scene {
     return granted();
   }
 
-  void end(const PollRecord& poll) {
+  void end(const PollRecord& poll, nanoseconds slept = 0us) {
     clock.advance(poll.duration());
     guard.spend(clock.now(), poll);
-    guard.judge(clock.now(), poll);
+    guard.judge(clock.now(), poll, slept);
   }
-  // 100 µs of looks at nothing.
-  void miss() { end(looks_until(100us, false)); }
+  // 100 µs of looks at nothing, and a sleep until the event.
+  void miss(nanoseconds slept = 20us) { end(looks_until(100us, false), slept); }
   void hit() { end(looks_until(100us, true)); }
   void hit_at_once() { end(PollRecord()); }
   // Most of the time goes to somebody else.
@@ -184,7 +184,7 @@ TEST_CASE("a new home thread, which was interrupted less often, is no sign of a 
 
 // --- the partner needs this CPU -----------------------------------------------------------------
 
-TEST_CASE("with one CPU, polling pauses when it only ever misses") {
+TEST_CASE("with one CPU, polling pauses when events come as soon as the loop sleeps") {
   Scene scene(kNoQuota, true);
   for (int i = 0; i < 31; ++i) {
     scene.miss();
@@ -210,6 +210,15 @@ TEST_CASE("with one CPU, a few long polls are as bad as many short ones") {
   poll.looked(20ms, false);
   scene.end(poll);
   CHECK(scene.figures.shared_cpu == 1);
+}
+
+TEST_CASE("with one CPU, events that take longer than the poll lasted are simply far away") {
+  Scene scene(kNoQuota, true);
+  for (int i = 0; i < 1000; ++i) {
+    scene.miss(101us);
+  }
+  CHECK(scene.granted());
+  CHECK(scene.figures.shared_cpu == 0);
 }
 
 TEST_CASE("with one CPU, an event that was found by polling shows that the partner has its own") {
@@ -253,7 +262,7 @@ TEST_CASE("who ignores the surroundings is limited by the share of the user alon
   ManualClock clock;
   CHECK(guard.grants(clock.now(), 1h));
   for (int i = 0; i < 100; ++i) {
-    guard.judge(clock.now(), Scene::looks_until(100us, false));
+    guard.judge(clock.now(), Scene::looks_until(100us, false), 20us);
   }
   CHECK(guard.grants(clock.now(), 1h));
 }
