@@ -18,7 +18,7 @@ namespace coaio {
 struct TraceEvent {
   enum class Kind : std::uint8_t {
     kPollBegin,   // begins to look for work in user space, for at most `duration`
-    kPollEnd,     // has done so for `duration`
+    kPollEnd,     // has done so for `duration`, in which nothing else had the CPU
     kPollGrow,    // the poll budget is longer after this wait: `duration`
     kPollShrink,  // or shorter
     kWait,        // is about to sleep, for at most `duration`; FdMonitor::kForever: without end
