@@ -26,6 +26,7 @@
 #include "runtime/poll_policy.h"
 #include "runtime/poll_source.h"
 #include "runtime/timer.h"
+#include "runtime/wall_timer.h"
 #include "runtime/watchdog.h"
 // IWYU pragma: end_exports
 

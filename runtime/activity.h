@@ -20,7 +20,7 @@ namespace coaio {
 
 class Activity {
  public:
-  enum class Step : std::uint8_t { kBottomHalf, kTask, kHandler, kTimers, kIdle };
+  enum class Step : std::uint8_t { kBottomHalf, kTask, kHandler, kSource, kTimer, kIdle };
 
   // One callback.
   struct Call {

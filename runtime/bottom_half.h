@@ -4,7 +4,8 @@
 //   flush.schedule();      // from any thread
 //
 // Scheduled ones run in the next step of the loop, in the order of scheduling of each thread; one
-// that schedules itself runs in the next turn. Scheduling allocates nothing.
+// that schedules itself runs in the next turn. One that two threads schedule has the place of the
+// first, also among those that the second schedules after it. Scheduling allocates nothing.
 //
 // Threads: schedule() anywhere; schedule_from_signal() also in signal handlers, on any thread; the
 //   rest on the home thread. What the scheduler wrote before is visible to the callback.

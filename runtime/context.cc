@@ -89,21 +89,24 @@ Context::~Context() {
   }
 }
 
-// Posted functions are destroyed without being called, which may post others. Everything else would
-// go on to use this context: returns the sentence that names it, or nothing.
+// Posted functions are destroyed without being called, and so are handlers; their ends may use the
+// context, which is still whole. Everything else would go on to use it: returns the sentence that
+// names it, or nothing.
 std::string Context::discard_queued() {
   std::string left;
   std::size_t queued = 0;
-  for (remote_.drain(queue_); RunNode* node = queue_.take(); remote_.drain(queue_)) {
-    if (node->function() == &Posted::call) {
-      const std::unique_ptr<Posted> never_called(static_cast<Posted*>(node));
-      continue;
+  do {
+    for (remote_.drain(queue_); RunNode* node = queue_.take(); remote_.drain(queue_)) {
+      if (node->function() == &Posted::call) {
+        const std::unique_ptr<Posted> never_called(static_cast<Posted*>(node));
+        continue;
+      }
+      ++queued;
+      if (const BottomHalf* half = BottomHalf::from(*node); half != nullptr && half->name()) {
+        absl::StrAppend(&left, " the bottom half \"", half->name(), "\";");
+      }
     }
-    ++queued;
-    if (const BottomHalf* half = BottomHalf::from(*node); half != nullptr && half->name()) {
-      absl::StrAppend(&left, " the bottom half \"", half->name(), "\";");
-    }
-  }
+  } while (fds_.discard_handlers());
   absl::StrAppend(&left, fds_.describe_users());
   if (queued != 0 || !idle_.empty()) {
     absl::StrAppend(&left, " ", queued, " scheduled bottom halves or tasks",
@@ -181,6 +184,7 @@ void Context::post(absl::AnyInvocable<void()> function) {
 }
 
 void Context::set_fd_handler(int fd, FdHandlers handlers) {
+  check_not_forked();
   if (home_.may_act()) {
     fds_.set_handlers(fd, std::move(handlers));
   } else {
@@ -196,10 +200,7 @@ void Context::remove_fd_handler_and_wait(int fd) {
     return;
   }
   std::binary_semaphore removed(0);
-  post([this, fd, &removed] {
-    fds_.set_handlers(fd, {});
-    removed.release();
-  });
+  post([this, fd, &removed] { fds_.remove_handlers(fd, [&removed] { removed.release(); }); });
   removed.acquire();
 }
 
@@ -211,9 +212,10 @@ void Context::schedule_idle(RunNode& node) {
 }
 
 void Context::cancel(RunNode& node) {
-  check_home();
-  remote_.drain(queue_);  // it may be on its way
-  RunQueue::remove(node);
+  if (may_take_back()) {
+    remote_.drain(queue_);  // it may be on its way
+    RunQueue::remove(node);
+  }
 }
 
 void Context::arm_wall(TimerNode& node, WallTime deadline) {
@@ -221,9 +223,16 @@ void Context::arm_wall(TimerNode& node, WallTime deadline) {
   // The first one begins to watch for steps of the clock: the wake-up is all that they need.
   if (const UniqueFd& notice = wall_timers_.notice(); notice.valid() && !watches_clock_) {
     watches_clock_ = true;
-    fds_.set_handlers(notice.get(), {.read = [this] { wall_timers_.noticed(); }, .write = nullptr});
+    fds_.set_handlers(notice.get(), {.read = [this] { clock_was_set(); }, .write = nullptr});
   }
   wall_timers_.arm(node, deadline);
+}
+
+void Context::clock_was_set() {
+  if (!wall_timers_.renew_notice()) {
+    fds_.set_handlers(wall_timers_.notice().get(), {});
+    wall_timers_.give_up_notice();
+  }
 }
 
 const Activity& Context::watch() {
@@ -244,7 +253,14 @@ void Context::unwatch() {
   fds_.set_activity(nullptr);
 }
 
-void Context::disable_external() { fds().disable_external(); }
-void Context::enable_external() { fds().enable_external(); }
+void Context::disable_external() {
+  check_home();
+  fds_.disable_external();
+}
+
+void Context::enable_external() {
+  check_home();
+  fds_.enable_external();
+}
 
 }  // namespace coaio

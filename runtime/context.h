@@ -12,7 +12,7 @@
 //   legal; schedule_from_signal and notify also in signal handlers.
 // Lifetime: a context outlives what is scheduled, armed and waiting on it, which is checked, and
 //   the calls from other threads. It is destroyed on its home thread, or after that thread has
-//   ended. It does not survive a fork: in the child it can only be destroyed.
+//   ended. It does not survive a fork: in the child it and those who use it can only be destroyed.
 // Errors: create() fails when the back end that was asked for is not available, or descriptors are
 //   exhausted; the status names the errno and the fix. Misuse is checked, and aborts with a
 //   sentence. An exception that leaves a callback terminates; those of tasks go to whoever awaits
@@ -174,16 +174,14 @@ class Context {
     timers_.arm(node, deadline);
   }
   bool cancel(TimerNode& node) {
-    check_home();
-    return timers_.cancel(node);
+    return may_take_back() ? timers_.cancel(node) : TimerQueue::abandon(node);
   }
 
   // The same by the time of day: a timer fires when the clock shows its deadline, however it got
   // there. A timer is armed and cancelled by one of the two kinds.
   void arm_wall(TimerNode& node, WallTime deadline);
   bool cancel_wall(TimerNode& node) {
-    check_home();
-    return wall_timers_.cancel(node);
+    return may_take_back() ? wall_timers_.cancel(node) : TimerQueue::abandon(node);
   }
 
   // Makes room for this many timers, so that arming does not allocate.
@@ -195,8 +193,7 @@ class Context {
     sources_.add(source);
   }
   void remove(PollSource& source) {
-    check_home();
-    sources_.remove(source);
+    may_take_back() ? sources_.remove(source) : SourceList::abandon(source);
   }
 
   bool has(const PollSource& source) const { return sources_.has(source); }
@@ -209,7 +206,7 @@ class Context {
   const Clock& clock() const { return *clock_; }
 
   FdTable& fds() {
-    check_home();
+    static_cast<void>(may_take_back());
     return fds_;
   }
 
@@ -220,10 +217,15 @@ class Context {
 
   const ContextFigures& figures() const { return figures_; }
 
-  // Takes effect with the next wait.
+  // Both take effect with the next wait.
   void set_polling(const PollPolicy& policy) {
+    check_home();
     budget_ = PollBudget(policy);
     sources_.set_policy(policy);
+  }
+  void set_polling_share(double share) {
+    check_home();
+    guard_.set_share(share);
   }
 
   // Null, as in the beginning: nobody is told.
@@ -256,6 +258,7 @@ class Context {
   std::chrono::nanoseconds time_to_next_work() const;
   bool look();
   bool glance();
+  bool kernel_is_due();
   void ask_without_sleeping();
   void wait_for_work(std::chrono::nanoseconds limit);
   std::chrono::nanoseconds budget() const;
@@ -277,11 +280,12 @@ class Context {
   template <typename Done>
   void run_turns(Done done);
   template <typename Done>
-  void run_batches(Done done);
+  void run_batches(Done done) noexcept;
   void schedule_remotely(RunNode& node);
   void collect(std::chrono::nanoseconds timeout);
   void move_to(SelectedMonitor next);
   void watch_wakeup();
+  void clock_was_set();
 
   void tell(TraceEvent::Kind kind, std::chrono::nanoseconds duration) {
     if (trace_ != nullptr) [[unlikely]] {
@@ -289,7 +293,25 @@ class Context {
     }
   }
   void check_home() const {
+    if (!home_.is_here()) [[unlikely]] {  // so it is in a forked child
+      check_not_forked();
+      check_may_act();
+    }
+  }
+  void check_may_act() const {
     check(home_.may_act(), "a context is used by another thread than its home: post() the call");
+  }
+  // False in a forked child, where those who used the context may end, and do nothing else: its
+  // queues may have been copied in the middle of a change.
+  bool may_take_back() const {
+    if (home_.is_here()) [[likely]] {
+      return true;
+    }
+    if (was_forked()) {
+      return false;
+    }
+    check_may_act();
+    return true;
   }
   bool was_forked() const { return fork_generation() != born_in_; }
   void check_not_forked() const {
@@ -306,6 +328,7 @@ class Context {
   WallTimers wall_timers_;
   SourceList sources_;
   unsigned glances_ = 0;
+  TimePoint asked_kernel_{};
   bool watches_clock_ = false;
   PollBudget budget_;
   ContextFigures figures_;

@@ -51,7 +51,7 @@ bool Context::turn(bool may_block) noexcept {
   bool progress = run_queued();
   progress |= fds_.dispatch();
   if (!sources_.empty()) {
-    progress |= sources_.dispatch();
+    progress |= sources_.dispatch(activity_);
   }
   progress |= fire_timers();
   if (progress) {
@@ -110,12 +110,8 @@ bool Context::run_watched(RunQueue& queue, RunQueue::Mark before, Activity& acti
 }
 
 bool Context::fire_timers() {
-  if (timers_.size() == 0 && wall_timers_.size() == 0) {
-    return false;
-  }
-  const Activity::Doing doing(activity_, Activity::Step::kTimers);
-  const bool fired = timers_.size() != 0 && timers_.fire_due(clock_->now()) != 0;
-  return wall_timers_.fire_due() || fired;
+  const bool fired = timers_.size() != 0 && timers_.fire_due(clock_->now(), activity_) != 0;
+  return wall_timers_.fire_due(activity_) || fired;
 }
 
 void Context::run_idle() {
@@ -152,7 +148,7 @@ void Context::run_turns(Done done) {
 // A hop between coroutines of this thread costs what a queue costs, not what a look at the kernel
 // does.
 template <typename Done>
-void Context::run_batches(Done done) {
+void Context::run_batches(Done done) noexcept {
   constexpr unsigned kBatchesPerClockReading = 32;
   TimePoint end;
   for (unsigned batch = 0; !queue_.empty() && batch < options_.batches_between_looks; ++batch) {

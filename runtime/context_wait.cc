@@ -26,6 +26,10 @@ constexpr nanoseconds kPreciseSlack = std::chrono::microseconds(1);
 constexpr unsigned kProbesPerClockReading = 16;
 constexpr unsigned kGlancesPerCall = 128;
 
+// While sources keep the loop busy, it is asked when it is due by the clock, too: their handlers
+// may take their time.
+constexpr unsigned kGlancesPerClockReading = 8;
+
 TimePoint real_time() { return std::chrono::steady_clock::now(); }
 
 // Tells the processor that this is a waiting loop.
@@ -59,12 +63,23 @@ bool Context::look() {
 // A look of many in a row. While there are sources to look at in memory, the kernel is asked now
 // and then only, unless something waits to be told to it.
 bool Context::glance() {
-  const bool due = !sources_.polls() || fds_.changed() || ++glances_ % kGlancesPerCall == 0;
-  if (due || monitor_->peek() == Peek::kReady) {
+  if (!sources_.polls() || fds_.changed() || kernel_is_due() || monitor_->peek() == Peek::kReady) {
     return look();
   }
   sources_.look();
   return false;
+}
+
+bool Context::kernel_is_due() {
+  ++glances_;
+  if (glances_ % kGlancesPerClockReading != 0) {
+    return false;
+  }
+  const TimePoint now = real_time();
+  const bool due =
+      glances_ % kGlancesPerCall == 0 || now - asked_kernel_ >= options_.time_between_looks;
+  asked_kernel_ = due ? now : asked_kernel_;
+  return due;
 }
 
 void Context::ask_without_sleeping() {
@@ -159,8 +174,12 @@ void Context::sleep_until_work(nanoseconds tail) {
     sleep_towards_timer(rest, tail);
     rest = time_to_next_work();
   }
-  if (rest > kNothing && rest <= tail) {
-    poll_for(rest, real_time());
+  if (rest <= kNothing || rest > tail) {
+    return;
+  }
+  const bool granted = poll_for(rest, real_time()).timed();
+  if (!granted && !has_work()) {
+    sleep(rest);  // late rather than busy
   }
 }
 
@@ -252,6 +271,7 @@ void Context::sleep(nanoseconds limit) {
   } else {
     look();  // woken in the last moment; who is woken all the time still hears from the kernel
   }
+  wakeup_.withdraw();
 }
 
 }  // namespace coaio

@@ -5,7 +5,9 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/strings/str_cat.h"
 #include "backends/check.h"
 #include "backends/events.h"
@@ -89,14 +91,36 @@ void FdTable::set_handlers(int fd, FdHandlers handlers) {
   FdRecord& record = record_of(fd);
   check(record.trigger != Trigger::kEdge,
         "a handler is set for a descriptor that a stream owns: use the stream, or a dup() of it");
-  if (calling_ != 0 && record.handling != nullptr) {
-    replaced_.push_back(std::move(record.handling));  // it may be the one that is running
+  // It may be the one that is running; and its end may come back here, when all is done.
+  std::unique_ptr<FdHandling> replaced = std::move(record.handling);
+  if (calling_ != 0 && replaced != nullptr) {
+    replaced_.push_back(std::move(replaced));
   }
   const bool handled = handlers.read != nullptr || handlers.write != nullptr;
   record.handling = handled ? std::make_unique<FdHandling>(std::move(handlers)) : nullptr;
   // A new generation: what was reported to the old handlers is not for the new ones.
   renew(record, handled ? Trigger::kLevel : Trigger::kOneShot);
   arm(record, interest_of(record));
+}
+
+void FdTable::remove_handlers(int fd, absl::AnyInvocable<void()> gone) {
+  set_handlers(fd, {});
+  if (calling_ == 0) {
+    gone();
+  } else {
+    gone_.push_back(std::move(gone));
+  }
+}
+
+bool FdTable::discard_handlers() {
+  bool any_left = false;
+  for (std::size_t i = 0; i < records_.size(); ++i) {  // it may grow meanwhile
+    if (records_[i].handling != nullptr) {
+      any_left = true;
+      set_handlers(records_[i].fd, {});
+    }
+  }
+  return any_left;
 }
 
 FdRecord& FdTable::own(int fd) {
@@ -346,36 +370,48 @@ bool FdTable::call_handlers(FdRecord& record, Events events) {
   }
   // The read handler may have removed both, and may have disabled them.
   if (any(ready & Events::kOut) && record.generation == generation &&
-      handling->handlers.write != nullptr &&
-      !(handling->handlers.external && external_disabled_ != 0)) {
+      handling->handlers.write != nullptr && !holds_back(handling->handlers)) {
     called = true;
     handling->handlers.write();
   }
   handling->running = false;
-  if (record.generation == generation) {
+  if (record.generation == generation && handling->muted) {
     unmute(record);
   }
   if (--calling_ == 0) {
-    replaced_.clear();
+    destroy_replaced();
   }
   return called;
 }
 
+// Handlers that were replaced while some were running. Their ends may replace others.
+void FdTable::destroy_replaced() {
+  std::vector<std::unique_ptr<FdHandling>> replaced = std::exchange(replaced_, {});
+  std::vector<absl::AnyInvocable<void()>> gone = std::exchange(gone_, {});
+  replaced.clear();
+  for (absl::AnyInvocable<void()>& tell : gone) {
+    tell();
+  }
+}
+
 bool FdTable::may_call(const FdHandling& handling) const {
-  return !handling.running && !(handling.handlers.external && external_disabled_ != 0);
+  return !handling.running && !holds_back(handling.handlers);
 }
 
 // The report is dropped: once the handler is heard again, the kernel repeats what still holds.
 void FdTable::mute(FdRecord& record) {
   record.handling->muted = true;
-  if (record.handling->handlers.external) {
+  if (holds_back(record.handling->handlers)) {
     muted_external_.push_back(record.key());
   }
   arm(record, interest_of(record));
 }
 
+// Of what must not be heard yet, whoever ends that is told to come back.
 void FdTable::unmute(FdRecord& record) {
-  if (record.handling->muted && may_call(*record.handling)) {
+  if (holds_back(record.handling->handlers)) {
+    muted_external_.push_back(record.key());
+  } else if (record.handling->muted && !record.handling->running) {
     record.handling->muted = false;
     arm(record, interest_of(record));
   }

@@ -108,6 +108,14 @@ class FdTable {
   // Replaces the handlers; two empty ones remove them. From any callback, their own included.
   void set_handlers(int fd, FdHandlers handlers);
 
+  // Removes them, and calls `gone` once no handler that was set before can be running any more: at
+  // once, unless a handler nests the turn in which this is called.
+  void remove_handlers(int fd, absl::AnyInvocable<void()> gone);
+
+  // For the owner's end: destroys all handlers, whose own ends may set and remove others. Returns
+  // whether there were any.
+  bool discard_handlers();
+
   // Makes the caller the owner of the watch of this descriptor, until release(), which wakes those
   // who still wait with kNone. Release, then close.
   FdRecord& own(int fd);
@@ -164,6 +172,10 @@ class FdTable {
   bool may_call(const FdHandling& handling) const;
   void mute(FdRecord& record);
   void unmute(FdRecord& record);
+  bool holds_back(const FdHandlers& handlers) const {
+    return handlers.external && external_disabled_ != 0;
+  }
+  void destroy_replaced();
 
   FdMonitor* monitor_;
   std::deque<FdRecord> records_;  // by descriptor number; a deque, for records stay where they are
@@ -174,6 +186,7 @@ class FdTable {
   bool changed_ = false;         // the monitor was told something since the last look
   int calling_ = 0;  // depth of handler calls: replaced handlers are kept while it is not zero
   std::vector<std::unique_ptr<FdHandling>> replaced_;
+  std::vector<absl::AnyInvocable<void()>> gone_;  // to be called when replaced_ is destroyed
   unsigned external_disabled_ = 0;
   std::vector<Key> muted_external_;
   Activity* activity_ = nullptr;

@@ -11,14 +11,24 @@ constinit thread_local const HomeThread::Identity* HomeThread::t_current = &kNob
 
 // Owns the identity of its thread.
 struct ThreadEnd {
-  ThreadEnd() : identity(std::make_shared<HomeThread::Identity>()) {
-    HomeThread::t_current = identity.get();
-  }
+  ThreadEnd() = default;
+  ThreadEnd(const ThreadEnd&) = delete;
+  ThreadEnd& operator=(const ThreadEnd&) = delete;
   ~ThreadEnd() {
     HomeThread::t_current = &HomeThread::kNobody;
-    // Release: pairs with the acquire in has_ended(), so that what this thread did is seen by
-    // whoever goes on with its context.
-    identity->ended.store(true, std::memory_order_release);
+    if (identity != nullptr) {
+      // Release: pairs with the acquire in has_ended(), so that what this thread did is seen by
+      // whoever goes on with its context.
+      identity->ended.store(true, std::memory_order_release);
+    }
+  }
+
+  const std::shared_ptr<HomeThread::Identity>& current() {
+    if (HomeThread::t_current == &HomeThread::kNobody) {
+      identity = std::make_shared<HomeThread::Identity>();
+      HomeThread::t_current = identity.get();
+    }
+    return identity;
   }
 
   std::shared_ptr<HomeThread::Identity> identity;
@@ -27,8 +37,8 @@ struct ThreadEnd {
 namespace {
 
 const std::shared_ptr<HomeThread::Identity>& own_identity() {
-  thread_local const ThreadEnd end;
-  return end.identity;
+  thread_local ThreadEnd end;
+  return end.current();
 }
 
 }  // namespace
@@ -36,7 +46,8 @@ const std::shared_ptr<HomeThread::Identity>& own_identity() {
 bool HomeThread::claim() {
   const std::shared_ptr<Identity>& self = own_identity();
   const Identity* home = nullptr;
-  if (home_.compare_exchange_strong(home, self.get(), std::memory_order_relaxed,
+  // Release: pairs with the acquire in has_ended(), which looks into the identity.
+  if (home_.compare_exchange_strong(home, self.get(), std::memory_order_release,
                                     std::memory_order_relaxed)) {
     keeper_ = self;
     return true;
@@ -45,7 +56,9 @@ bool HomeThread::claim() {
 }
 
 bool HomeThread::has_ended() const {
-  return home_.load(std::memory_order_relaxed)->ended.load(std::memory_order_acquire);
+  // Acquire: the first pairs with the release in claim(), the second with the one at the thread's
+  // end.
+  return home_.load(std::memory_order_acquire)->ended.load(std::memory_order_acquire);
 }
 
 }  // namespace coaio

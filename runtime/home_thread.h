@@ -23,6 +23,10 @@ class HomeThread {
   // Makes the calling thread the home. False if another one is, or was.
   bool claim();
 
+  // For a forked child: its thread is the home of nothing that its parent has left it, and gets
+  // another identity with the next claim().
+  static void leave_all() { t_current = &kNobody; }
+
   // Not inlined: a coroutine may resume on another thread, and a compiler that sees a thread-local
   // may keep its address across the suspension.
   [[gnu::noinline]] bool is_here() const { return is_here_now(); }

@@ -97,6 +97,9 @@ class PollGuard {
   PollGuard& operator=(const PollGuard&) = delete;
   ~PollGuard();
 
+  // Of a CPU, from now on.
+  void set_share(double share) { share_ = PollCap(share); }
+
   // Whether a poll of this length may begin.
   bool grants(TimePoint now, std::chrono::nanoseconds budget);
 

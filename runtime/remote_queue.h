@@ -1,5 +1,8 @@
 // RemoteQueue: the way into a RunQueue from other threads and from signal handlers.
 //
+// Nodes arrive in the order of pushing. A node that several threads push at the same time has the
+// place of the first, who may not have come to it yet when the others return.
+//
 // Threads: push() anywhere, also in a signal handler; drain() on the home thread.
 
 #ifndef COAIO_RUNTIME_REMOTE_QUEUE_H_

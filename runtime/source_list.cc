@@ -11,6 +11,7 @@
 #include <variant>
 
 #include "backends/check.h"
+#include "runtime/activity.h"
 #include "runtime/clock.h"
 #include "runtime/fd_table.h"
 #include "runtime/poll_budget.h"
@@ -186,7 +187,7 @@ void SourceList::retire(PollSource& source) {
   }
 }
 
-bool SourceList::dispatch() {
+bool SourceList::dispatch(Activity* activity) {
   if (std::exchange(rang_, false)) {
     look();
   }
@@ -195,6 +196,7 @@ bool SourceList::dispatch() {
     called = true;
     Call call{.source = source, .outer = calls_};
     calls_ = &call;
+    const Activity::Doing doing(activity, Activity::Step::kSource, nullptr, source->doorbell_);
     source->on_ready();
     calls_ = call.outer;
     if (call.source != nullptr) {

@@ -15,6 +15,7 @@
 #include <chrono>
 #include <cstddef>
 
+#include "runtime/activity.h"
 #include "runtime/clock.h"
 #include "runtime/fd_table.h"
 #include "runtime/intrusive_list.h"
@@ -32,6 +33,9 @@ class SourceList {
   // It is looked at before the loop sleeps the next time.
   void add(PollSource& source);
   void remove(PollSource& source);
+
+  // The source may end, and the list is not used any more, nor looked at.
+  static void abandon(PollSource& source) { source.list_ = nullptr; }
 
   bool has(const PollSource& source) const { return source.list_ == this; }
   bool empty() const { return size_ == 0; }
@@ -58,8 +62,8 @@ class SourceList {
   bool has_ready() const { return !ready_.empty(); }
 
   // Calls those that are ready; returns whether there were any. May be nested: who comes first
-  // calls.
-  bool dispatch();
+  // calls. `activity`: who watches the calls, or null.
+  bool dispatch(Activity* activity = nullptr);
 
   // --- the budgets: one for each source -------------------------------------------------------
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "backends/check.h"
+#include "runtime/activity.h"
 #include "runtime/clock.h"
 
 namespace coaio {
@@ -79,13 +80,14 @@ bool TimerQueue::cancel(TimerNode& node) {
   return true;
 }
 
-std::size_t TimerQueue::fire_due(TimePoint now) {
+std::size_t TimerQueue::fire_due(TimePoint now, Activity* activity) {
   const std::size_t limit = size_;
   const TimePoint outer = std::exchange(earliest_, now);  // of the turn that this one is nested in
   std::size_t fired = 0;
   while (fired < limit && size_ != 0 && entries_[kRoot].deadline <= now) {
     TimerNode& node = pop();
     ++fired;
+    const Activity::Doing doing(activity, Activity::Step::kTimer);
     node.fire_(node);
   }
   earliest_ = outer;
@@ -119,6 +121,7 @@ void TimerQueue::move_up(Entry entry, std::uint32_t hole) {
     hole = parent(hole);
   }
   place(entry, hole);
+  check_around(hole);
 }
 
 void TimerQueue::move_down(Entry entry, std::uint32_t hole) {
@@ -146,6 +149,21 @@ void TimerQueue::move_down(Entry entry, std::uint32_t hole) {
     hole = soonest;
   }
   place(entry, hole);
+  check_around(hole);
+}
+
+// The invariants of the heap where it has just changed. In debug builds only: siblings are read.
+void TimerQueue::check_around([[maybe_unused]] std::uint32_t position) const {
+#ifndef NDEBUG
+  const Entry& entry = entries_[position];
+  check(entry.node->position_ == position, "a timer is not where it believes to be");
+  check(position == kRoot || !sooner(entry, entries_[parent(position)]),
+        "a timer is sooner than its parent in the heap");
+  const std::uint32_t first = first_child(position);
+  for (std::uint32_t child = first; child < std::min(first + 4, end()); ++child) {
+    check(!sooner(entries_[child], entry), "a timer is later than its child in the heap");
+  }
+#endif
 }
 
 void TimerQueue::settle(Entry entry, std::uint32_t hole) {

@@ -18,6 +18,7 @@
 #include <cstdint>
 
 #include "backends/check.h"
+#include "runtime/activity.h"
 #include "runtime/clock.h"
 
 namespace coaio {
@@ -58,6 +59,13 @@ class TimerQueue {
   // False if it was not pending.
   bool cancel(TimerNode& node);
 
+  // The node may end, and the queue is not used any more, nor looked at. False, like a cancel()
+  // that came too late.
+  static bool abandon(TimerNode& node) {
+    node.position_ = 0;
+    return false;
+  }
+
   // TimePoint::max() if nothing is pending.
   TimePoint next_deadline() const {
     return size_ == 0 ? TimePoint::max() : entries_[kRoot].deadline;
@@ -68,7 +76,8 @@ class TimerQueue {
   // Fires what is due at `now`, and returns how many. At most as many as were pending at the start,
   // and a timer that is armed meanwhile for a time before `now` comes after those that were armed
   // before: one that always re-arms itself in the past holds up neither the loop nor the others.
-  std::size_t fire_due(TimePoint now);
+  // `activity`: who watches the calls, or null.
+  std::size_t fire_due(TimePoint now, Activity* activity = nullptr);
 
  private:
   struct Entry {
@@ -90,6 +99,7 @@ class TimerQueue {
   void take_out(std::uint32_t position);
   TimerNode& pop();
   void grow(std::size_t entries);
+  void check_around(std::uint32_t position) const;
 
   Entry* entries_ = nullptr;
   std::uint32_t capacity_ = 0;  // entries, the unused ones before the root included

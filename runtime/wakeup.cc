@@ -53,6 +53,14 @@ bool Wakeup::announce_sleep() {
                                         std::memory_order_relaxed);
 }
 
+void Wakeup::withdraw() {
+  State expected = State::kSleeping;
+  // Relaxed: publishes nothing, and what a notify() published is acquired in accept(). A
+  // wake_sleeper() that still sees the announcement writes once for nothing.
+  state_.compare_exchange_strong(expected, State::kPolling, std::memory_order_relaxed,
+                                 std::memory_order_relaxed);
+}
+
 void Wakeup::accept() {
   if (state_.load(std::memory_order_relaxed) == State::kPolling) {
     return;  // nobody notified, nothing was announced: spares a busy loop the exchange

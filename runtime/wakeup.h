@@ -4,7 +4,8 @@
 // `sleeping` from shortly before it blocks, and `notified` from a notify() until it accepts. Only a
 // notify() that finds it sleeping pays for a system call.
 //
-// The loop:   if (wakeup.announce_sleep()) wait(fd());   accept();   look at the queues
+// The loop:   if (wakeup.announce_sleep()) wait(fd());   withdraw();   and again, or:
+//             accept();   look at the queues
 // The waker:  put something into a queue;   notify()
 //
 // A queue that the loop can see spares the word, too, while the loop is awake: the waker pushes and
@@ -50,7 +51,11 @@ class Wakeup {
   // must not block. It must not either if a queue is filled now whose pushers call wake_sleeper().
   bool announce_sleep();
 
-  // Withdraws the announcement, and makes visible what was written before each notify() so far.
+  // The sleep is over: takes the announcement back, so that nobody pays to wake a loop that is
+  // awake, and so that the turn may sleep again. A notification stays until it is accepted.
+  void withdraw();
+
+  // Makes visible what was written before each notify() so far.
   void accept();
 
  private:
@@ -58,6 +63,7 @@ class Wakeup {
 
   // All changes are exchanges of this one word, so they have one order, and of a notify() and an
   // announce_sleep() the later one sees the earlier: the loop does not block, or the waker writes.
+  // withdraw() takes back an announcement and nothing else.
   // wake_sleeper() leaves the word alone: then it is the word and the queue, each written by one
   // side and read by the other after that, in the one order of all sequentially consistent
   // operations. docs/model/ checks both.

@@ -21,10 +21,4 @@ const UniqueFd& WallTimers::notice() {
   return notice_;
 }
 
-void WallTimers::noticed() {
-  if (notice_.valid() && !clock_.renew(notice_)) {
-    notice_.reset();
-  }
-}
-
 }  // namespace coaio

@@ -15,6 +15,7 @@
 #include <cstddef>
 
 #include "backends/unique_fd.h"
+#include "runtime/activity.h"
 #include "runtime/clock.h"
 #include "runtime/timer_queue.h"
 #include "runtime/wall_clock.h"
@@ -33,12 +34,16 @@ class WallTimers {
   std::chrono::nanoseconds time_to_next() const;
 
   // Whether any timer was due.
-  bool fire_due() { return queue_.size() != 0 && queue_.fire_due(clock_.now()) != 0; }
+  bool fire_due(Activity* activity) {
+    return queue_.size() != 0 && queue_.fire_due(clock_.now(), activity) != 0;
+  }
 
   // The descriptor that becomes readable when the clock is set; made by the first call, and invalid
-  // where the kernel refuses it. noticed() makes it ready for the next step.
+  // where the kernel refuses it. It is to be made ready for the next step each time, which may be
+  // refused, and is to be given up then.
   const UniqueFd& notice();
-  void noticed();
+  bool renew_notice() { return clock_.renew(notice_); }
+  void give_up_notice() { notice_.reset(); }
 
  private:
   const WallClock& clock_;

@@ -27,7 +27,10 @@ std::string describe(const Activity::Call& call) {
     case Activity::Step::kHandler:
       return absl::StrCat("the handler of descriptor ", call.fd,
                           name.empty() ? "" : absl::StrCat(" (", name, ")"));
-    case Activity::Step::kTimers:
+    case Activity::Step::kSource:
+      return call.fd < 0 ? "a poll source"
+                         : absl::StrCat("the poll source with doorbell ", call.fd);
+    case Activity::Step::kTimer:
       return "a timer";
     case Activity::Step::kTask:
       break;

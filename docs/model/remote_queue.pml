@@ -114,8 +114,11 @@ proctype Loop() {
       fi
     :: else
     fi;
-    accept();
-    drain()
+    withdraw();
+    if
+    :: true -> /* the turn sleeps again */
+    :: true -> accept(); drain()
+    fi
   od
 }
 

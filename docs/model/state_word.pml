@@ -52,6 +52,14 @@ inline announce_sleep(allowed) {
 #endif
 }
 
+inline withdraw() {
+#ifdef WITHDRAWN_NOTICE
+  exchange(0, STATE, POLLING, old)
+#else
+  compare_exchange(0, STATE, SLEEPING, POLLING, allowed)
+#endif
+}
+
 inline accept() {
   if
   :: memory[STATE] == POLLING

@@ -10,6 +10,7 @@
  *   NO_RECHECK        the loop announces its sleep without looking whether it has been notified
  *   SPARED_EXCHANGE   notify() does nothing if the state is "notified" already
  *   LATE_ACCEPT       the loop looks for work before it accepts the notification
+ *   WITHDRAWN_NOTICE  after a sleep the loop withdraws the notification with its announcement
  */
 
 #define WAKERS 2
@@ -51,16 +52,21 @@ proctype Loop() {
       if
       :: readable -> readable = false
       :: interruptions > 0 -> interruptions--
-      fi
+      fi;
+      withdraw()
     :: else
     fi;
+    if
+    :: true -> /* the turn sleeps again */
+    :: true ->
 #ifdef LATE_ACCEPT
-    look_for_work();
-    accept()
+      look_for_work();
+      accept()
 #else
-    accept();
-    look_for_work()
+      accept();
+      look_for_work()
 #endif
+    fi
   od
 }
 

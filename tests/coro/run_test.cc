@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 #include <stdexcept>
+#include <string>
 #include <thread>
 
 #include "coro/sleep.h"
@@ -11,8 +12,10 @@
 #include "doctest/doctest.h"
 #include "runtime/clock.h"
 #include "runtime/context.h"
+#include "runtime/timer.h"
 #include "tests/support/child.h"
 #include "tests/support/contexts.h"
+#include "tests/support/last_words.h"
 
 namespace coaio::testing {
 namespace {
@@ -69,24 +72,33 @@ TEST_CASE("run exits with a sentence where no context is possible") {
 
 #if defined(__cpp_exceptions)
 
-TEST_CASE(
-    "an exception from a bottom half leaves run, and the suspended task is freed with all its "
-    "waits") {
+TEST_CASE("an exception from a callback ends the process, in whichever step it is called") {
+  const auto thrown_by = [](auto arrange) {
+    return last_words([&] {
+      const std::unique_ptr<Context> context = make_context();
+      run(*context, [&]() -> Task<void> {
+        arrange(*context);
+        (co_await sleep_for(24h)).IgnoreError();
+      }());
+    });
+  };
+  const auto fail = [] { throw std::runtime_error("a callback has failed"); };
+  const std::string words = "a callback has failed";
+  CHECK(thrown_by([&](Context& context) { context.post(fail); }).find(words) != std::string::npos);
+  CHECK(thrown_by([&](Context& context) {
+          (new Timer(context, fail))->arm_after(0ns);
+        }).find(words) != std::string::npos);
+}
+
+TEST_CASE("an exception from the task leaves run, and what the task awaited is freed") {
   on_every_context([](Context& context) {
     const auto guard = std::make_shared<int>(0);
-    const auto sleeper = [](std::shared_ptr<int>) -> Task<void> {
-      (co_await sleep_for(24h)).IgnoreError();
+    const auto fail = [](std::shared_ptr<int>) -> Task<void> {
+      co_await yield();
+      throw std::runtime_error("no");
     };
-    const auto parent = [&](std::shared_ptr<int> kept) -> Task<void> {
-      co_await sleeper(std::move(kept));
-    };
-    run(context, []() -> Task<void> { co_await yield(); }());
     CHECK_THROWS_AS(
-        run(context,
-            [&]() -> Task<void> {
-              (co_await this_task()).context.post([] { throw std::runtime_error("no"); });
-              co_await parent(guard);
-            }()),
+        run(context, [&](std::shared_ptr<int> kept) -> Task<void> { co_await fail(kept); }(guard)),
         std::runtime_error);
     CHECK(guard.use_count() == 1);
     CHECK(!context.poll(false));

@@ -1,5 +1,6 @@
 #include "runtime/bottom_half.h"
 
+#include <chrono>
 #include <csignal>
 #include <memory>
 #include <string>
@@ -7,6 +8,7 @@
 
 #include "doctest/doctest.h"
 #include "runtime/context.h"
+#include "runtime/trace.h"
 #include "tests/support/contexts.h"
 #include "tests/support/patience.h"
 
@@ -243,8 +245,12 @@ TEST_CASE("a loop with an idle bottom half does not sleep for ever") {
     int runs = 0;
     IdleBottomHalf idle(context, [&] { ++runs; });
     idle.schedule();
+    std::chrono::nanoseconds slept{0};
+    context.set_trace([&](const TraceEvent& event) { slept = event.duration; });
     CHECK(!context.poll(true));
+    context.set_trace(nullptr);
     CHECK(runs == 1);
+    CHECK(slept == std::chrono::milliseconds(10));
   });
 }
 

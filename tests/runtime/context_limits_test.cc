@@ -9,15 +9,19 @@
 #include "backends/backend.h"
 #include "backends/events.h"
 #include "doctest/doctest.h"
+#include "runtime/added_source.h"
 #include "runtime/bottom_half.h"
 #include "runtime/context.h"
 #include "runtime/fd_table.h"
+#include "runtime/poll_policy.h"
 #include "runtime/timer.h"
+#include "runtime/wall_timer.h"
 #include "runtime/watched_fd.h"
 #include "tests/support/child.h"
 #include "tests/support/contexts.h"
 #include "tests/support/descriptors.h"
 #include "tests/support/last_words.h"
+#include "tests/support/slot.h"
 
 namespace coaio::testing {
 namespace {
@@ -42,7 +46,60 @@ TEST_CASE("a context is refused in a forked child, by a sentence") {
     check_says([&] { context.run(); }, words);
     check_says([&] { context.stop(); }, words);
     check_says([&] { std::thread([&] { half.schedule(); }).join(); }, words);
+    check_says([&] { half.schedule(); }, words);
+    check_says([&] { context.post([] {}); }, words);
+    check_says([&] { Timer(context, [] {}).arm_after(1s); }, words);
+    check_says([&] { IdleBottomHalf(context, [] {}).schedule(); }, words);
+    check_says([&] { context.set_fd_handler(0, {}); }, words);
+    check_says([&] { context.disable_external(); }, words);
+    check_says([&] { context.set_polling(PollOff{}); }, words);
+    check_says(
+        [&] {
+          Slot slot;
+          context.add(slot);
+        },
+        words);
   });
+}
+
+// On the home thread, and as the copy of another one.
+TEST_CASE("in a forked child everything that uses a context can be destroyed") {
+  const auto use_and_fork = [](Context& context, bool at_home) {
+    auto half = std::make_unique<BottomHalf>(context, [] {});
+    auto idle = std::make_unique<IdleBottomHalf>(context, [] {});
+    auto timer = std::make_unique<Timer>(context, [] {});
+    auto wall_timer = std::make_unique<WallTimer>(context, [] {});
+    Slot slot;
+    auto added = std::make_unique<AddedSource>(context, slot);
+    auto owner = std::make_unique<WatchedFd>(context, make_eventfd(0));
+    half->schedule();
+    idle->schedule();
+    timer->arm_after(1h);
+    wall_timer->arm_at(std::chrono::system_clock::now() + 1h);
+    const std::string log = slot.log;
+    const auto destroy_in_child = [&] {
+      CHECK(run_in_child([&]() -> std::string {
+              half.reset();
+              idle.reset();
+              timer.reset();
+              wall_timer.reset();
+              added.reset();
+              owner.reset();
+              return slot.log == log ? "destroyed" : "a source was told of polling";
+            }) == "destroyed");
+    };
+    if (at_home) {
+      destroy_in_child();
+    } else {
+      std::thread(destroy_in_child).join();
+    }
+  };
+  for (const bool at_home : {true, false}) {
+    on_every_context([&](Context& context) {
+      context.bind();
+      use_and_fork(context, at_home);
+    });
+  }
 }
 
 TEST_CASE("a signal handler in a forked child does not disturb the parent") {
@@ -153,12 +210,27 @@ TEST_CASE("a context that another thread runs is not destroyed here") {
       "while its home thread lives");
 }
 
-TEST_CASE("handlers that are still set are destroyed with the context") {
-  on_every_context([](Context& context) {
-    const Pair pair = make_pipe();
-    context.set_fd_handler(pair.a.get(), {.read = [] {}, .write = nullptr});
+// A connection that belongs to its own handlers, and takes leave of the context.
+TEST_CASE("handlers that are still set are destroyed with the context, which they may still use") {
+  struct Connection {
+    ~Connection() {
+      context.set_fd_handler(pair.a.get(), {});
+      context.post([&ended = ended] { ended = -1; });  // is not called any more
+      ++ended;
+    }
+    Context& context;
+    int& ended;
+    Pair pair = make_pipe();
+  };
+  int ended = 0;
+  on_every_context([&](Context& context) {
+    ended = 0;
+    const std::shared_ptr<Connection> connection(new Connection{context, ended});
+    context.set_fd_handler(connection->pair.a.get(),
+                           {.read = [connection] {}, .write = [connection] {}});
     context.poll(false);
   });
+  CHECK(ended == 1);
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <thread>
@@ -12,7 +11,6 @@
 #include "doctest/doctest.h"
 #include "runtime/bottom_half.h"
 #include "runtime/clock.h"
-#include "runtime/poll_policy.h"
 #include "runtime/timer.h"
 #include "tests/support/contexts.h"
 #include "tests/support/descriptors.h"
@@ -307,143 +305,6 @@ TEST_CASE("the loop sees what was set up before it was bound") {
     CHECK(heard);
     context.set_fd_handler(pair.a.get(), {});
   });
-}
-
-// --- polling ------------------------------------------------------------------------------------
-
-TEST_CASE(
-    "a loop that polls hears a notification, a bottom half and a descriptor without sleeping") {
-  on_every_context(
-      [](Context& context) {
-        context.bind();
-        const Pair pair = make_pipe();
-        context.set_fd_handler(pair.a.get(), {.read = [&] { read_all(pair.a); }, .write = nullptr});
-        context.poll(false);
-        std::thread([&] { context.notify(); }).join();
-        CHECK(!context.poll(true));
-        BottomHalf half(context, [] {});
-        std::thread scheduler([&] { half.schedule(); });
-        while (!context.poll(true)) {
-        }
-        scheduler.join();
-        std::thread writer([&] { write_all(pair.b, "x"); });
-        CHECK(context.poll(true));
-        writer.join();
-        CHECK(context.figures().waits == 0);
-        context.set_fd_handler(pair.a.get(), {});
-      },
-      {.polling = PollFixed{.max = 40s}});
-}
-
-// QEMU's trap: what was armed since the last wait is not known to the kernel yet, and polling would
-// never see it.
-TEST_CASE("a descriptor that is armed right before a poll is heard by polling") {
-  constexpr int kTimes = 50;
-  on_every_context(
-      [](Context& context) {
-        context.bind();
-        const Pair pair = make_unix_pair();
-        int heard = 0;
-        const auto arm = [&](const auto& self) -> void {
-          context.set_fd_handler(pair.a.get(), {.read =
-                                                    [&] {
-                                                      read_all(pair.a);
-                                                      context.set_fd_handler(pair.a.get(), {});
-                                                      ++heard;
-                                                      self(self);
-                                                    },
-                                                .write = nullptr});
-        };
-        arm(arm);
-        for (int i = 0; i < kTimes; ++i) {
-          std::thread writer([&] { write_all(pair.b, "x"); });
-          while (heard == i) {
-            context.poll(true);
-          }
-          writer.join();
-        }
-        CHECK(context.figures().waits == 0);
-        context.set_fd_handler(pair.a.get(), {});
-      },
-      {.polling = PollFixed{.max = 40s}});
-}
-
-TEST_CASE("an idle loop goes to sleep at once, or after one poll, and stays asleep") {
-  for (const PollPolicy& policy : {PollPolicy(PollOff{}), PollPolicy(PollFixed{.max = 100us}),
-                                   PollPolicy(PollGrowShrink{}), PollPolicy(PollLearned{})}) {
-    on_every_context(
-        [](Context& context) {
-          Timer timer(context, [] {});
-          timer.arm_after(50ms);
-          while (timer.pending()) {
-            context.poll(true);
-          }
-          CHECK(context.figures().turns <= 3);
-          CHECK(context.figures().polls <= 4);  // at the begin, and right before the timer
-        },
-        {.polling = policy});
-  }
-}
-
-TEST_CASE("a loop that polls in vain sleeps until the deadline and no longer") {
-  on_every_context(
-      [](Context& context) {
-        int fired = 0;
-        Timer timer(context, [&] { ++fired; });
-        timer.arm_after(300us);
-        while (fired == 0) {
-          context.poll(true);
-        }
-        CHECK(context.figures().polls != 0);
-        CHECK(context.figures().polled > 0us);
-      },
-      {.polling = PollFixed{.max = 100us}});
-}
-
-TEST_CASE("a change of policy takes effect with the next wait") {
-  on_every_context([](Context& context) {
-    const auto polls_of_a_wait = [&] {
-      const std::uint64_t before = context.figures().polls;
-      Timer timer(context, [] {});
-      timer.arm_after(100us);
-      while (timer.pending()) {
-        context.poll(true);
-      }
-      return context.figures().polls - before;
-    };
-    CHECK(polls_of_a_wait() == 0);
-    context.set_polling(PollFixed{.max = 10us});
-    CHECK(polls_of_a_wait() != 0);
-    context.set_polling(PollOff{});
-    CHECK(polls_of_a_wait() == 0);
-  });
-}
-
-// A wait that is taken for longer than the maximum sets the window to zero.
-TEST_CASE("the time of handlers is no time of waiting") {
-  constexpr auto kMax = 200ms;
-  on_every_context(
-      [&](Context& context) {
-        const auto wait = [&](std::chrono::nanoseconds work) {
-          Timer timer(context, [&] {
-            const auto end = std::chrono::steady_clock::now() + work;
-            while (std::chrono::steady_clock::now() < end) {
-            }
-          });
-          timer.arm_after(100us);
-          while (timer.pending()) {
-            context.poll(true);
-          }
-        };
-        wait(0ms);
-        wait(0ms);
-        const std::uint64_t polls = context.figures().polls;
-        CHECK(polls != 0);
-        wait(kMax);
-        wait(0ms);
-        CHECK(context.figures().polls >= polls + 2);
-      },
-      {.polling = PollGrowShrink{.max = kMax, .shrink = 0}});
 }
 
 }  // namespace

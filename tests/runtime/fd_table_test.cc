@@ -10,56 +10,16 @@
 #include "backends/fd_monitor.h"
 #include "doctest/doctest.h"
 #include "tests/support/fake_monitor.h"
+#include "tests/support/fd_scene.h"
 #include "tests/support/last_words.h"
 
 namespace coaio::testing {
 namespace {
 
-constexpr int kFd = 7;
-
-struct Waiter : FdWaiter {
-  explicit Waiter(std::vector<Events>* s = nullptr)
-      : FdWaiter(&Waiter::woken), seen(s == nullptr ? own : *s) {}
-  static void woken(FdWaiter& waiter, Events events) {
-    auto& self = static_cast<Waiter&>(waiter);
-    self.seen.push_back(events);
-    if (self.then != nullptr) {
-      self.then();
-    }
-  }
-
-  std::vector<Events> own;
-  std::vector<Events>& seen;
-  std::function<void()> then;
-};
-
-// A table on a monitor whose descriptors show what the test says.
-struct Scene {
-  // One turn: a wait that does not sleep, and the dispatch.
-  bool turn() {
-    look();
-    return table.dispatch();
-  }
-  void look() {
-    std::vector<Ready> ready;
-    table.looked();
-    REQUIRE(monitor.wait(std::chrono::nanoseconds(0), ready).ok());
-    for (const Ready& report : ready) {
-      table.report(report.key, report.events);
-    }
-  }
-  void show(Events events) { monitor.show(kFd, events); }
-  // Whether the monitor has anything to report.
-  bool silent() const { return monitor.peek() == Peek::kNothing; }
-
-  FakeMonitor monitor;
-  FdTable table{monitor};
-};
-
 using Seen = std::vector<Events>;
 
 TEST_CASE("a waiter is woken once, with what was seen") {
-  Scene scene;
+  FdScene scene;
   Waiter waiter;
   scene.table.wait(kFd, waiter, Events::kIn);
   CHECK(!scene.turn());
@@ -71,7 +31,7 @@ TEST_CASE("a waiter is woken once, with what was seen") {
 }
 
 TEST_CASE("waiters of one direction get their turns in the order of asking") {
-  Scene scene;
+  FdScene scene;
   std::string log;
   Waiter first;
   Waiter second;
@@ -87,7 +47,7 @@ TEST_CASE("waiters of one direction get their turns in the order of asking") {
 }
 
 TEST_CASE("the two directions of a descriptor wake independently") {
-  Scene scene;
+  FdScene scene;
   Waiter reader;
   Waiter writer;
   scene.table.wait(kFd, reader, Events::kIn);
@@ -103,7 +63,7 @@ TEST_CASE("the two directions of a descriptor wake independently") {
 
 TEST_CASE("a failure wakes everybody at once") {
   for (const Events failure : {Events::kError, Events::kHangUp, Events::kInvalid}) {
-    Scene scene;
+    FdScene scene;
     Waiter reader;
     Waiter other_reader;
     Waiter writer;
@@ -119,7 +79,7 @@ TEST_CASE("a failure wakes everybody at once") {
 }
 
 TEST_CASE("a waiter for the end of the peer's writing is not woken by data") {
-  Scene scene;
+  FdScene scene;
   Waiter reader;
   Waiter watcher;
   scene.table.wait(kFd, reader, Events::kIn);
@@ -133,7 +93,7 @@ TEST_CASE("a waiter for the end of the peer's writing is not woken by data") {
 }
 
 TEST_CASE("a waiter that is removed is not woken, not even by a report that is on its way") {
-  Scene scene;
+  FdScene scene;
   Waiter waiter;
   scene.table.wait(kFd, waiter, Events::kIn);
   scene.show(Events::kIn);
@@ -145,7 +105,7 @@ TEST_CASE("a waiter that is removed is not woken, not even by a report that is o
 }
 
 TEST_CASE("a wait after a removal is a new watch, for the number may stand for another file") {
-  Scene scene;
+  FdScene scene;
   Waiter waiter;
   FdRecord& record = scene.table.own(kFd);  // only to look at the record
   scene.table.release(record);
@@ -158,7 +118,7 @@ TEST_CASE("a wait after a removal is a new watch, for the number may stand for a
 }
 
 TEST_CASE("a woken waiter may end the wait of another one that is due") {
-  Scene scene;
+  FdScene scene;
   Waiter reader;
   Waiter writer;
   reader.then = [&] { scene.table.remove(writer); };
@@ -172,7 +132,7 @@ TEST_CASE("a woken waiter may end the wait of another one that is due") {
 
 TEST_CASE(
     "who is due when the owner gives the descriptor up is told so, and not that it is ready") {
-  Scene scene;
+  FdScene scene;
   Waiter reader;
   Waiter writer;
   FdRecord& record = scene.table.own(kFd);
@@ -187,7 +147,7 @@ TEST_CASE(
 }
 
 TEST_CASE("release wakes who waits with nothing seen") {
-  Scene scene;
+  FdScene scene;
   Waiter waiter;
   FdRecord& record = scene.table.own(kFd);
   scene.table.wait(record, waiter, Events::kIn);
@@ -196,7 +156,7 @@ TEST_CASE("release wakes who waits with nothing seen") {
 }
 
 TEST_CASE("an owner learns which directions are worth a try again") {
-  Scene scene;
+  FdScene scene;
   FdRecord& record = scene.table.own(kFd);
   Waiter waiter;
   record.untried = Events::kNone;
@@ -210,7 +170,7 @@ TEST_CASE("an owner learns which directions are worth a try again") {
 }
 
 TEST_CASE("a nested dispatch wakes what the outer one has not come to, and nothing twice") {
-  Scene scene;
+  FdScene scene;
   Waiter reader;
   Waiter writer;
   Waiter elsewhere;
@@ -233,198 +193,8 @@ TEST_CASE("a nested dispatch wakes what the outer one has not come to, and nothi
 
 // --- handlers -----------------------------------------------------------------------------------
 
-TEST_CASE("a handler is called in each turn in which its descriptor is ready") {
-  Scene scene;
-  int reads = 0;
-  scene.table.set_handlers(kFd, {.read = [&] { ++reads; }, .write = nullptr});
-  CHECK(!scene.turn());
-  scene.show(Events::kIn | Events::kOut);
-  CHECK(scene.turn());
-  CHECK(scene.turn());
-  CHECK(reads == 2);
-}
-
-TEST_CASE(
-    "handlers are called in the order of the reports, and those set meanwhile in the next turn") {
-  Scene scene;
-  std::string log;
-  for (const char name : {'a', 'b', 'c'}) {
-    scene.table.set_handlers(name, {.read =
-                                        [&, name] {
-                                          log += name;
-                                          scene.table.set_handlers(
-                                              'd', {.read = [&] { log += 'd'; }, .write = nullptr});
-                                        },
-                                    .write = nullptr});
-  }
-  scene.monitor.show('d', Events::kIn);
-  for (const char name : {'b', 'c', 'a'}) {
-    const std::uint32_t slot = static_cast<unsigned char>(name);
-    scene.table.report({.slot = slot, .generation = 1}, Events::kIn);
-  }
-  CHECK(scene.table.dispatch());
-  CHECK(log == "bca");
-  scene.turn();
-  CHECK(log == "bcad");
-}
-
-TEST_CASE("a handler that removes itself while reading gets no write call in the same pass") {
-  Scene scene;
-  std::string log;
-  scene.table.set_handlers(kFd, {.read =
-                                     [&] {
-                                       log += 'r';
-                                       scene.table.set_handlers(kFd, {});
-                                     },
-                                 .write = [&] { log += 'w'; }});
-  scene.show(Events::kHangUp);
-  scene.turn();
-  CHECK(log == "r");
-  CHECK(scene.silent());
-}
-
-TEST_CASE(
-    "a replaced handler is kept until it has returned, and what was reported to it is not for the "
-    "new one") {
-  Scene scene;
-  std::string log;
-  std::string own_state = "alive";
-  scene.table.set_handlers(kFd, {.read =
-                                     [&, own_state] {
-                                       scene.table.set_handlers(
-                                           kFd, {.read = [&] { log += 'n'; }, .write = nullptr});
-                                       log += own_state;
-                                     },
-                                 .write = nullptr});
-  scene.show(Events::kIn);
-  scene.turn();
-  CHECK(log == "alive");
-  scene.turn();
-  CHECK(log == "aliven");
-}
-
-TEST_CASE(
-    "a handler that another one removes is not called any more, though its event was collected") {
-  Scene scene;
-  int calls = 0;
-  for (const int fd : {kFd, kFd + 1}) {
-    const int other = fd == kFd ? kFd + 1 : kFd;
-    scene.table.set_handlers(fd, {.read =
-                                      [&, other] {
-                                        ++calls;
-                                        scene.table.set_handlers(other, {});
-                                      },
-                                  .write = nullptr});
-    scene.monitor.show(fd, Events::kIn);
-  }
-  scene.turn();
-  CHECK(calls == 1);
-}
-
-TEST_CASE("removing handlers that were never set does nothing") {
-  Scene scene;
-  scene.table.set_handlers(kFd, {});
-  CHECK(!scene.table.worth_a_look(0));
-}
-
-TEST_CASE("a nested turn does not call a handler that is running, and calls it afterwards again") {
-  Scene scene;
-  int reads = 0;
-  scene.table.set_handlers(kFd, {.read =
-                                     [&] {
-                                       ++reads;
-                                       if (reads == 1) {
-                                         CHECK(!scene.turn());  // for nothing, once
-                                         CHECK(scene.silent());
-                                       }
-                                     },
-                                 .write = nullptr});
-  scene.show(Events::kIn);
-  scene.turn();
-  CHECK(reads == 1);
-  scene.turn();
-  CHECK(reads == 2);
-}
-
-TEST_CASE(
-    "an external handler is not called while externals are disabled, and costs one report at "
-    "most") {
-  Scene scene;
-  int reads = 0;
-  int completions = 0;
-  scene.table.set_handlers(kFd, {.read = [&] { ++reads; }, .write = nullptr, .external = true});
-  scene.table.set_handlers(kFd + 1, {.read = [&] { ++completions; }, .write = nullptr});
-  scene.show(Events::kIn);
-  scene.table.disable_external();
-  CHECK(!scene.turn());
-  CHECK(scene.silent());
-  scene.monitor.show(kFd + 1, Events::kIn);
-  CHECK(scene.turn());
-  CHECK(completions == 1);
-
-  scene.table.disable_external();
-  scene.table.enable_external();
-  CHECK(reads == 0);
-  scene.turn();
-  CHECK(reads == 0);
-  scene.table.enable_external();
-  scene.turn();
-  CHECK(reads == 1);
-}
-
-TEST_CASE("an external handler that was removed or replaced while disabled is heard as it is now") {
-  Scene scene;
-  std::string log;
-  scene.table.set_handlers(kFd, {.read = [&] { log += 'o'; }, .write = nullptr, .external = true});
-  scene.show(Events::kIn);
-  scene.table.disable_external();
-  scene.turn();
-  scene.table.set_handlers(kFd, {.read = [&] { log += 'n'; }, .write = nullptr, .external = true});
-  scene.turn();
-  CHECK(log.empty());
-  scene.table.enable_external();
-  scene.turn();
-  CHECK(log == "n");
-}
-
-TEST_CASE(
-    "an external handler that disables externals while reading gets no write call until they are "
-    "enabled") {
-  Scene scene;
-  std::string log;
-  scene.table.set_handlers(kFd, {.read =
-                                     [&] {
-                                       log += 'r';
-                                       scene.table.disable_external();
-                                     },
-                                 .write = [&] { log += 'w'; },
-                                 .external = true});
-  scene.show(Events::kIn | Events::kOut);
-  scene.turn();
-  scene.turn();
-  CHECK(log == "r");
-  scene.show(Events::kOut);
-  scene.table.enable_external();
-  scene.turn();
-  CHECK(log == "rw");
-}
-
-TEST_CASE("handlers and waiters of one descriptor both hear of it") {
-  Scene scene;
-  int reads = 0;
-  Waiter waiter;
-  scene.table.set_handlers(kFd, {.read = [&] { ++reads; }, .write = nullptr});
-  scene.table.wait(kFd, waiter, Events::kIn);
-  scene.show(Events::kIn);
-  scene.turn();
-  CHECK(reads == 1);
-  CHECK(waiter.seen.size() == 1);
-}
-
-// --- generations and moves ----------------------------------------------------------------------
-
 TEST_CASE("a report under a dead key is dropped") {
-  Scene scene;
+  FdScene scene;
   Waiter waiter;
   scene.table.wait(kFd, waiter, Events::kIn);
   scene.table.report({.slot = kFd, .generation = 4711}, Events::kIn);
@@ -434,7 +204,7 @@ TEST_CASE("a report under a dead key is dropped") {
 }
 
 TEST_CASE("every watch is armed on the next monitor, and a waiting owner is heard there") {
-  Scene scene;
+  FdScene scene;
   Waiter borrower;
   Waiter owner;
   int reads = 0;
@@ -462,42 +232,42 @@ TEST_CASE("every watch is armed on the next monitor, and a waiting owner is hear
 // --- misuse -------------------------------------------------------------------------------------
 
 TEST_CASE("misuse of a descriptor ends with a sentence that tells the fix") {
-  const auto says = [](const std::function<void(Scene&)>& work, const char* words) {
+  const auto says = [](const std::function<void(FdScene&)>& work, const char* words) {
     const std::string said = last_words([&] {
-      Scene scene;
+      FdScene scene;
       work(scene);
     });
     CAPTURE(said);
     CHECK(said.find(words) != std::string::npos);
   };
-  says([](Scene& scene) { scene.table.set_handlers(-1, {}); }, "negative number");
+  says([](FdScene& scene) { scene.table.set_handlers(-1, {}); }, "negative number");
   says(
-      [](Scene& scene) {
+      [](FdScene& scene) {
         scene.table.own(kFd);
         scene.table.own(kFd);
       },
       "second owner");
   says(
-      [](Scene& scene) {
+      [](FdScene& scene) {
         scene.table.own(kFd);
         scene.table.set_handlers(kFd, {});
       },
       "use the stream");
   says(
-      [](Scene& scene) {
+      [](FdScene& scene) {
         Waiter waiter;
         scene.table.own(kFd);
         scene.table.wait(kFd, waiter, Events::kIn);
       },
       "by its number");
   says(
-      [](Scene& scene) {
+      [](FdScene& scene) {
         Waiter waiter;
         scene.table.wait(kFd, waiter, Events::kIn);
         scene.table.wait(kFd + 1, waiter, Events::kIn);
       },
       "one waiter waits for two");
-  says([](Scene& scene) { scene.table.enable_external(); }, "without a disable_external");
+  says([](FdScene& scene) { scene.table.enable_external(); }, "without a disable_external");
 }
 
 }  // namespace

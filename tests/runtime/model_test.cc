@@ -60,7 +60,8 @@ void check_model(const std::string& model, std::initializer_list<const char*> bu
 }
 
 TEST_CASE("the wake-up protocol loses no wake-up, and each planted bug does") {
-  check_model("wakeup", {"PLAIN_STORE", "NO_RECHECK", "SPARED_EXCHANGE", "LATE_ACCEPT"});
+  check_model("wakeup",
+              {"PLAIN_STORE", "NO_RECHECK", "SPARED_EXCHANGE", "LATE_ACCEPT", "WITHDRAWN_NOTICE"});
 }
 
 TEST_CASE(

@@ -289,6 +289,33 @@ TEST_CASE("a source that is always ready does not starve a descriptor") {
   });
 }
 
+// Of back ends that show nothing in memory, which are asked by count and by the clock.
+TEST_CASE("a source whose calls take their time holds a descriptor up by the clock, not by count") {
+  with_and_without_polling([](Context& context) {
+    constexpr auto kCall = 100us;  // longer than time_between_looks
+    const Pair pipe = make_pipe();
+    bool heard = false;
+    context.set_fd_handler(pipe.a.get(), {.read = [&] { heard = true; }, .write = nullptr});
+    Slot slot;
+    slot.at_ready = [&] {
+      const auto end = std::chrono::steady_clock::now() + kCall;
+      while (std::chrono::steady_clock::now() < end) {
+      }
+    };
+    slot.full = true;
+    const AddedSource added(context, slot);
+    context.poll(true);
+    write_all(pipe.b, "x");
+    int turns = 0;
+    while (!heard) {
+      ++turns;
+      context.poll(true);
+    }
+    CHECK(turns <= 9);
+    context.set_fd_handler(pipe.a.get(), {});
+  });
+}
+
 TEST_CASE("a loop that polls a quiet source hears a descriptor and a notification") {
   on_every_context(
       [](Context& context) {

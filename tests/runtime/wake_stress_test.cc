@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <memory>
 #include <thread>
+#include <variant>
 #include <vector>
 
 #include "backends/backend.h"
@@ -33,16 +34,29 @@ std::uint64_t wakes() {
   return asked != nullptr ? std::strtoull(asked, nullptr, 10) : kSanitized ? 3'000 : 60'000;
 }
 
-// Each waker counts up, schedules its bottom half, and now and then waits until it has been heard,
-// so that the loop gets to sleep.
+// Each waker counts up, wakes the loop by one of the ways there are, and now and then waits until
+// it has been heard, so that the loop gets to sleep.
 struct Waker {
-  explicit Waker(Context& context)
-      : half(context, [this] { heard.store(sent.load(std::memory_order_relaxed)); }) {}
+  explicit Waker(Context& c) : context(c), half(c, [this] { hear(); }) {}
+
+  void hear() { heard.store(sent.load(std::memory_order_relaxed)); }
+
+  // A bottom half that stays queued is no wake-up, so a notification comes along with it at times.
+  void wake_once(std::uint64_t number) {
+    if (number % 16 == 8) {
+      context.post([this] { hear(); });
+      return;
+    }
+    half.schedule();
+    if (number % 16 == 4) {
+      context.notify();
+    }
+  }
 
   void wake(std::uint64_t times) {
     for (std::uint64_t i = 1; i <= times; ++i) {
       sent.store(i, std::memory_order_relaxed);
-      half.schedule();
+      wake_once(i);
       if (i % 8 == 0) {
         while (heard.load() < i) {
           std::this_thread::yield();
@@ -56,10 +70,12 @@ struct Waker {
 
   std::atomic<std::uint64_t> sent{0};
   std::atomic<std::uint64_t> heard{0};
+  Context& context;
   BottomHalf half;
 };
 
-void stress(const ContextOptions& options, std::uint64_t times) {
+// Returns the figures of the loop.
+ContextFigures stress(const ContextOptions& options, std::uint64_t times) {
   const std::unique_ptr<Context> context = make_context(options);
   std::vector<std::unique_ptr<Waker>> wakers;
   for (int i = 0; i < kWakers; ++i) {
@@ -83,6 +99,7 @@ void stress(const ContextOptions& options, std::uint64_t times) {
   for (const auto& waker : wakers) {
     CHECK(waker->heard.load() == times / kWakers);
   }
+  return context->figures();
 }
 
 TEST_CASE("no wake-up is lost, whether the loop sleeps, polls, or does both in turn") {
@@ -92,10 +109,15 @@ TEST_CASE("no wake-up is lost, whether the loop sleeps, polls, or does both in t
                                       PollPolicy(PollFixed{std::chrono::microseconds(3)})}) {
       const Patience patience(static_cast<unsigned>(50 + times / 10'000));
       const auto begin = std::chrono::steady_clock::now();
-      stress({.backend = backend, .polling = polling}, times);
+      const ContextFigures figures = stress({.backend = backend, .polling = polling}, times);
+      CHECK(figures.wakeups != 0);
+      if (std::holds_alternative<PollOff>(polling)) {
+        CHECK(figures.waits != 0);
+      }
       const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
       MESSAGE("back end ", static_cast<int>(backend), ", policy ", polling.index(), ": ", times,
-              " wakes in ", taken.count(), " s");
+              " wakes in ", taken.count(), " s, ", figures.wakeups, " of them found, ",
+              figures.waits, " sleeps");
     }
   }
 }

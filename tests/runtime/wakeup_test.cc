@@ -54,6 +54,29 @@ TEST_CASE("a second notification of a sleeper is spared, and the loop still wake
   CHECK(open.wakeup.announce_sleep());
 }
 
+TEST_CASE("a loop that has slept may sleep again, and nobody writes in between") {
+  Open open;
+  CHECK(open.wakeup.announce_sleep());
+  open.wakeup.withdraw();
+  CHECK(open.wakeup.announce_sleep());
+  open.wakeup.withdraw();
+  CHECK(!open.wakeup.wake_sleeper());
+  CHECK(!open.wakeup.notify());
+  CHECK(!readable_now(open.wakeup));
+}
+
+TEST_CASE("a sleep that ends leaves the notification that ended it to accept") {
+  Open open;
+  open.wakeup.announce_sleep();
+  CHECK(open.wakeup.notify());
+  open.wakeup.withdraw();
+  CHECK(open.wakeup.notified());
+  CHECK(!open.wakeup.announce_sleep());
+  open.wakeup.accept();
+  CHECK(!open.wakeup.notified());
+  CHECK(open.wakeup.announce_sleep());
+}
+
 TEST_CASE("accept withdraws the announcement, so that nobody writes any more") {
   Open open;
   open.wakeup.announce_sleep();

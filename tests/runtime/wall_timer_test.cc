@@ -18,6 +18,7 @@
 #include "runtime/context.h"
 #include "runtime/timer.h"
 #include "runtime/wall_clock.h"
+#include "runtime/watched_fd.h"
 #include "tests/support/contexts.h"
 #include "tests/support/descriptors.h"
 
@@ -37,7 +38,7 @@ class WallClockByHand final : public WallClock {
   UniqueFd step_notice() const override { return checked(dup(steps_.get())); }
   bool renew(const UniqueFd& notice) const override {
     ++renewals;
-    return !read_all(notice).empty();
+    return !read_all(notice).empty() && !refuses;
   }
 
   void adjust(WallTime time) { now_ = to_time_point(time); }
@@ -48,6 +49,7 @@ class WallClockByHand final : public WallClock {
   }
 
   mutable int renewals = 0;
+  bool refuses = false;  // to tell of more steps
 
  private:
   std::atomic<TimePoint> now_{TimePoint()};
@@ -127,6 +129,21 @@ TEST_CASE(
       setter.join();
     }
     CHECK(fired == 1);
+  });
+}
+
+TEST_CASE("where no further step will be told, the notice is withdrawn before its number is free") {
+  on_every_wall([](Context& context, WallClockByHand& wall) {
+    WallTimer timer(context, [] {});
+    timer.arm_at(kNoon);
+    wall.refuses = true;
+    wall.renewals = 0;
+    wall.set(WallTime(1h));
+    CHECK(context.poll(true));
+    // Whoever gets the number next may own it.
+    const WatchedFd next(context, make_eventfd(0));
+    context.poll(false);
+    CHECK(wall.renewals == 1);
   });
 }
 

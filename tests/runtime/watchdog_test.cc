@@ -7,7 +7,9 @@
 #include <thread>
 #include <vector>
 
+#include "backends/unique_fd.h"
 #include "doctest/doctest.h"
+#include "runtime/added_source.h"
 #include "runtime/bottom_half.h"
 #include "runtime/clock.h"
 #include "runtime/context.h"
@@ -15,6 +17,7 @@
 #include "runtime/trace.h"
 #include "tests/support/contexts.h"
 #include "tests/support/descriptors.h"
+#include "tests/support/slot.h"
 
 namespace coaio::testing {
 namespace {
@@ -78,6 +81,18 @@ TEST_CASE("whatever takes too long is named by its kind") {
     BottomHalf nameless(context, [&] { scene.take_long(); });
     IdleBottomHalf idle(context, [&] { scene.take_long(); });
     Timer timer(context, [&] { scene.take_long(); });
+    const UniqueFd doorbell = make_eventfd(0);
+    Slot slot;
+    Slot with_doorbell(doorbell);
+    for (Slot* one : {&slot, &with_doorbell}) {
+      one->full = true;
+      one->at_ready = [&scene, one] {
+        one->full = false;
+        scene.take_long();
+      };
+    }
+    const AddedSource added(context, slot);
+    const AddedSource also_added(context, with_doorbell);
     named.schedule();
     nameless.schedule();
     context.post([&] { scene.take_long(); });
@@ -85,24 +100,33 @@ TEST_CASE("whatever takes too long is named by its kind") {
     context.poll(false);
     idle.schedule();
     context.poll(false);
-    CHECK(scene.reports == Reports{"the bottom half \"flush\" has been running for 2000 ms",
-                                   "a bottom half has been running for 2000 ms",
-                                   "a task has been running for 2000 ms",
-                                   "a timer has been running for 2000 ms",
-                                   "an idle bottom half has been running for 2000 ms"});
+    CHECK(scene.reports ==
+          Reports{"the bottom half \"flush\" has been running for 2000 ms",
+                  "a bottom half has been running for 2000 ms",
+                  "a task has been running for 2000 ms",
+                  "a poll source has been running for 2000 ms",
+                  "the poll source with doorbell " + std::to_string(doorbell.get()) +
+                      " has been running for 2000 ms",
+                  "a timer has been running for 2000 ms",
+                  "an idle bottom half has been running for 2000 ms"});
   });
 }
 
 TEST_CASE("what returns in time is not reported, however much of it there is") {
   on_every_context([](Context& context) {
     Scene scene(context);
-    BottomHalf half(context, [&] {
+    const auto take_a_while = [&] {
       scene.watchdog.check();
       scene.clock.advance(600ms);
       scene.watchdog.check();
-    });
+    };
+    BottomHalf half(context, take_a_while);
+    Timer first(context, take_a_while);
+    Timer second(context, take_a_while);
     for (int i = 0; i < 5; ++i) {
       half.schedule();
+      first.arm_after(0ns);
+      second.arm_after(0ns);
       context.poll(false);
     }
     CHECK(scene.reports.empty());

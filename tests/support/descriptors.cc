@@ -6,12 +6,15 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
+#include <ctime>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -58,6 +61,14 @@ Pair make_tcp_pair() {
 
 UniqueFd make_eventfd(unsigned value) {
   return checked(eventfd(value, EFD_NONBLOCK | EFD_CLOEXEC));
+}
+
+UniqueFd make_periodic_timer(std::chrono::nanoseconds interval) {
+  UniqueFd timer = checked(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+  const timespec time{.tv_sec = 0, .tv_nsec = static_cast<long>(interval.count())};
+  const itimerspec every{.it_interval = time, .it_value = time};
+  REQUIRE(timerfd_settime(timer.get(), 0, &every, nullptr) == 0);
+  return timer;
 }
 
 bool allow_descriptors(std::size_t count) {

@@ -4,6 +4,7 @@
 #ifndef COAIO_TESTS_SUPPORT_DESCRIPTORS_H_
 #define COAIO_TESTS_SUPPORT_DESCRIPTORS_H_
 
+#include <chrono>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -23,6 +24,9 @@ Pair make_unix_pair();  // stream sockets: what one end sends is there when send
 Pair make_tcp_pair();   // over the loopback device: what one end sends arrives soon
 
 UniqueFd make_eventfd(unsigned value);
+
+// Becomes readable once in each interval.
+UniqueFd make_periodic_timer(std::chrono::nanoseconds interval);
 
 // Raises RLIMIT_NOFILE to this count if need be. Returns whether the process may have as many.
 bool allow_descriptors(std::size_t count);

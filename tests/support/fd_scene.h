@@ -1,0 +1,61 @@
+// FdScene: a table of descriptors on a monitor that shows what the test says.
+
+#ifndef COAIO_TESTS_SUPPORT_FD_SCENE_H_
+#define COAIO_TESTS_SUPPORT_FD_SCENE_H_
+
+#include <chrono>
+#include <functional>
+#include <vector>
+
+#include "backends/events.h"
+#include "backends/fd_monitor.h"
+#include "doctest/doctest.h"
+#include "runtime/fd_table.h"
+#include "tests/support/fake_monitor.h"
+
+namespace coaio::testing {
+
+inline constexpr int kFd = 7;
+
+struct Waiter : FdWaiter {
+  explicit Waiter(std::vector<Events>* s = nullptr)
+      : FdWaiter(&Waiter::woken), seen(s == nullptr ? own : *s) {}
+  static void woken(FdWaiter& waiter, Events events) {
+    auto& self = static_cast<Waiter&>(waiter);
+    self.seen.push_back(events);
+    if (self.then != nullptr) {
+      self.then();
+    }
+  }
+
+  std::vector<Events> own;
+  std::vector<Events>& seen;
+  std::function<void()> then;
+};
+
+// A table on a monitor whose descriptors show what the test says.
+struct FdScene {
+  // One turn: a wait that does not sleep, and the dispatch.
+  bool turn() {
+    look();
+    return table.dispatch();
+  }
+  void look() {
+    std::vector<Ready> ready;
+    table.looked();
+    REQUIRE(monitor.wait(std::chrono::nanoseconds(0), ready).ok());
+    for (const Ready& report : ready) {
+      table.report(report.key, report.events);
+    }
+  }
+  void show(Events events) { monitor.show(kFd, events); }
+  // Whether the monitor has anything to report.
+  bool silent() const { return monitor.peek() == Peek::kNothing; }
+
+  FakeMonitor monitor;
+  FdTable table{monitor};
+};
+
+}  // namespace coaio::testing
+
+#endif  // COAIO_TESTS_SUPPORT_FD_SCENE_H_
