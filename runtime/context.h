@@ -272,8 +272,7 @@ class Context {
   void sleep(std::chrono::nanoseconds limit);
   void accept_wakeup();
   bool run_queued();
-  static bool run_watched(RunQueue& queue, RunQueue::Mark before, Activity& activity,
-                          Activity::Step step);
+  static bool run_watched(RunQueue& queue, Activity& activity, Activity::Step step);
   bool fire_timers();
   void run_idle();
 

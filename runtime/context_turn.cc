@@ -85,26 +85,25 @@ void Context::accept_wakeup() {
 
 bool Context::run_queued() {
   remote_.drain(queue_);
-  const RunQueue::Mark before = queue_.mark();
+  queue_.begin_batch();
   if (activity_ != nullptr) [[unlikely]] {
-    return run_watched(queue_, before, *activity_, Activity::Step::kBottomHalf);
+    return run_watched(queue_, *activity_, Activity::Step::kBottomHalf);
   }
   bool ran = false;
-  while (queue_.run_one(before)) {
+  while (queue_.run_one()) {
     ran = true;
   }
   return ran;
 }
 
-bool Context::run_watched(RunQueue& queue, RunQueue::Mark before, Activity& activity,
-                          Activity::Step step) {
+bool Context::run_watched(RunQueue& queue, Activity& activity, Activity::Step step) {
   bool ran = false;
-  while (const RunNode* node = queue.next(before)) {
+  while (const RunNode* node = queue.next()) {
     const BottomHalf* half = BottomHalf::from(*node);
     const bool task = step == Activity::Step::kBottomHalf && half == nullptr;
     const Activity::Doing doing(&activity, task ? Activity::Step::kTask : step,
                                 half == nullptr ? nullptr : half->name());
-    ran |= queue.run_one(before);
+    ran |= queue.run_one();
   }
   return ran;
 }
@@ -115,12 +114,12 @@ bool Context::fire_timers() {
 }
 
 void Context::run_idle() {
-  const RunQueue::Mark before = idle_.mark();
+  idle_.begin_batch();
   if (activity_ != nullptr) [[unlikely]] {
-    run_watched(idle_, before, *activity_, Activity::Step::kIdle);
+    run_watched(idle_, *activity_, Activity::Step::kIdle);
     return;
   }
-  while (idle_.run_one(before)) {
+  while (idle_.run_one()) {
   }
 }
 

@@ -58,6 +58,20 @@ class IntrusiveList {
     ends_.previous_ = &node;
   }
 
+  // Takes all of another list over, behind the own ones.
+  void append(IntrusiveList& other) {
+    if (other.empty()) {
+      return;
+    }
+    ListNode& first = *other.ends_.next_;
+    ListNode& last = *other.ends_.previous_;
+    first.previous_ = ends_.previous_;
+    ends_.previous_->next_ = &first;
+    last.next_ = &ends_;
+    ends_.previous_ = &last;
+    other.ends_.next_ = other.ends_.previous_ = &other.ends_;
+  }
+
   // Null at the end. next() must be asked before the member is unlinked.
   T* front() const { return member(ends_.next_); }
   T* next(const T& from) const { return member(static_cast<const ListNode&>(from).next_); }

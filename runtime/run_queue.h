@@ -11,7 +11,6 @@
 #define COAIO_RUNTIME_RUN_QUEUE_H_
 
 #include <atomic>
-#include <cstdint>
 
 #include "runtime/intrusive_list.h"
 
@@ -37,55 +36,44 @@ class RunNode : private ListNode {
   Run run_;
   RunNode* remote_next_ = nullptr;
   std::atomic<bool> remote_{false};  // is in the RemoteQueue
-  std::uint32_t batch_ = 0;          // home thread only, as are the links
 };
 
 class RunQueue {
  public:
-  // A point in the queue: what was queued before it.
-  using Mark = std::uint32_t;
-
-  bool empty() const { return nodes_.empty(); }
+  bool empty() const { return batch_.empty() && later_.empty(); }
 
   void push(RunNode& node) {
     if (!node.queued()) {
-      node.batch_ = batch_;
-      nodes_.push_back(node);
+      later_.push_back(node);
     }
   }
 
   static void remove(RunNode& node) { node.unlink(); }
 
-  Mark mark() { return batch_++; }
+  // What is queued now makes a batch, and what comes later does not belong to it. Whoever nests
+  // adds to the batch of the outer caller, and runs what that has not come to.
+  void begin_batch() { batch_.append(later_); }
 
-  // Runs the oldest node if it was queued before the mark. Whoever nests runs what outer callers
-  // have marked but not yet run: they share one queue.
-  bool run_one(Mark before) {
-    if (nodes_.empty()) {
+  // Runs the oldest node of the batch. False if there is none left.
+  bool run_one() {
+    if (batch_.empty()) {
       return false;
     }
-    RunNode& node = nodes_.first();
-    if (static_cast<std::int32_t>(node.batch_ - before) > 0) {
-      return false;
-    }
-    nodes_.drop_first();
+    RunNode& node = batch_.first();
+    batch_.drop_first();
     node.run_(node);
     return true;
   }
 
   // What run_one() would run. Null if nothing.
-  const RunNode* next(Mark before) const {
-    const RunNode* node = nodes_.front();
-    return node != nullptr && static_cast<std::int32_t>(node->batch_ - before) <= 0 ? node
-                                                                                    : nullptr;
-  }
+  const RunNode* next() const { return batch_.front(); }
 
   // For the owner's end: takes a node out without running it. Null when empty.
-  RunNode* take() { return nodes_.pop_front(); }
+  RunNode* take() { return batch_.empty() ? later_.pop_front() : batch_.pop_front(); }
 
  private:
-  IntrusiveList<RunNode> nodes_;
-  std::uint32_t batch_ = 0;
+  IntrusiveList<RunNode> batch_;
+  IntrusiveList<RunNode> later_;
 };
 
 }  // namespace coaio

@@ -22,8 +22,8 @@ struct Named : RunNode {
 
 // One batch, as a turn runs it.
 void run_batch(RunQueue& queue) {
-  const RunQueue::Mark before = queue.mark();
-  while (queue.run_one(before)) {
+  queue.begin_batch();
+  while (queue.run_one()) {
   }
 }
 
@@ -111,7 +111,7 @@ TEST_CASE("a node may free itself when it runs") {
   CHECK(freed == 1);
 }
 
-TEST_CASE("a nested batch runs what the outer one has marked and not yet run, in order") {
+TEST_CASE("a nested batch runs what the outer one has not come to, in order") {
   struct Nesting : Named {
     Nesting(RunQueue& q, std::string& l) : Named('(', l), queue(q) { set_function(&Nesting::call); }
     static void call(RunNode& node) {
