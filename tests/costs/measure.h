@@ -45,7 +45,8 @@ class Meter {
 
 using Work = std::function<void(Context& context, Meter& meter)>;
 
-// Whether costs can be counted in this build and here. If not, the test case is reported as skipped.
+// Whether costs can be counted in this build and here. If not, the test case is reported as
+// skipped.
 bool can_measure();
 
 Cost measure(const ContextOptions& options, const Work& work);
