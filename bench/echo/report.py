@@ -115,7 +115,7 @@ def _throughput_panel(view, scenario):
     )
     return _panel(
         scenario["title"],
-        charts.bars(entries, description, "thousand requests per second · CPU per request"),
+        charts.bars(entries, description, "1,000 requests/s · CPU per request"),
     )
 
 

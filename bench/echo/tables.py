@@ -88,8 +88,9 @@ def _polling_table(document):
     contenders = [c for c in document["contenders"] if any(i == c["id"] for i, _ in ratios)]
     scenarios = [s for s in document["scenarios"] if any(i == s["id"] for _, i in ratios)]
     if ratios:
-        header = ["", *(s["title"].removeprefix("Ping-pong, ") for s in scenarios)]
-        yield "p50 with polling on : off, ping-pong", header, [
+        titles = (s["title"].removeprefix("Ping-pong, ") for s in scenarios)
+        header = ["", *(title.replace("client ", "") for title in titles)]
+        yield "Ping-pong, p50 with polling on : off", header, [
             [c["label"], *(ratio_text(ratios.get((c["id"], s["id"]))) for s in scenarios)]
             for c in contenders
         ]
