@@ -35,7 +35,7 @@ class ABareMachine(unittest.TestCase):
                 capture_output=True,
                 text=True,
                 timeout=30,
-                env={**os.environ, "PATH": str(programs)},
+                env={**os.environ, "HOME": folder, "PATH": str(programs)},
             )
         self.assertEqual(
             (done.returncode, done.stdout, done.stderr),
