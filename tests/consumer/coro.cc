@@ -1,5 +1,6 @@
 // Of another workspace, against //coro alone: a task awaits another one.
 
+#include "absl/status/status.h"
 #include "coro/run.h"
 #include "coro/task.h"
 #include "coro/yield.h"
@@ -9,6 +10,8 @@ coaio::Task<int> answer() {
   co_return 42;
 }
 
-coaio::Task<int> ask() { co_return co_await answer(); }
+coaio::Task<absl::Status> ask() {
+  co_return co_await answer() == 42 ? absl::OkStatus() : absl::UnknownError("another answer");
+}
 
-int main() { return coaio::run(ask()) == 42 ? 0 : 1; }
+int main() { return coaio::run(ask()).ok() ? 0 : 1; }

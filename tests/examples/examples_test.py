@@ -60,8 +60,8 @@ class Server:
 
 
 def report_skipped(what, reason):
-    """In the form that tools/report_tests.py looks for."""
-    print(f"SKIPPED: {what}: {reason}", flush=True)
+    """In the form that tools/report_tests.py looks for: a line of its own, not after unittest's dots."""
+    print(f"\nSKIPPED: {what}: {reason}", flush=True)
 
 
 class TestCase(unittest.TestCase):
