@@ -120,10 +120,7 @@ def latency_against_cpu(entries, description):
     points = [
         (c, to_x(s["cpu_percent"]["median"]), to_y(s["p50_us"]["median"]), s) for c, s in entries
     ]
-    labels = {}
-    for group in ([p for p in points if p[1] <= to_x(62)], [p for p in points if p[1] > to_x(62)]):
-        if group:
-            labels |= _label_column(group, max(p[1] for p in group) + 16, top, bottom)
+    labels = _label_column(points, right + 16, top, bottom)
     for contender, x, y, s in points:
         cpu, p50 = s["cpu_percent"], s["p50_us"]
         tooltip = (
