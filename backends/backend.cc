@@ -95,6 +95,12 @@ SelectedMonitor begin_small(std::size_t epoll_threshold) {
           epoll_threshold};
 }
 
+// Scripts clear a variable by an empty value, which is why that counts as unset.
+absl::string_view of_environment() {
+  const char* variable = std::getenv(kVariable);
+  return variable == nullptr || *variable == '\0' ? "auto" : variable;
+}
+
 }  // namespace
 
 absl::StatusOr<Backend> parse_backend(absl::string_view name) {
@@ -114,8 +120,7 @@ absl::StatusOr<SelectedMonitor> select_monitor(Backend wanted, std::size_t epoll
   if (wanted != Backend::kAuto) {
     return force(wanted, "the program");
   }
-  const char* variable = std::getenv(kVariable);
-  const absl::StatusOr<Backend> asked = parse_backend(variable == nullptr ? "auto" : variable);
+  const absl::StatusOr<Backend> asked = parse_backend(of_environment());
   if (!asked.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(kVariable, ": ", asked.status().message()));
   }

@@ -5,7 +5,7 @@
 //
 // kAuto takes the first of io_uring, epoll and ppoll that works here; docs/decisions.md has the
 // figures behind the order. The environment variable COAIO_BACKEND ("auto", "ppoll", "epoll",
-// "io_uring") decides where the program leaves the choice to kAuto.
+// "io_uring") decides where the program leaves the choice to kAuto; an empty one counts as unset.
 //
 // Errors: a forced back end that is not available fails with the errno and the likely cause.
 

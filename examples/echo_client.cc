@@ -24,11 +24,16 @@ constexpr char kUsage[] = R"(usage: echo_client [--name=value]...
   --address=HOST        of the server (default 127.0.0.1)
   --port=PORT           of the server (default 7777)
   --connections=COUNT   (default 1)
-  --size=BYTES          of a message (default 64)
+  --size=BYTES          of a message, at most 65536 (default 64)
   --duration=SECONDS    (default 1)
   --backend=NAME        auto (default), io_uring, epoll or ppoll
-  --polling=POLICY      off (default), fixed:MAX, grow_shrink:MAX (microseconds), or learned
+  --polling=POLICY      off (default), fixed:MAX or grow_shrink:MAX (microseconds),
+                        learned[:WEIGHT] or learned_late[:WEIGHT]
 )";
+
+// A message is sent whole before its echo is read. One above the socket buffers would let this
+// client and a server that waits for room wait for each other for ever.
+constexpr std::int64_t kLargestMessage = 65536;
 
 struct Options {
   std::string address;
@@ -106,7 +111,7 @@ Options parse(int argc, char** argv) {
   options.address = arguments.text("address", "127.0.0.1");
   options.port = static_cast<std::uint16_t>(arguments.integer("port", 7777, 1, 65535));
   options.connections = arguments.integer("connections", 1, 1, 100'000);
-  options.size = static_cast<std::size_t>(arguments.integer("size", 64, 1, 1 << 30));
+  options.size = static_cast<std::size_t>(arguments.integer("size", 64, 1, kLargestMessage));
   options.duration = std::chrono::duration_cast<nanoseconds>(
       std::chrono::duration<double>(arguments.seconds("duration", 1, 86'400)));
   options.context.backend = arguments.value("backend", "auto", coaio::parse_backend);

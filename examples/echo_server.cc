@@ -1,7 +1,7 @@
 // An echo server: one task per connection, and a clean end.
 //
-// On SIGINT or SIGTERM it takes no new connections, gives the open ones a while to end by
-// themselves, and cancels what is left.
+// On SIGINT or SIGTERM, or when it can accept no more, it takes no new connections, gives the open
+// ones a while to end by themselves, and cancels what is left.
 
 #include <array>
 #include <chrono>
@@ -25,7 +25,8 @@ constexpr char kUsage[] = R"(usage: echo_server [--name=value]...
   --address=HOST     where to listen (default 127.0.0.1)
   --port=PORT        0 takes a free one (default 7777)
   --backend=NAME     auto (default), io_uring, epoll or ppoll
-  --polling=POLICY   off (default), fixed:MAX, grow_shrink:MAX (microseconds), or learned
+  --polling=POLICY   off (default), fixed:MAX or grow_shrink:MAX (microseconds),
+                     learned[:WEIGHT] or learned_late[:WEIGHT]
   --grace=SECONDS    for connections to end by themselves after SIGINT or SIGTERM (default 5)
 )";
 
@@ -59,6 +60,17 @@ coaio::Task<absl::Status> accept_all(coaio::TcpListener& listener, coaio::TaskGr
   }
 }
 
+// A failure of either child of the group ends the other one; so does a signal, which is no failure.
+coaio::Task<absl::Status> cancel_at_signal(coaio::Signals& signals, coaio::TaskGroup& group) {
+  const absl::StatusOr<int> signal = co_await signals.next();
+  if (!signal.ok()) {
+    co_return signal.status();
+  }
+  std::printf("signal %d\n", *signal);
+  group.cancel();
+  co_return absl::OkStatus();
+}
+
 coaio::Task<absl::Status> serve(const Options& options) {
   const coaio::TaskRef here = co_await coaio::this_task();
   const absl::StatusOr<coaio::SocketAddress> address =
@@ -78,14 +90,13 @@ coaio::Task<absl::Status> serve(const Options& options) {
               std::string(here.context.backend()).c_str());
 
   coaio::TaskGroup connections(here);
-  coaio::TaskGroup acceptor(here);
-  acceptor.spawn(accept_all(*listener, connections));
-  const absl::StatusOr<int> signal = co_await signals->next();
+  coaio::TaskGroup accepting(here);
+  accepting.spawn(accept_all(*listener, connections));
+  accepting.spawn(cancel_at_signal(*signals, accepting));
+  absl::Status status = co_await accepting.join();
 
-  acceptor.cancel();
-  absl::Status status = co_await acceptor.join();
   listener->close();
-  std::printf("signal %d: %zu connections are open\n", signal.value_or(0), connections.size());
+  std::printf("closed: %zu connections are open\n", connections.size());
   connections.cancel_after(options.grace);
   status.Update(co_await connections.join());
   co_return status;

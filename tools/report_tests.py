@@ -2,8 +2,8 @@
 
 report_tests.py BAZEL_STATUS BUILD_EVENTS [passed | failed | "skipped: REASON"]...
 
-Counts are test cases where a log holds doctest's summary, else whole tests. The further arguments
-are tests that ran outside Bazel.
+Counts are test cases where a log holds doctest's summary, else whole tests: such a test has passed
+also when it skipped a part. The further arguments are tests that ran outside Bazel.
 """
 
 import json
@@ -32,11 +32,13 @@ def main():
             label = event["id"]["testSummary"]["label"]
             test_passed = summary["overallStatus"] in ("PASSED", "FLAKY")
             logs = [read_log(log["uri"]) for log in summary.get("passed" if test_passed else "failed", [])]
-            cases = [m.groups() for m in map(CASES.search, logs) if m] or [(test_passed, 0)]
-            test_skipped = [f"{label}: {reason}" for log in logs for reason in SKIPPED.findall(log)]
+            # A case that says it on each back end is skipped once.
+            test_skipped = [line for log in logs for line in dict.fromkeys(SKIPPED.findall(log))]
+            skipped += [f"{label}: {line}" for line in test_skipped]
+            cases = [m.groups() for m in map(CASES.search, logs) if m]
             test_failed = sum(int(f) for _, f in cases)
-            skipped += test_skipped
-            passed += sum(int(p) for p, _ in cases) - len(test_skipped)
+            # doctest counts a case that was skipped as passed.
+            passed += sum(int(p) for p, _ in cases) - len(test_skipped) if cases else test_passed
             # A test that dies or never starts has no failed case.
             failed += test_failed if test_passed else max(test_failed, 1)
     # So does what cannot be built.

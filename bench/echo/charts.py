@@ -100,7 +100,7 @@ def latency_against_cpu(entries, description):
     """entries: (contender, summary). Server CPU in per cent to the right, median latency upwards,
     both from zero.
     """
-    left, right, top, bottom = 40, 250, 20, 216
+    left, right, top, bottom = 40, 234, 20, 216
     ticks = nice_ticks(max(s["p50_us"]["max"] for _, s in entries) * 1.05)
     largest_cpu = max(100, *(s["cpu_percent"]["max"] for _, s in entries))
     to_x = lambda percent: left + (right - left) * percent / largest_cpu
@@ -120,10 +120,7 @@ def latency_against_cpu(entries, description):
     points = [
         (c, to_x(s["cpu_percent"]["median"]), to_y(s["p50_us"]["median"]), s) for c, s in entries
     ]
-    labels = {}
-    for group in ([p for p in points if p[1] <= to_x(62)], [p for p in points if p[1] > to_x(62)]):
-        if group:
-            labels |= _label_column(group, max(p[1] for p in group) + 16, top, bottom)
+    labels = _label_column(points, right + 16, top, bottom)
     for contender, x, y, s in points:
         cpu, p50 = s["cpu_percent"], s["p50_us"]
         tooltip = (
@@ -162,7 +159,7 @@ def latency_distribution(entries, description):
     """entries: (contender, histogram). Percentiles to the right, evenly per factor of ten; latency
     upwards, logarithmic.
     """
-    left, right, top, bottom = 46, 250, 20, 236
+    left, right, top, bottom = 46, 234, 20, 236
     # A percentile needs ten slower requests to mean something.
     supported = min(
         math.log10(sum(count for _, count in histogram) / 10) for _, histogram in entries
@@ -227,7 +224,7 @@ def bars(entries, description, axis):
     """entries: (contender, {median, min, max}, text at the bar). From zero, with a whisker from min
     to max.
     """
-    left, right, row, top = 136, 296, 22, 18
+    left, right, row, top = 156, 296, 22, 18
     ticks = nice_ticks(max(value["max"] for _, value, _ in entries), wanted=3)
     to_x = lambda value: left + (right - left) * value / ticks[-1]
     bottom = top + row * len(entries) + 4
@@ -270,7 +267,7 @@ def ratios(contender, entries, description, reach):
         0.5 + 0.5 * math.log(min(max(ratio, 1 / reach), reach)) / math.log(reach)
     )
     bottom = top + row * len(entries) + 2
-    parts = [_text(left, 11, "faster, cheaper", "axis"), _text(right, 11, "slower", "axis", "end")]
+    parts = [_text(left, 11, "faster, cheaper", "axis"), _text(right, 11, "slower, dearer", "axis", "end")]
     for tick in sorted({1 / reach, 1 / math.sqrt(reach), 1.0, math.sqrt(reach), reach}):
         css = "grid unity" if abs(tick - 1) < 1e-9 else "grid"
         parts += [

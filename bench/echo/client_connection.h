@@ -2,8 +2,8 @@
 //
 //   ClientConnection connection(server, number, message_size);
 //   connection.start_request();
-//   while (!connection.exchange()) wait_for_readiness(connection.fd());   // true: the whole echo
-//   is here and was verified latencies.record(connection.latency_ns());
+//   while (!connection.exchange()) wait_for_readiness(connection.fd());
+//   latencies.record(connection.latency_ns());   // the whole echo is here, and was verified
 //
 // Errors: a lost connection or an echo that is not what was sent ends the program; a benchmark of a
 // broken server has no result.

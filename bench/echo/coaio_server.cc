@@ -25,6 +25,7 @@ constexpr std::string_view kUsage = R"(usage: coaio_server [--name=value ...]
            =fixed:MAX_US             look for work that long before each sleep
            =grow_shrink:MAX_US       look at most that long, and less where it does not pay
            =learned[:WEIGHT]         look for what the recent waits suggest
+           =learned_late[:WEIGHT]    the same, asleep at first where work comes at steady intervals
 )";
 
 Task<void> echo(TcpStream stream) {

@@ -1,4 +1,4 @@
-"""Who takes part: the servers, how each is started, and which raw server is whose floor."""
+"""Who takes part: the servers, how each is started, and what each is held against."""
 
 import dataclasses
 import os
@@ -17,26 +17,24 @@ class Contender:
     polls: bool  # looks for work before it sleeps, or never sleeps
     program: str
     arguments: tuple
-    floor: str | None  # the raw contender that does the same work in the same way
+    # By id, what a coaio server is held against: in latency the raw server that waits in the same
+    # way, in CPU the one that sleeps, which is the cheapest, and itself with polling off.
+    latency_floor: str | None = None
+    cpu_floor: str | None = None
+    polling_off: str | None = None
+
+    def floor_of(self, metric):
+        return self.cpu_floor if metric == "cpu_us_per_request" else self.latency_floor
 
 
 def all_contenders(polling_policy):
-    """Every contender, next to the raw server that is its floor. The policy is coaio's where
-    polling is on.
-    """
+    """Every contender, next to its raw servers. The policy is coaio's where polling is on."""
     found = []
     for interface in ("epoll", "io_uring", "ppoll"):
-        # A raw ppoll loop over many descriptors is nobody's floor; coaio's ppoll back end
-        # is held against epoll.
-        floor = "raw-io_uring" if interface == "io_uring" else "raw-epoll"
         for polls in (False, True):
             if interface != "ppoll":
                 found.append(_raw(interface, polls))
-            found.append(
-                _coaio(
-                    interface, polling_policy if polls else None, floor + ("-spin" if polls else "")
-                )
-            )
+            found.append(_coaio(interface, polling_policy if polls else None))
     return found
 
 
@@ -52,13 +50,15 @@ def _raw(interface, spins):
         spins,
         program,
         arguments,
-        None,
     )
 
 
-def _coaio(interface, polling, floor):
+def _coaio(interface, polling):
     arguments = (f"--backend={interface}", f"--polling={polling or 'off'}")
     suffix, words = ("-poll", ", polling") if polling else ("", "")
+    # A raw ppoll loop over many descriptors is nobody's floor; coaio's ppoll back end is held
+    # against epoll.
+    floor = "raw-io_uring" if interface == "io_uring" else "raw-epoll"
     return Contender(
         f"coaio-{interface}{suffix}",
         f"coaio {interface}{words}",
@@ -67,7 +67,9 @@ def _coaio(interface, polling, floor):
         bool(polling),
         "coaio_server",
         arguments,
-        floor,
+        latency_floor=floor + ("-spin" if polling else ""),
+        cpu_floor=floor,
+        polling_off=f"coaio-{interface}" if polling else None,
     )
 
 

@@ -114,6 +114,16 @@ def measure(plan, progress):
     return runs
 
 
+def _ratio(runs, scenario, contender_id, other_id, metric):
+    """How the figure stands to that of another contender, or None where there is nothing to compare."""
+    if metric is None or other_id is None:
+        return None
+    ratio = statistics.paired_ratio(
+        runs.of(scenario, contender_id), runs.of(scenario, other_id), metric
+    )
+    return ratio and {"to": other_id, **ratio}
+
+
 def results_of(plan, runs):
     """One entry for each contender under each scenario that has at least one run."""
     results = []
@@ -124,11 +134,6 @@ def results_of(plan, runs):
                 continue
             in_order = [own[repetition] for repetition in sorted(own)]
             metric = scenario.bounded_metric
-            ratio = (
-                statistics.paired_ratio(own, runs.of(scenario, contender.floor), metric)
-                if metric
-                else None
-            )
             results.append(
                 {
                     "scenario": scenario.id,
@@ -141,7 +146,14 @@ def results_of(plan, runs):
                         for repetition in sorted(own)
                     ],
                     "summary": statistics.summary(in_order),
-                    "ratio_to_floor": ratio,
+                    "ratio_to_floor": _ratio(
+                        runs, scenario, contender.id, contender.floor_of(metric), metric
+                    ),
+                    "ratio_to_polling_off": _ratio(
+                        runs, scenario, contender.id, contender.polling_off, "p50_us"
+                    )
+                    if scenario.mode == "ping_pong"
+                    else None,
                     "histogram": statistics.merged_histogram(in_order),
                 }
             )

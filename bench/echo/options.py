@@ -18,13 +18,16 @@ results.json (described in bench/echo/README.md) and report.html.
 
 PROFILES = {
     "default": dict(
-        repetitions=5, warm_up=0.1, duration=0.3, idle_repetitions=1, idle_duration=2.0
+        repetitions=5, warm_up=0.1, duration=0.25, idle_repetitions=1, idle_duration=10.0
     ),
     "quick": dict(
         repetitions=1, warm_up=0.05, duration=0.15, idle_repetitions=1, idle_duration=0.5
     ),
     "full": dict(repetitions=15, warm_up=0.2, duration=1.0, idle_repetitions=3, idle_duration=10.0),
 }
+
+
+_POLICIES = "fixed:MAX_US, grow_shrink:MAX_US, learned[:WEIGHT] and learned_late[:WEIGHT]"
 
 
 def _positive(kind):
@@ -46,10 +49,8 @@ def _not_negative(text):
 
 
 def _polling_policy(text):
-    if not re.fullmatch(r"learned|(fixed|grow_shrink|learned):[1-9]\d*", text):
-        raise argparse.ArgumentTypeError(
-            f"'{text}' is none of fixed:MAX_US, grow_shrink:MAX_US, learned and learned:WEIGHT"
-        )
+    if not re.fullmatch(r"(fixed|grow_shrink):[1-9]\d*|learned(_late)?(:[1-9]\d*)?", text):
+        raise argparse.ArgumentTypeError(f"'{text}' is none of {_POLICIES}")
     return text
 
 
@@ -63,7 +64,7 @@ def parse(arguments):
         action="store_const",
         dest="profile",
         const="quick",
-        help="one short run of each, about 40 s",
+        help="one short run of each, about 45 seconds",
     )
     profile.add_argument(
         "--full",
@@ -113,8 +114,7 @@ def parse(arguments):
         type=_polling_policy,
         metavar="POLICY",
         default="learned",
-        help="coaio's, where it polls: fixed:MAX_US, grow_shrink:MAX_US, learned or learned:WEIGHT"
-        " (%(default)s)",
+        help=f"coaio's, where it polls: one of {_POLICIES} (%(default)s)",
     )
     parser.add_argument("--client-cpu", type=int, metavar="CPU")
     parser.add_argument("--server-cpu", type=int, metavar="CPU")

@@ -57,21 +57,18 @@ def _ratio_section(view):
             if r["contender"] == contender["id"]
         ]
         if own:
-            floor = view.contenders[contender["floor"]]["label"]
-            description = f"{contender['label']} by {floor}: " + ", ".join(
-                f"{t} {r['median']:.2f}" for t, r in own
+            description = f"{contender['label']}: " + ", ".join(
+                f"{t} {r['median']:.2f} × {view.contenders[r['to']]['label']}" for t, r in own
             )
             panels.append(
-                _panel(
-                    f"{contender['label']}  :  {floor}",
-                    charts.ratios(contender, own, description, reach),
-                )
+                _panel(contender["label"], charts.ratios(contender, own, description, reach))
             )
     return _section(
         "Against the floor",
-        "Each coaio server by the raw server that works in the same way, pair by pair: "
-        "median latency for one connection, "
-        "server CPU per request for many. 1 is the floor; the bar is the interval.",
+        "Each coaio server by a raw server on the same mechanism, pair by pair: for one connection "
+        "median latency by that of the raw server that waits in the same way, for many server CPU "
+        "per request by that of the one that sleeps, the cheapest. 1 is the floor; the bar is the "
+        "interval.",
         panels,
     )
 
@@ -118,7 +115,7 @@ def _throughput_panel(view, scenario):
     )
     return _panel(
         scenario["title"],
-        charts.bars(entries, description, "thousand requests per second · CPU per request"),
+        charts.bars(entries, description, "1,000 requests/s · CPU per request"),
     )
 
 
@@ -169,7 +166,7 @@ def _tiles(view):
             contender, result = best
             against = ""
             if ratio := result["ratio_to_floor"]:
-                floor = view.contenders[contender["floor"]]["label"]
+                floor = view.contenders[ratio["to"]]["label"]
                 against = f", {tables.ratio_text(ratio)} times {floor}"
             tiles.append(
                 _tile(
@@ -178,6 +175,19 @@ def _tiles(view):
                     f"{figure_of}: {contender['label']}{against}",
                 )
             )
+    if gains := [
+        r["ratio_to_polling_off"]["median"]
+        for r in view.document["results"]
+        if r["scenario"] == "ping-pong-64-spin" and r["ratio_to_polling_off"]
+    ]:
+        tiles.append(
+            _tile(
+                tables.number(max(gains)),
+                " ×",
+                "at most, the median of a 64 B round trip with polling on, "
+                "by that of the same server with polling off",
+            )
+        )
     for scenario in view.scenarios("idle"):
         if own := [
             r["summary"]["cpu_percent"]["median"]
@@ -196,7 +206,7 @@ def _tiles(view):
 
 def _tables(document):
     parts = []
-    for scenario, header, rows in tables.scenario_tables(document):
+    for title, header, rows in tables.all_tables(document):
         head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in header)
         body = "".join(
             "<tr>"
@@ -206,7 +216,7 @@ def _tables(document):
             for row in rows
         )
         parts.append(
-            f'<h3>{html.escape(scenario["title"])}</h3><div class="scroll"><table>'
+            f'<h3>{html.escape(title)}</h3><div class="scroll"><table>'
             f"<thead><tr>{head}</tr></thead>"
             f"<tbody>{body}</tbody></table></div>"
         )

@@ -14,7 +14,7 @@ import measure
 import options as options_module
 import report
 
-SCHEMA = "coaio-echo-1"
+SCHEMA = "coaio-echo-2"
 
 
 def make_document(options, plan, runs, described_machine, contenders, scenarios):

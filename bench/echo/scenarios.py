@@ -51,6 +51,9 @@ def all_scenarios(idle_connections):
         ),
         Scenario("ping-pong-64-spin", "Ping-pong, 64 B, client spinning", "ping_pong", 1, 64, True),
         Scenario(
+            "ping-pong-16k-block", "Ping-pong, 16 KiB, client blocking", "ping_pong", 1, 16384, False
+        ),
+        Scenario(
             "ping-pong-16k-spin", "Ping-pong, 16 KiB, client spinning", "ping_pong", 1, 16384, True
         ),
         Scenario("64x64", "64 connections, 64 B", "concurrent", 64, 64, True),

@@ -7,8 +7,11 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
+#include <string>
 
 #include "bench/echo/descriptor_limit.h"
 #include "bench/echo/exit.h"
@@ -36,7 +39,10 @@ int listen_on_loopback(int port) {
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   address.sin_port = htons(static_cast<uint16_t>(port));
-  check(bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), "bind");
+  if (bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    exit_with(kExitFailed, "cannot listen on 127.0.0.1:" + std::to_string(port) + ": " +
+                               std::strerror(errno) + "; choose another --port (0: a free one)");
+  }
   check(listen(listener, SOMAXCONN), "listen");
   return listener;
 }

@@ -1,5 +1,5 @@
-"""From single runs to what is reported: medians with their range, and ratios to the floor taken
-pair by pair.
+"""From single runs to what is reported: medians with their range, and ratios taken pair by
+pair.
 """
 
 import random
@@ -42,16 +42,16 @@ def bootstrap_interval(values, seed=1):
     return medians[int(0.025 * _RESAMPLES)], medians[int(0.975 * _RESAMPLES) - 1]
 
 
-def paired_ratio(runs, floor_runs, metric):
-    """Median over the repetitions of this contender's figure by its floor's in the same repetition,
-    or None without a pair.
+def paired_ratio(runs, other_runs, metric):
+    """Median over the repetitions of this contender's figure by another one's in the same
+    repetition, or None without a pair.
 
     Runs are dicts by repetition. What moves the whole machine for a while moves both halves of a
     pair.
     """
     ratios = []
-    for repetition in sorted(runs.keys() & floor_runs.keys()):
-        below = figures(floor_runs[repetition])[metric]
+    for repetition in sorted(runs.keys() & other_runs.keys()):
+        below = figures(other_runs[repetition])[metric]
         if below > 0:
             ratios.append(figures(runs[repetition])[metric] / below)
     if not ratios:

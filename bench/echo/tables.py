@@ -40,10 +40,11 @@ def _busy_row(result, scale):
     s = result["summary"]
     return [
         with_range(s["p50_us"], scale),
+        number(s["p90_us"]["median"] * scale),
         number(s["p99_us"]["median"] * scale),
         number(s["p999_us"]["median"] * scale),
         number(s["requests_per_second"]["median"] / 1000),
-        number(s["cpu_us_per_request"]["median"]),
+        with_range(s["cpu_us_per_request"]),
         number(s["cpu_percent"]["median"]),
         ratio_text(result["ratio_to_floor"]),
     ]
@@ -52,13 +53,18 @@ def _busy_row(result, scale):
 def _busy_header(results, unit):
     ratios = [r["ratio_to_floor"] for r in results if r["ratio_to_floor"]]
     title = _METRIC_TITLES[ratios[0]["metric"]] if ratios else "to floor"
-    return [f"p50 {unit}", "p99", "p99.9", "kreq/s", "CPU µs/req", "CPU %", title]
+    return [f"p50 {unit}", "p90", "p99", "p99.9", "kreq/s", "CPU µs/req", "CPU %", title]
 
 
-def scenario_tables(document):
-    """(scenario, header, rows) for each scenario with results; the first cell of a row is the
-    contender.
+def all_tables(document):
+    """(title, header, rows): one for each scenario with results, and what polling gains; the first
+    cell of a row is the contender.
     """
+    yield from _scenario_tables(document)
+    yield from _polling_table(document)
+
+
+def _scenario_tables(document):
     labels = {c["id"]: c["label"] for c in document["contenders"]}
     for scenario in document["scenarios"]:
         results = [r for r in document["results"] if r["scenario"] == scenario["id"]]
@@ -69,7 +75,25 @@ def scenario_tables(document):
         else:
             unit, scale = latency_unit(results)
             header, cells = _busy_header(results, unit), lambda r: _busy_row(r, scale)
-        yield scenario, ["", *header], [[labels[r["contender"]], *cells(r)] for r in results]
+        rows = [[labels[r["contender"]], *cells(r)] for r in results]
+        yield scenario["title"], ["", *header], rows
+
+
+def _polling_table(document):
+    ratios = {
+        (r["contender"], r["scenario"]): r["ratio_to_polling_off"]
+        for r in document["results"]
+        if r["ratio_to_polling_off"]
+    }
+    contenders = [c for c in document["contenders"] if any(i == c["id"] for i, _ in ratios)]
+    scenarios = [s for s in document["scenarios"] if any(i == s["id"] for _, i in ratios)]
+    if ratios:
+        titles = (s["title"].removeprefix("Ping-pong, ") for s in scenarios)
+        header = ["", *(title.replace("client ", "") for title in titles)]
+        yield "Ping-pong, p50 with polling on : off", header, [
+            [c["label"], *(ratio_text(ratios.get((c["id"], s["id"]))) for s in scenarios)]
+            for c in contenders
+        ]
 
 
 def notes(document):
@@ -100,16 +124,17 @@ def legend(document):
         f"Medians of interleaved runs: {run['repetitions']} × {run['duration_seconds']:g} s, "
         f"idle {run['idle_repetitions']} × {run['idle_duration_seconds']:g} s, with (min–max). "
         "Ratios are taken within each repetition, then their median, with [95 % bootstrap "
-        "interval] from five pairs up and [min–max] below."
+        "interval] from five pairs up and [min–max] below. The floor of p50 is the raw server that "
+        "waits in the same way; that of CPU per request is the one that sleeps, the cheapest."
     )
 
 
 def as_text(document):
     lines = []
-    for scenario, header, rows in scenario_tables(document):
+    for title, header, rows in all_tables(document):
         widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
         widths[0] = max(widths[0], 23)
-        lines += ["", scenario["title"]]
+        lines += ["", title]
         for row in [header, *rows]:
             cells = [
                 row[0].ljust(widths[0]),
@@ -123,9 +148,9 @@ def as_text(document):
 
 def as_markdown(document):
     lines = []
-    for scenario, header, rows in scenario_tables(document):
+    for title, header, rows in all_tables(document):
         lines += [
-            f"**{scenario['title']}**",
+            f"**{title}**",
             "",
             "| " + " | ".join(header) + " |",
             "| --- |" + " ---: |" * (len(header) - 1),

@@ -67,6 +67,7 @@ bool is_of_one_connection(int error) {
     case EHOSTUNREACH:
     case EOPNOTSUPP:
     case ENETUNREACH:
+    case EPERM:  // a firewall's
       return true;
     default:
       return false;

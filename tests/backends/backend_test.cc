@@ -66,6 +66,10 @@ TEST_CASE("the environment decides where the program does not") {
   CHECK(selected_with("auto").find(": auto") != std::string::npos);
 }
 
+TEST_CASE("a variable that is empty counts as unset") {
+  CHECK(selected_with("") == selected_with("auto"));
+}
+
 TEST_CASE("what the program asks for goes before the environment") {
   CHECK(run_in_child([]() -> std::string {
           setenv("COAIO_BACKEND", "epoll", 1);

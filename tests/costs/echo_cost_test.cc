@@ -62,8 +62,6 @@ void serve(Context& context, Meter& meter) {
   }
 }
 
-TEST_CASE("costs can be counted here") { can_measure(/*report=*/true); }
-
 TEST_CASE("an echo costs one wait, one receive and one send, and no allocation") {
   if (!can_measure()) {
     return;

@@ -86,11 +86,11 @@ doctest::String toString(const Cost& cost) {
       .c_str();
 }
 
-bool can_measure(bool report) {
+bool can_measure() {
   const char* reason = kSanitized         ? "a sanitizer makes calls and allocations of its own"
                        : !tracing_works() ? "a sandbox or a debugger forbids ptrace"
                                           : nullptr;
-  if (report && reason != nullptr) {
+  if (reason != nullptr) {
     report_skipped(reason);
   }
   return reason == nullptr;

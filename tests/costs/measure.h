@@ -45,8 +45,9 @@ class Meter {
 
 using Work = std::function<void(Context& context, Meter& meter)>;
 
-// Whether costs can be counted in this build and here. `report`: if not, says so.
-bool can_measure(bool report = false);
+// Whether costs can be counted in this build and here. If not, the test case is reported as
+// skipped.
+bool can_measure();
 
 Cost measure(const ContextOptions& options, const Work& work);
 

@@ -1,12 +1,22 @@
 #!/usr/bin/env python3
-"""Checks that what the README names is there: tools, files and Bazel targets."""
+"""Checks that what the README names is there, and that the programs take the arguments it gives them."""
 
 import pathlib
 import re
+import shlex
+import subprocess
+import sys
 import unittest
 
+PATIENCE = 30  # seconds; only what hangs needs them
 TEXT = pathlib.Path("README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^```sh\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+
+
+def calls_of_examples():
+    """(name, arguments) for each line that runs an example."""
+    line = re.compile(r"^bazel run //examples:(\w+)(?: -- ([^&\n]*))?", re.MULTILINE)
+    return [(name, shlex.split(given)) for block in COMMANDS for name, given in line.findall(block)]
 
 
 class Readme(unittest.TestCase):
@@ -21,9 +31,41 @@ class Readme(unittest.TestCase):
         for name in {name for block in COMMANDS for name in re.findall(r"--config=(\w+)", block)}:
             self.assertRegex(configurations, rf"(?m)^(build|test):{name} ")
 
-    def test_the_examples_of_its_commands_exist(self):
-        for name in {name for block in COMMANDS for name in re.findall(r"//examples:(\w+)", block)}:
-            self.assertTrue(pathlib.Path(f"examples/{name}").is_file(), name)
+    def test_the_server_and_the_client_of_its_commands_talk_to_each_other(self):
+        calls = dict(calls_of_examples())
+        self.assertEqual(list(calls), ["echo_server", "echo_client"])
+        # On a port that is free: 7777, which both take by default, may not be.
+        server = subprocess.Popen(
+            ["examples/echo_server", *calls["echo_server"], "--port=0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            port = re.fullmatch(r"listening on \S+:(\d+) .*\n", server.stdout.readline())[1]
+            client = subprocess.run(
+                ["examples/echo_client", *calls["echo_client"], f"--port={port}"],
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+            )
+            self.assertEqual((client.returncode, client.stderr), (0, ""))
+            self.assertRegex(client.stdout, r"^[1-9]\d* echoes, ")
+        finally:
+            server.terminate()
+            _, complaints = server.communicate(timeout=PATIENCE)
+        self.assertEqual((server.returncode, complaints), (0, ""))
+
+    def test_the_benchmark_takes_the_arguments_of_its_commands(self):
+        calls = re.findall(r"tools/bench((?: +--[^`#\n]*)?)", TEXT)
+        self.assertTrue(any("--repetitions" in arguments for arguments in calls))
+        for arguments in calls:
+            # A machine with one CPU is no mistake of the README.
+            command = ["bench/echo/run.py", "--check", "--allow-shared-cpu", *shlex.split(arguments)]
+            done = subprocess.run(
+                [sys.executable, *command], capture_output=True, text=True, timeout=PATIENCE
+            )
+            self.assertEqual((done.returncode, done.stderr), (0, ""), arguments)
 
     def test_nothing_is_left_to_fill_in(self):
         self.assertEqual(re.findall(r"@[A-Z]+@|TODO|FIXME", TEXT), [])

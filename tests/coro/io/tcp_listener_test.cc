@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -24,8 +25,11 @@
 #include "runtime/clock.h"
 #include "runtime/context.h"
 #include "tests/coro/io/loopback.h"
+#include "tests/support/child.h"
 #include "tests/support/contexts.h"
 #include "tests/support/descriptors.h"
+#include "tests/support/sandbox.h"
+#include "tests/support/skipped.h"
 
 namespace coaio::testing {
 namespace {
@@ -146,6 +150,29 @@ TEST_CASE("accepting stays fair to others while connections keep coming") {
       }
     }(context, posted));
   });
+}
+
+// --- errors of accept ---------------------------------------------------------------------------
+
+TEST_CASE("a connection that a firewall forbids does not end accept") {
+  if (!sandbox_works()) {
+    return report_skipped("the kernel has no seccomp filter to offer");
+  }
+  CHECK(run_in_child([]() -> std::string {
+          const auto context = make_context();
+          return run(*context, [](Context& c) -> Task<std::string> {
+            TcpListener listener = listen_on_loopback(c);
+            const UniqueFd caller = call(listener);
+            refuse_system_calls({{.number = SYS_accept4, .error = EPERM}});
+            TaskGroup group(co_await this_task());
+            absl::Status status = absl::UnknownError("nothing yet");
+            group.spawn(accept_one(listener, status));
+            co_await settle();
+            group.cancel();
+            (co_await group.join()).IgnoreError();
+            co_return std::string(absl::StatusCodeToString(status.code()));
+          }(*context));
+        }) == "CANCELLED");
 }
 
 // --- out of descriptors -------------------------------------------------------------------------

@@ -1,3 +1,0 @@
-#include "coaio.h"
-
-int main() {}

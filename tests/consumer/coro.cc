@@ -1,0 +1,17 @@
+// Of another workspace, against //coro alone: a task awaits another one.
+
+#include "absl/status/status.h"
+#include "coro/run.h"
+#include "coro/task.h"
+#include "coro/yield.h"
+
+coaio::Task<int> answer() {
+  co_await coaio::yield();
+  co_return 42;
+}
+
+coaio::Task<absl::Status> ask() {
+  co_return co_await answer() == 42 ? absl::OkStatus() : absl::UnknownError("another answer");
+}
+
+int main() { return coaio::run(ask()).ok() ? 0 : 1; }
