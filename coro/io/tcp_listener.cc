@@ -26,7 +26,7 @@
 namespace coaio {
 namespace {
 
-constexpr std::chrono::milliseconds kPauseWhenExhausted{100};
+constexpr std::chrono::milliseconds kPause{100};
 
 // One accept4 that has an answer: a descriptor, or an errno.
 class AcceptOne : public TryOperation {
@@ -50,8 +50,20 @@ class AcceptOne : public TryOperation {
   int error_ = 0;
 };
 
-bool is_exhaustion(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+// Of what would come again at once, why, and what helps. Null for everything else.
+const char* reason_to_pause(int error) {
+  switch (error) {
+    case EMFILE:
+    case ENFILE:
+      return "connections wait (raise ulimit -n?)";
+    case ENOBUFS:
+    case ENOMEM:
+      return "connections wait for memory";
+    case EPERM:
+      return "a firewall refuses a connection, or a sandbox all of them";
+    default:
+      return nullptr;
+  }
 }
 
 // accept(2) passes on errors of the connection that it would have returned.
@@ -67,7 +79,6 @@ bool is_of_one_connection(int error) {
     case EHOSTUNREACH:
     case EOPNOTSUPP:
     case ENETUNREACH:
-    case EPERM:  // a firewall's
       return true;
     default:
       return false;
@@ -109,12 +120,11 @@ Task<absl::StatusOr<TcpStream>> TcpListener::accept() {
     if (error == ECANCELED) {
       co_return cancelled();
     }
-    if (is_exhaustion(error)) {
+    if (const char* reason = reason_to_pause(error); reason != nullptr) {
       if (!std::exchange(complained_, true)) {
-        std::fprintf(stderr, "coaio: accept: %s; connections wait (raise ulimit -n?)\n",
-                     strerrordesc_np(error));
+        std::fprintf(stderr, "coaio: accept: %s; %s\n", strerrordesc_np(error), reason);
       }
-      if (absl::Status status = co_await sleep_for(kPauseWhenExhausted); !status.ok()) {
+      if (absl::Status status = co_await sleep_for(kPause); !status.ok()) {
         co_return status;
       }
     } else if (!is_of_one_connection(error)) {

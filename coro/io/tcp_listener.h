@@ -14,8 +14,9 @@
 //   it ends accept() with kCancelled.
 // Threads: the home thread of the context.
 // Errors: a port that is taken is kAlreadyExists, and names the address. accept() does not fail for
-//   want of descriptors or memory: it says so once on standard error, and tries again every 100 ms,
-//   so that the server lives through it. Connections that died in the queue are passed over.
+//   want of descriptors or memory, nor because a firewall refuses: it says so once on standard
+//   error, and tries again every 100 ms, so that the server lives through it. Connections that died
+//   in the queue are passed over.
 
 #ifndef COAIO_CORO_IO_TCP_LISTENER_H_
 #define COAIO_CORO_IO_TCP_LISTENER_H_
