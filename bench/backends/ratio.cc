@@ -21,6 +21,19 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
+Estimate median_of_pairs(const std::vector<double>& ratios) {
+  std::mt19937 random(1);  // the same figures give the same interval
+  std::uniform_int_distribution<std::size_t> any(0, ratios.size() - 1);
+  std::vector<double> medians;
+  for (int i = 0; i < kResamples; ++i) {
+    std::vector<double> resample(ratios.size());
+    std::generate(resample.begin(), resample.end(), [&] { return ratios[any(random)]; });
+    medians.push_back(median(std::move(resample)));
+  }
+  std::sort(medians.begin(), medians.end());
+  return {median(ratios), medians[kResamples / 40], medians[kResamples - kResamples / 40]};
+}
+
 Ratio compare(const std::function<double()>& subject, const std::function<double()>& floor) {
   std::vector<double> subjects;
   std::vector<double> floors;
@@ -34,17 +47,7 @@ Ratio compare(const std::function<double()>& subject, const std::function<double
     floors.push_back(values[1]);
     ratios.push_back(values[0] / values[1]);
   }
-  std::mt19937 random(1);  // the same figures give the same interval
-  std::uniform_int_distribution<std::size_t> any(0, ratios.size() - 1);
-  std::vector<double> medians;
-  for (int i = 0; i < kResamples; ++i) {
-    std::vector<double> resample(ratios.size());
-    std::generate(resample.begin(), resample.end(), [&] { return ratios[any(random)]; });
-    medians.push_back(median(std::move(resample)));
-  }
-  std::sort(medians.begin(), medians.end());
-  return {median(std::move(subjects)), median(std::move(floors)), median(std::move(ratios)),
-          medians[kResamples / 40], medians[kResamples - kResamples / 40]};
+  return {median_of_pairs(ratios), median(std::move(subjects)), median(std::move(floors))};
 }
 
 }  // namespace coaio::bench

@@ -10,12 +10,19 @@ namespace coaio::bench {
 
 double median(std::vector<double> values);
 
-struct Ratio {
+// A median and its bootstrap interval, 95 %.
+struct Estimate {
+  double value = 0;
+  double low = 0;
+  double high = 0;
+};
+
+Estimate median_of_pairs(const std::vector<double>& ratios);
+
+// Of the ratios of neighbours.
+struct Ratio : Estimate {
   double subject = 0;  // medians, in whatever the measures give
   double floor = 0;
-  double value = 0;  // the median of the ratios of neighbours
-  double low = 0;    // its bootstrap interval, 95 %
-  double high = 0;
 };
 
 // Takes turns between the two, so that both meet the same moods of the machine.

@@ -9,12 +9,16 @@
 
 #include "backends/backend.h"
 #include "doctest/doctest.h"
+#include "runtime/added_source.h"
 #include "runtime/bottom_half.h"
 #include "runtime/clock.h"
 #include "runtime/timer.h"
+#include "runtime/wall_clock.h"
+#include "runtime/wall_timer.h"
 #include "tests/support/contexts.h"
 #include "tests/support/descriptors.h"
 #include "tests/support/patience.h"
+#include "tests/support/slot.h"
 
 namespace coaio::testing {
 namespace {
@@ -93,11 +97,18 @@ TEST_CASE("each kind of work is progress") {
         const Pair pair = make_pipe();
         BottomHalf half(context, [] {});
         Timer timer(context, [] {});
+        WallTimer wall_timer(context, [] {});
+        Slot slot;
+        const AddedSource added(context, slot);
         context.set_fd_handler(pair.a.get(), {.read = [&] { read_all(pair.a); }, .write = nullptr});
         CHECK(!context.poll(false));
         half.schedule();
         CHECK(context.poll(true));
         timer.arm_after(0ns);
+        CHECK(context.poll(true));
+        wall_timer.arm_at(WallTime());
+        CHECK(context.poll(true));
+        slot.full = true;
         CHECK(context.poll(true));
         write_all(pair.b, "x");
         CHECK(context.poll(true));
