@@ -67,8 +67,9 @@ inline void ring(const UniqueFd& doorbell) { REQUIRE(eventfd_write(doorbell.get(
 
 // On every back end, while the loop polls and while it blocks at once.
 inline void with_and_without_polling(const std::function<void(Context&)>& clause,
-                              ContextOptions options = {}) {
-  for (const PollPolicy& policy : {PollPolicy(PollOff{}), PollPolicy(PollFixed{std::chrono::microseconds(100)})}) {
+                                     ContextOptions options = {}) {
+  for (const PollPolicy& policy :
+       {PollPolicy(PollOff{}), PollPolicy(PollFixed{std::chrono::microseconds(100)})}) {
     options.polling = policy;
     on_every_context(clause, options);
   }
