@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "backends/events.h"
@@ -22,7 +23,6 @@ namespace coaio::testing {
 namespace {
 
 constexpr Key kKey{.slot = 0, .generation = 1};
-constexpr Key kOther{.slot = 1, .generation = 1};
 constexpr Events kBoth = Events::kIn | Events::kOut;
 
 // --- one-shot -----------------------------------------------------------------------------------
@@ -112,6 +112,46 @@ TEST_CASE("a writer that waits for room is left alone by the peer's read-hang-up
       }
       monitor.disarm(key);
       CHECK(watcher.quiet());
+    }
+  });
+}
+
+TEST_CASE("a one-shot writer reports once, though hang-up follows before the next wait") {
+  on_every_back_end([](FdMonitor& monitor) {
+    Pair pair = make_unix_pair();
+    fill(pair.a);
+    REQUIRE(shutdown(pair.b.get(), SHUT_WR) == 0);
+    monitor.arm(pair.a.get(), kKey, Events::kOut, Trigger::kOneShot);
+    Watcher watcher(monitor);
+    CHECK(watcher.quiet());
+    read_all(pair.b);
+    pair.b.reset();
+    CHECK(any(watcher.next_of(kKey) & Events::kOut));
+    CHECK(watcher.quiet());
+  });
+}
+
+// On io_uring the first request of such a watch ends with what was not asked for, and another one
+// must be made before the wait sleeps, whatever else it has to do.
+TEST_CASE(
+    "a wait that removes one watch hears of another one that waits past what it did not ask") {
+  on_every_back_end([](FdMonitor& monitor) {
+    std::uint32_t generation = 0;
+    for (const Trigger trigger : {Trigger::kOneShot, Trigger::kLevel}) {
+      ++generation;
+      const UniqueFd idle = make_eventfd(0);
+      const Pair writer = make_unix_pair();
+      fill(writer.a);
+      REQUIRE(shutdown(writer.b.get(), SHUT_WR) == 0);
+      monitor.arm(idle.get(), {0, generation}, Events::kIn, trigger);
+      Watcher watcher(monitor);
+      CHECK(watcher.quiet());
+      monitor.disarm({0, generation});
+      monitor.arm(writer.a.get(), {1, generation}, Events::kOut, trigger);
+      std::thread other([&] { read_all(writer.b); });
+      CHECK(watcher.next_of({1, generation}) == Events::kOut);
+      other.join();
+      monitor.disarm({1, generation});
     }
   });
 }
@@ -345,33 +385,33 @@ void send_descriptor(const UniqueFd& socket, int descriptor) {
 }
 
 TEST_CASE(
-    "data behind the boundary of a passed descriptor needs no second report, and a level watch has "
-    "one") {
+    "data behind the boundary of a passed descriptor needs no second report of an edge, and the "
+    "other triggers have one") {
   on_every_back_end([](FdMonitor& monitor) {
-    const Pair edge = make_unix_pair();
-    const Pair level = make_unix_pair();
-    monitor.arm(edge.a.get(), kKey, kAllDirections, Trigger::kEdge);
-    monitor.arm(level.a.get(), kOther, Events::kIn, Trigger::kLevel);
-    Watcher watcher(monitor);
-    watcher.settle();
-    monitor.want(kKey, Events::kIn);
-    for (const Pair* pair : {&edge, &level}) {
-      write_all(pair->b, "a");
-      send_descriptor(pair->b, edge.b.get());
-      write_all(pair->b, "z");
+    for (const Trigger trigger : kAllTriggers) {
+      const Pair pair = make_unix_pair();
+      const Key key{.slot = 0, .generation = 1 + static_cast<std::uint32_t>(trigger)};
+      monitor.arm(pair.a.get(), key, Events::kIn, trigger);
+      monitor.want(key, Events::kIn);
+      Watcher watcher(monitor);
+      CHECK(watcher.quiet());
+      write_all(pair.b, "a");
+      send_descriptor(pair.b, pair.b.get());
+      write_all(pair.b, "z");
+      CHECK(events_of(watcher.next(), key) == Events::kIn);
+      std::array<char, 16> block{};
+      CHECK(read(pair.a.get(), block.data(), block.size()) == 2);  // stops behind the descriptor
+      if (trigger == Trigger::kOneShot) {
+        monitor.arm(pair.a.get(), key, Events::kIn, trigger);
+      }
+      if (trigger != Trigger::kEdge) {
+        CHECK(watcher.next_of(key) == Events::kIn);
+      }
+      CHECK(read_all(pair.a) == "z");
+      watcher.settle();
+      CHECK(watcher.quiet());
+      monitor.disarm(key);
     }
-    std::vector<Ready> seen;
-    while (count_of(seen, kKey) == 0 || count_of(seen, kOther) == 0) {
-      const std::vector<Ready> more = watcher.next();
-      seen.insert(seen.end(), more.begin(), more.end());
-    }
-    std::array<char, 16> block{};
-    CHECK(read(level.a.get(), block.data(), block.size()) == 2);  // stops behind the descriptor
-    CHECK(count_of(watcher.next(), kOther) == 1);
-    CHECK(read_all(edge.a) == "adz");
-    CHECK(read_all(level.a) == "z");
-    watcher.settle();
-    CHECK(watcher.quiet());
   });
 }
 
