@@ -391,5 +391,35 @@ TEST_CASE("a watch that is disarmed while submissions are refused reports nothin
         }) == "0 reported OK");
 }
 
+TEST_CASE("a watch whose interest changes while submissions are refused reports no old one") {
+  if (const std::string why = why_not(); !why.empty()) {
+    return report_skipped(why);
+  }
+  CHECK(run_in_child([]() -> std::string {
+          constexpr unsigned kToSubmit = 1;
+          // On this rung completions come by themselves, and one change fills the ring.
+          const std::unique_ptr<FdMonitor> monitor =
+              *make_io_uring_monitor({.submissions = 2, .completions = 8, .rung = 1});
+          const Pair pairs[] = {make_unix_pair(), make_unix_pair()};
+          std::vector<Ready> ready;
+          for (std::uint32_t slot = 0; slot < 2; ++slot) {
+            fill(pairs[slot].a);
+            monitor->arm(pairs[slot].a.get(), {.slot = slot}, Events::kIn | Events::kOut,
+                         Trigger::kOneShot);
+            if (!monitor->wait(kNow, ready).ok()) {
+              return "first waits";
+            }
+          }
+          refuse_system_calls(
+              {{.number = SYS_io_uring_enter, .error = EBUSY, .where = {{kToSubmit, 2}}}});
+          for (std::uint32_t slot = 0; slot < 2; ++slot) {
+            write_all(pairs[slot].b, "x");
+            monitor->arm(pairs[slot].a.get(), {.slot = slot}, Events::kOut, Trigger::kOneShot);
+          }
+          const absl::Status status = monitor->wait(kNow, ready);
+          return absl::StrCat(ready.size(), " reported ", status.ToString());
+        }) == "0 reported OK");
+}
+
 }  // namespace
 }  // namespace coaio::testing
