@@ -130,26 +130,6 @@ TEST_CASE("two numbers of one file are two watches") {
 
 // --- not disarmed -------------------------------------------------------------------------------
 
-TEST_CASE("a descriptor that is closed without disarming harms nobody") {
-  on_all([](FdMonitor& monitor, Trigger trigger) {
-    Pair closed = make_unix_pair();
-    const Pair other = make_unix_pair();
-    arm_and_want(monitor, closed.a.get(), kKey, Events::kIn, trigger);
-    arm_and_want(monitor, other.a.get(), kOther, Events::kIn, trigger);
-    Watcher watcher(monitor);
-    watcher.settle();
-    closed.a.reset();
-    for (const Ready& ready : watcher.drain()) {
-      CHECK(ready.key == kKey);  // kInvalid, or nothing
-    }
-    write_all(other.b, "x");
-    CHECK(any(watcher.next_of(kOther) & Events::kIn));
-    monitor.disarm(kKey);
-    monitor.disarm(kOther);
-    CHECK(watcher.quiet());
-  });
-}
-
 TEST_CASE(
     "a watch that changes after its number was closed, while its file lives on, falls silent") {
   for (const Events change : {Events::kNone, Events::kIn | Events::kPriority}) {

@@ -1,5 +1,5 @@
-// The contract of FdMonitor: kinds of descriptors, and many of them. How they close is in
-// closing_contract_test.cc.
+// The contract of FdMonitor: kinds of descriptors, and many of them. What lives on behind a closed
+// number, and what has it next, is in closing_contract_test.cc.
 
 #include <fcntl.h>
 #include <sys/epoll.h>
@@ -162,6 +162,33 @@ TEST_CASE("a number that is no open file is reported as invalid, once") {
       monitor.want(key, Events::kIn);
       CHECK(watcher.quiet());
       monitor.disarm(key);
+    }
+  });
+}
+
+// --- closed -------------------------------------------------------------------------------------
+
+TEST_CASE("a descriptor that is closed without disarming harms nobody") {
+  on_every_back_end([](FdMonitor& monitor) {
+    for (const Trigger trigger : kAllTriggers) {
+      Pair closed = make_unix_pair();
+      const Pair other = make_unix_pair();
+      const std::uint32_t generation = 1 + static_cast<std::uint32_t>(trigger);
+      monitor.arm(closed.a.get(), {.slot = 0, .generation = generation}, Events::kIn, trigger);
+      monitor.want({.slot = 0, .generation = generation}, Events::kIn);
+      monitor.arm(other.a.get(), {.slot = 1, .generation = generation}, Events::kIn, trigger);
+      monitor.want({.slot = 1, .generation = generation}, Events::kIn);
+      Watcher watcher(monitor);
+      watcher.settle();
+      closed.a.reset();
+      for (const Ready& ready : watcher.drain()) {
+        CHECK(ready.key == Key{.slot = 0, .generation = generation});  // kInvalid, or nothing
+      }
+      write_all(other.b, "x");
+      CHECK(any(watcher.next_of({.slot = 1, .generation = generation}) & Events::kIn));
+      monitor.disarm({.slot = 0, .generation = generation});
+      monitor.disarm({.slot = 1, .generation = generation});
+      CHECK(watcher.quiet());
     }
   });
 }
