@@ -111,13 +111,15 @@ class IoUringMonitor final : public FdMonitor {
       enabled_ = true;
     }
     const std::size_t before = ready.size();
-    int error = go_round(timeout, ready);
-    // What has come says nothing to the owner, but asks for something else from the ring. After
-    // this wait a foreign loop may sleep on it.
-    for (int left = kRounds; left > 0 && watches_.has_changes() && error == 0 && refused_ == 0 &&
-                             ready.size() == before;
-         --left) {
-      error = go_round(kNoSleep, ready);
+    int error = 0;
+    // What comes may say nothing to the owner, but ask for something else from the ring: after this
+    // wait a foreign loop may sleep on it.
+    for (int left = kRounds; left > 0; --left) {
+      error = go_round(timeout, ready);
+      if (ready.size() != before || !watches_.has_changes() || error != 0 || refused_ != 0) {
+        break;
+      }
+      timeout = kNoSleep;
     }
     if (error == 0 && refused_ == 0) {
       return absl::OkStatus();
@@ -147,9 +149,9 @@ class IoUringMonitor final : public FdMonitor {
   }
 
  private:
-  // A watch that waits past what it did not ask for asks twice. Who cancels our requests behind our
-  // back gets an early return, not an endless wait.
-  static constexpr int kRounds = 3;
+  // A watch that waits past what it did not ask for asks twice; a wait in which somebody cancels
+  // our requests behind our back is not to be endless.
+  static constexpr int kRounds = 4;
 
   // Tells the kernel, sleeps if there is no reason not to, and hears from it. Returns an errno.
   int go_round(std::chrono::nanoseconds timeout, std::vector<Ready>& ready) {

@@ -37,7 +37,7 @@ class Load {
 
  private:
   void make_ready();
-  [[gnu::noinline]] void wait_for_all();  // instructions.py looks for it
+  void wait_for_all();
 
   std::unique_ptr<Contender> contender_;
   Trigger trigger_;

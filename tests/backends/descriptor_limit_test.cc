@@ -21,12 +21,15 @@
 #include "tests/support/contexts.h"
 #include "tests/support/descriptors.h"
 #include "tests/support/last_words.h"
+#include "tests/support/sanitized.h"
+#include "tests/support/skipped.h"
 
 namespace coaio::testing {
 namespace {
 
-// Until the object ends, no number from this one on can be had. Sanitizers open descriptors for
-// their checks, so it must end.
+constexpr char kChecksNeedDescriptors[] = "a sanitizer opens descriptors for its checks";
+
+// Until the object ends, no number from this one on can be had.
 class NumbersBelow {
  public:
   explicit NumbersBelow(int number) {
@@ -75,6 +78,9 @@ std::string create_with(int left) {
 }
 
 TEST_CASE("a context at the limit of descriptors works, or says which limit to raise") {
+  if (kSanitized) {
+    return report_skipped(kChecksNeedDescriptors);
+  }
   static_cast<void>(select_monitor(Backend::kAuto));  // the probe's answer is kept
   CHECK(run_in_child([] { return create_with(0); }) == "too few");
   for (int left = 1; left < 3; ++left) {
@@ -85,6 +91,9 @@ TEST_CASE("a context at the limit of descriptors works, or says which limit to r
 }
 
 TEST_CASE("a limit that is lowered below what is open already takes nothing away") {
+  if (kSanitized) {
+    return report_skipped(kChecksNeedDescriptors);
+  }
   for (const Backend backend : available_back_ends()) {
     CHECK(run_in_child([backend]() -> std::string {
             const std::unique_ptr<Context> context = make_context({.backend = backend});
@@ -104,6 +113,9 @@ TEST_CASE("a limit that is lowered below what is open already takes nothing away
 }
 
 TEST_CASE("a limit below the number of watches of ppoll ends the program with a sentence") {
+  if (kSanitized) {
+    return report_skipped(kChecksNeedDescriptors);
+  }
   const std::string words = last_words([] {
     const std::unique_ptr<Context> context = make_context({.backend = Backend::kPpoll});
     const NumbersBelow limit(0);
@@ -114,6 +126,9 @@ TEST_CASE("a limit below the number of watches of ppoll ends the program with a 
 }
 
 TEST_CASE("where no descriptor is left to rebuild a set with, the context moves to ppoll") {
+  if (kSanitized) {
+    return report_skipped(kChecksNeedDescriptors);
+  }
   CHECK(run_in_child([]() -> std::string {
           const std::unique_ptr<Context> context = make_context({.backend = Backend::kEpoll});
           const Pair live = make_pipe();
