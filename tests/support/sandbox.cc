@@ -78,6 +78,7 @@ unsigned long long argument_of(const ucontext_t& context, bool second) {
 
 void set_up_ring(int, siginfo_t*, void* where) {
   auto& context = *static_cast<ucontext_t*>(where);
+  // A register is an integer, whatever it holds. NOLINTNEXTLINE(performance-no-int-to-ptr)
   auto* parameters = reinterpret_cast<io_uring_params*>(argument_of(context, true));
   if ((parameters->flags & refused_flags.load(std::memory_order_relaxed)) != 0) {
     refusals_of_rings.fetch_add(1, std::memory_order_relaxed);
