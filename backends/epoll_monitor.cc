@@ -34,8 +34,9 @@ struct EpollWatch : Watch {
   std::uint32_t told_generation = 0;  // under this generation,
   std::uint32_t told_bits = 0;        // with these bits
 
-  bool always_ready = false;  // the kernel cannot watch the file
-  bool listed = false;        // and its slot stands in always_ready_
+  bool always_ready = false;      // the kernel cannot watch the file,
+  bool listed = false;            // and its slot stands in always_ready_
+  Events wanted = Events::kNone;  // kEdge: what of the interest is to be reported of such a file
 
   void renew() { always_ready = false; }
 };
@@ -80,7 +81,7 @@ class EpollMonitor final : public FdMonitor {
   // --- change -----------------------------------------------------------------------------------
 
   void arm(int fd, Key key, Events interest, Trigger trigger) override {
-    watches_.arm(fd, key, interest, trigger);
+    watches_.arm(fd, key, interest, trigger).wanted = interest;
     watches_.touch(key.slot);
   }
 
@@ -91,7 +92,7 @@ class EpollMonitor final : public FdMonitor {
     }
     EpollWatch* watch = watches_.find(key);
     if (watch != nullptr && watch->always_ready) {
-      watch->interest |= interest;
+      watch->wanted |= interest & watch->interest;
       watches_.touch(key.slot);
     }
   }
@@ -150,6 +151,7 @@ class EpollMonitor final : public FdMonitor {
   [[gnu::noinline]] absl::Status prepare(std::chrono::nanoseconds& timeout,
                                          std::vector<Ready>& ready) {
     const std::size_t before = ready.size();
+    doubt_files();
     if (absl::Status status = apply_changes(ready); !status.ok()) {
       return status;
     }
@@ -186,9 +188,8 @@ class EpollMonitor final : public FdMonitor {
       return 0;
     }
     const int error = tell(slot, watch);
-    if (error == EBADF) {
-      watch.interest = Events::kNone;
-      ready.emplace_back(Key{slot, watch.generation}, Events::kInvalid);
+    if (is_of_descriptor(error)) {
+      report_invalid(slot, watch, ready);
       return 0;
     }
     if (error == EPERM && is_always_ready(watch.fd)) {
@@ -198,6 +199,16 @@ class EpollMonitor final : public FdMonitor {
       return 0;
     }
     return error;
+  }
+
+  // EBADF: no open file. ELOOP: sets within sets, too deep or in a circle. EINVAL: this set itself.
+  static bool is_of_descriptor(int error) {
+    return error == EBADF || error == ELOOP || error == EINVAL;
+  }
+
+  static void report_invalid(std::uint32_t slot, EpollWatch& watch, std::vector<Ready>& ready) {
+    watch.interest = Events::kNone;
+    ready.emplace_back(Key{slot, watch.generation}, Events::kInvalid);
   }
 
   // The number may stand for another file than the one in the set, without our having been told:
@@ -255,7 +266,12 @@ class EpollMonitor final : public FdMonitor {
       return errno_status(errno, "epoll_create1");
     }
     if (outer_.valid()) {
-      if (int error = control(outer_.get(), EPOLL_CTL_ADD, set.get(), EPOLLIN, {}); error != 0) {
+      int error = control(outer_.get(), EPOLL_CTL_ADD, set.get(), EPOLLIN, {});
+      if (error == 0) {
+        // Closing does not take the old set out while a forked child has it too.
+        error = control(outer_.get(), EPOLL_CTL_DEL, set_.get(), 0, {});
+      }
+      if (error != 0) {
         return errno_status(error, "epoll_ctl");
       }
     }
@@ -296,11 +312,12 @@ class EpollMonitor final : public FdMonitor {
     buffer_.resize(static_cast<std::size_t>(capacity_));
   }
 
-  // False for a report that no live watch stands behind.
+  // False for a report that no live watch stands behind: an interest that is empty was withdrawn
+  // from a number that was closed by then.
   bool deliver(const epoll_event& event, std::vector<Ready>& ready) {
     const Key key = to_key(event.data.u64);
     EpollWatch& watch = watches_[key.slot];
-    if (!watch.live || watch.generation != key.generation) {
+    if (!any(watch.interest) || watch.generation != key.generation) {
       return false;
     }
     if (watch.trigger == Trigger::kOneShot) {
@@ -313,6 +330,17 @@ class EpollMonitor final : public FdMonitor {
 
   // --- files that the kernel cannot watch -------------------------------------------------------
 
+  // Those that are still listed are to be reported at every wait: not for ever, when the number has
+  // been closed, and not of the file that has it next.
+  void doubt_files() {
+    for (const std::uint32_t slot : always_ready_) {
+      if (!is_always_ready(watches_[slot].fd)) {
+        watches_[slot].always_ready = false;
+        watches_.touch(slot);
+      }
+    }
+  }
+
   void list_always_ready(std::uint32_t slot, EpollWatch& watch) {
     if (!std::exchange(watch.listed, true)) {
       always_ready_.push_back(slot);
@@ -322,16 +350,25 @@ class EpollMonitor final : public FdMonitor {
   void report_always_ready(std::vector<Ready>& ready) {
     std::erase_if(always_ready_, [&](std::uint32_t slot) {
       EpollWatch& watch = watches_[slot];
-      const Events events = watch.always_ready ? watch.interest & kDirections : Events::kNone;
-      if (any(events)) {
-        ready.emplace_back(Key{slot, watch.generation}, events);
-      }
-      watch.listed = any(events) && watch.trigger == Trigger::kLevel;
-      if (watch.always_ready && !watch.listed) {
-        watch.interest = Events::kNone;
-      }
+      watch.listed = watch.always_ready && report_file(slot, watch, ready);
       return !watch.listed;
     });
+  }
+
+  // Whether to report it by the next wait too.
+  bool report_file(std::uint32_t slot, EpollWatch& watch, std::vector<Ready>& ready) {
+    const Events left = watch.trigger == Trigger::kEdge ? watch.wanted : kDirections;
+    const Events events = watch.interest & left & kDirections;
+    if (any(events)) {
+      ready.emplace_back(Key{slot, watch.generation}, events);
+    }
+    watch.wanted = Events::kNone;
+    if (watch.trigger == Trigger::kOneShot) {
+      // By the time that it is armed again, the number may stand for another file.
+      watch.interest = Events::kNone;
+      watch.always_ready = false;
+    }
+    return any(events) && watch.trigger == Trigger::kLevel;
   }
 
   UniqueFd set_;

@@ -53,20 +53,27 @@ class IoUringMonitor final : public FdMonitor {
   explicit IoUringMonitor(IoUringOptions options) : options_(options) { ring_.ring_fd = -1; }
   ~IoUringMonitor() override { close_ring(); }
 
-  // Returns an errno; whatever a rung fails with, an older ring may be to be had.
-  int open_ring() {
+  // Takes the place of the ring there is, if one can be had. Returns an errno; whatever a rung
+  // fails with, an older ring may be to be had.
+  int open_ring(std::size_t rung) {
+    io_uring next{};
     int error = EINVAL;
-    for (std::size_t rung = options_.rung; error != 0 && rung < kLadder.size(); ++rung) {
+    for (; error != 0 && rung < kLadder.size(); ++rung) {
       io_uring_params params{};
       params.flags = kLadder[rung] | IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE;
       params.cq_entries = options_.completions;
-      error = -io_uring_queue_init_params(options_.submissions, &ring_, &params);
+      error = -io_uring_queue_init_params(options_.submissions, &next, &params);
     }
     if (error != 0) {
-      ring_.ring_fd = -1;
       return error;
     }
-    return (ring_.features & kNeeded) == kNeeded ? 0 : EOPNOTSUPP;
+    if ((next.features & kNeeded) != kNeeded) {
+      io_uring_queue_exit(&next);
+      return EOPNOTSUPP;
+    }
+    close_ring();
+    ring_ = next;
+    return 0;
   }
 
   absl::string_view name() const override { return "io_uring"; }
@@ -103,17 +110,17 @@ class IoUringMonitor final : public FdMonitor {
       }
       enabled_ = true;
     }
+    const std::size_t before = ready.size();
     int error = 0;
-    bool found = false;
-    if (watches_.has_changes()) {
-      const std::size_t before = ready.size();
-      error = prepare(ready);
-      found = ready.size() != before;
+    // What comes may say nothing to the owner, but ask for something else from the ring: after this
+    // wait a foreign loop may sleep on it.
+    for (int left = kRounds; left > 0; --left) {
+      error = go_round(timeout, ready);
+      if (ready.size() != before || !watches_.has_changes() || error != 0 || refused_ != 0) {
+        break;
+      }
+      timeout = kNoSleep;
     }
-    if (error == 0 && !found) {
-      error = enter(timeout);
-    }
-    reap(ready);
     if (error == 0 && refused_ == 0) {
       return absl::OkStatus();
     }
@@ -142,6 +149,30 @@ class IoUringMonitor final : public FdMonitor {
   }
 
  private:
+  // A watch that waits past what it did not ask for asks twice; a wait in which somebody cancels
+  // our requests behind our back is not to be endless.
+  static constexpr int kRounds = 4;
+
+  // Tells the kernel, sleeps if there is no reason not to, and hears from it. Returns an errno.
+  int go_round(std::chrono::nanoseconds timeout, std::vector<Ready>& ready) {
+    int error = 0;
+    if (watches_.has_changes()) {
+      const std::size_t before = ready.size();
+      error = prepare(ready);
+      if (ready.size() != before) {
+        return error;
+      }
+      if (watches_.has_changes() || refused_ != 0) {
+        timeout = kNoSleep;  // the ring lacks a watch, or the owner an error
+      }
+    }
+    if (error == 0) {
+      error = enter(timeout);
+    }
+    reap(ready);
+    return error;
+  }
+
   // --- telling the kernel -----------------------------------------------------------------------
 
   // Returns an errno; the changes that are left then wait for the next time.
@@ -170,17 +201,20 @@ class IoUringMonitor final : public FdMonitor {
     }
   }
 
-  // All watches go to a ring that a foreign loop can sleep on. Returns an errno.
+  // All watches go to a ring that a foreign loop can sleep on. Returns an errno, and all stays as
+  // it is.
   int replace_ring() {
-    close_ring();
+    constexpr std::size_t kSleepable = 1;
+    if (int error = open_ring(kSleepable); error != 0) {
+      return error;
+    }
     enabled_ = false;
     for (std::uint32_t slot = 0; slot < watches_.size(); ++slot) {
       if (std::exchange(watches_[slot].request, 0) != 0) {
         watches_.touch(slot);
       }
     }
-    options_.rung = 1;
-    return open_ring();
+    return 0;
   }
 
   int apply(std::uint32_t slot, IoUringWatch& watch) {
@@ -284,8 +318,8 @@ class IoUringMonitor final : public FdMonitor {
       watch.request = 0;
       watch.modest = watch.trigger == Trigger::kEdge;
     }
-    if (!watch.live || watch.told_generation != watch.generation) {
-      return;  // changed, and the ring is not told yet
+    if (!any(watch.interest & watch.told_interest) || watch.told_generation != watch.generation) {
+      return;  // disarmed, changed or reported, and the ring is not told yet
     }
     if (cqe.res < 0) {
       refuse(slot, watch, -cqe.res, ready);
@@ -391,7 +425,7 @@ absl::StatusOr<std::unique_ptr<FdMonitor>> make_io_uring_monitor(IoUringOptions 
     return io_uring_support();
   }
   auto monitor = std::make_unique<IoUringMonitor>(options);
-  if (int error = monitor->open_ring(); error != 0) {
+  if (int error = monitor->open_ring(options.rung); error != 0) {
     return io_uring_refusal(error, "io_uring_setup");
   }
   return monitor;

@@ -56,10 +56,10 @@ struct IoUringWatch : Watch {
                                             : poll_bits(asked());
   }
 
-  // What the bits of a completion mean to the owner: read-hang-up comes unasked, and urgent data
-  // doubtful.
+  // What the bits of a completion mean to the owner: read-hang-up comes unasked, urgent data
+  // doubtful, and the interest may have changed since the ring was told.
   Events meant_by(std::uint32_t completed) const {
-    const Events events = events_of(completed) & (told_interest | kFailure);
+    const Events events = events_of(completed) & ((told_interest & interest) | kFailure);
     const bool doubtful = any(events & Events::kPriority) && (completed & kNoLook) != 0;
     return doubtful ? without_doubt(events) : events;
   }

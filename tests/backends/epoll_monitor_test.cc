@@ -4,8 +4,10 @@
 #include "backends/epoll_monitor.h"
 
 #include <poll.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -16,6 +18,7 @@
 #include "backends/fd_monitor.h"
 #include "backends/unique_fd.h"
 #include "doctest/doctest.h"
+#include "tests/support/child.h"
 #include "tests/support/descriptors.h"
 #include "tests/support/watcher.h"
 
@@ -107,6 +110,51 @@ TEST_CASE("the pollable descriptor stays when the set is rebuilt") {
   CHECK_FALSE(readable(*pollable));
   write_all(live.b, "x");
   CHECK(readable(*pollable));
+}
+
+// A child has both sets, the outer one and the one that was in it.
+TEST_CASE("the pollable descriptor forgets a set that a forked child keeps open") {
+  const std::unique_ptr<FdMonitor> monitor = make_monitor();
+  const absl::StatusOr<int> pollable = monitor->pollable_fd();
+  REQUIRE(pollable.ok());
+  Pair pair = make_unix_pair();
+  monitor->arm(pair.a.get(), {0, 1}, Events::kIn, Trigger::kLevel);
+  Watcher watcher(*monitor);
+  CHECK(watcher.quiet());
+  const IdleChild child;
+  pair.a.reset();
+  monitor->disarm({0, 1});
+  write_all(pair.b, "x");
+  watcher.settle();
+  CHECK_FALSE(readable(*pollable));
+}
+
+// Sets within sets, as deep as the kernel allows.
+std::vector<UniqueFd> make_deepest_sets() {
+  std::vector<UniqueFd> sets;
+  sets.push_back(checked(epoll_create1(EPOLL_CLOEXEC)));
+  for (;;) {
+    UniqueFd outer = checked(epoll_create1(EPOLL_CLOEXEC));
+    epoll_event interest{.events = EPOLLIN, .data = {}};
+    if (epoll_ctl(outer.get(), EPOLL_CTL_ADD, sets.back().get(), &interest) != 0) {
+      REQUIRE(errno == ELOOP);
+      return sets;
+    }
+    sets.push_back(std::move(outer));
+  }
+}
+
+TEST_CASE("what epoll cannot watch is invalid, and the other watches go on") {
+  const std::unique_ptr<FdMonitor> monitor = make_monitor();
+  const std::vector<UniqueFd> sets = make_deepest_sets();
+  const Pair pair = make_unix_pair();
+  monitor->arm(sets.back().get(), {0, 1}, Events::kIn, Trigger::kLevel);
+  monitor->arm(pair.a.get(), {1, 1}, Events::kIn, Trigger::kLevel);
+  Watcher watcher(*monitor);
+  CHECK(watcher.next_of({0, 1}) == Events::kInvalid);
+  CHECK(watcher.quiet());
+  write_all(pair.b, "x");
+  CHECK(watcher.next_of({1, 1}) == Events::kIn);
 }
 
 }  // namespace

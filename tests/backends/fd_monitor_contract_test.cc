@@ -1,6 +1,6 @@
 // The contract of FdMonitor, clause by clause, on every back end: keys, changes, waits. The
-// triggers are in trigger_contract_test.cc, kinds and lives of descriptors in
-// descriptor_contract_test.cc.
+// triggers are in trigger_contract_test.cc, kinds of descriptors in descriptor_contract_test.cc,
+// and how they close in closing_contract_test.cc.
 
 #include <poll.h>
 #include <pthread.h>
@@ -17,11 +17,14 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
+#include "backends/unique_fd.h"
 #include "doctest/doctest.h"
 #include "tests/support/back_ends.h"
 #include "tests/support/descriptors.h"
+#include "tests/support/last_words.h"
 #include "tests/support/skipped.h"
 #include "tests/support/watcher.h"
 
@@ -237,18 +240,50 @@ TEST_CASE("a descriptor may change its slot between two waits") {
 
 TEST_CASE("watches may be armed and disarmed while a batch is dispatched") {
   on_every_back_end([](FdMonitor& monitor) {
-    const UniqueFd one = make_eventfd(1);
-    const UniqueFd two = make_eventfd(1);
-    const UniqueFd three = make_eventfd(1);
-    monitor.arm(one.get(), kFirst, Events::kIn, Trigger::kLevel);
-    monitor.arm(two.get(), kSecond, Events::kIn, Trigger::kLevel);
-    Watcher watcher(monitor);
-    CHECK(watcher.next().size() >= 1);
-    monitor.disarm(kFirst);
-    monitor.disarm(kSecond);
-    monitor.arm(three.get(), kThird, Events::kIn, Trigger::kOneShot);
-    CHECK(watcher.next_of(kThird) == Events::kIn);
-    CHECK(watcher.quiet());
+    for (const Trigger trigger : kAllTriggers) {
+      const std::uint32_t generation = 1 + static_cast<std::uint32_t>(trigger);
+      const Pair pairs[] = {make_unix_pair(), make_unix_pair(), make_unix_pair()};
+      for (std::uint32_t slot = 0; slot < 3; ++slot) {
+        monitor.arm(pairs[slot].a.get(), {slot, generation}, Events::kIn, trigger);
+        monitor.want({slot, generation}, Events::kIn);
+        write_all(pairs[slot].b, "x");
+      }
+      Watcher watcher(monitor);
+      const std::vector<Ready> batch = watcher.next();  // may be a part of it
+      for (std::uint32_t slot = 0; slot < 2; ++slot) {
+        monitor.disarm({slot, generation});
+        write_all(pairs[slot].b, "x");
+      }
+      monitor.disarm({2, generation});
+      const Key again{2, generation + 100};
+      monitor.arm(pairs[2].a.get(), again, Events::kIn, trigger);
+      monitor.want(again, Events::kIn);
+      CHECK_FALSE(batch.empty());
+      CHECK(watcher.next_of(again) == Events::kIn);
+      monitor.disarm(again);
+      CHECK(watcher.quiet());
+    }
+  });
+}
+
+TEST_CASE("a live key that is armed with another descriptor or trigger ends the program") {
+  static constexpr char kSentence[] =
+      "a watch is armed again with another descriptor or trigger: disarm it first";
+  on_every_back_end([](FdMonitor& monitor) {
+    const UniqueFd one = make_eventfd(0);
+    const UniqueFd two = make_eventfd(0);
+    for (const Trigger trigger : kAllTriggers) {
+      const Key key{.slot = 0, .generation = 1 + static_cast<std::uint32_t>(trigger)};
+      monitor.arm(one.get(), key, Events::kIn, trigger);
+      CHECK(absl::StrContains(
+          last_words([&] { monitor.arm(two.get(), key, Events::kIn, trigger); }), kSentence));
+      for (const Trigger another : kAllTriggers) {
+        if (another != trigger) {
+          CHECK(absl::StrContains(
+              last_words([&] { monitor.arm(one.get(), key, Events::kIn, another); }), kSentence));
+        }
+      }
+    }
   });
 }
 

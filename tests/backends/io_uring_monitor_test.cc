@@ -182,6 +182,39 @@ TEST_CASE("the ring belongs to the thread of the first wait, not to the one that
   monitor.reset();  // may also end elsewhere
 }
 
+TEST_CASE("a wait leaves no watch out of the ring, though it removes another one") {
+  for (unsigned rung = 0; rung < 3; ++rung) {
+    for (const nanoseconds timeout : {nanoseconds(0), nanoseconds(1)}) {
+      for (const Trigger trigger : {Trigger::kOneShot, Trigger::kLevel}) {
+        const std::unique_ptr<FdMonitor> monitor = monitor_or_skip({.rung = rung});
+        if (monitor == nullptr) {
+          return;
+        }
+        const UniqueFd idle = make_eventfd(0);
+        const Pair writer = make_unix_pair();  // full, and half closed
+        fill(writer.a);
+        REQUIRE(shutdown(writer.b.get(), SHUT_WR) == 0);
+        const Pair urgent = make_tcp_pair();  // with data, which is not urgent
+        Watcher watcher(*monitor);
+        write_all(urgent.b, "data");
+        monitor->arm(urgent.a.get(), {3, 1}, Events::kIn, Trigger::kOneShot);
+        CHECK(watcher.next_of({3, 1}) == Events::kIn);
+        monitor->disarm({3, 1});
+        monitor->arm(idle.get(), kKey, Events::kIn, Trigger::kOneShot);
+        watcher.settle();
+
+        monitor->disarm(kKey);
+        monitor->arm(writer.a.get(), {1, 1}, Events::kOut, trigger);
+        monitor->arm(urgent.a.get(), {2, 1}, Events::kPriority, trigger);
+        std::vector<Ready> ready;
+        REQUIRE(monitor->wait(timeout, ready).ok());
+        CHECK(ready.empty());
+        CHECK(monitor->peek() == Peek::kNothing);  // else it cannot tell
+      }
+    }
+  }
+}
+
 TEST_CASE("every rung of the ladder of flags makes a ring") {
   for (unsigned rung = 0; rung < 3; ++rung) {
     const std::unique_ptr<FdMonitor> monitor = monitor_or_skip({.rung = rung});

@@ -1,6 +1,7 @@
 // What happens where a call begins to fail while a monitor is in use: wait() says so and forgets
 // nothing, or copes. Each fault is real, in a process of its own.
 
+#include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -8,11 +9,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "backends/backend.h"
 #include "backends/epoll_monitor.h"
@@ -26,6 +29,7 @@
 #include "tests/support/descriptors.h"
 #include "tests/support/sandbox.h"
 #include "tests/support/skipped.h"
+#include "tests/support/system_calls.h"
 
 namespace coaio::testing {
 namespace {
@@ -34,6 +38,14 @@ using std::chrono::nanoseconds;
 
 constexpr nanoseconds kNow{0};
 constexpr std::uint32_t kMany = 400;
+
+// Why io_uring cannot be had, or not be refused; empty if it can.
+std::string why_not() {
+  if (!io_uring_support().ok()) {
+    return std::string(io_uring_support().message());
+  }
+  return sandbox_works() ? "" : kNoSandbox;
+}
 
 // As a context does: every third pair has data, all are armed again on the next monitor.
 std::string move_and_count(FdMonitor& failed, const absl::Status& why,
@@ -62,8 +74,8 @@ std::string move_and_count(FdMonitor& failed, const absl::Status& why,
   return std::string(next.monitor->name());
 }
 
-// Arms watches, installs the refusal, makes a third ready, and moves when wait() fails.
-std::string move_when(std::unique_ptr<FdMonitor> monitor, const Refusal& refusal,
+// Arms watches, installs the refusals, makes a third ready, and moves when wait() fails.
+std::string move_when(std::unique_ptr<FdMonitor> monitor, const std::vector<Refusal>& refusals,
                       int expected_error) {
   std::vector<Pair> pairs;
   for (std::uint32_t slot = 0; slot < kMany; ++slot) {
@@ -74,7 +86,7 @@ std::string move_when(std::unique_ptr<FdMonitor> monitor, const Refusal& refusal
       if (const absl::Status status = monitor->wait(kNow, ready); !status.ok()) {
         return status.ToString();
       }
-      refuse_system_calls({refusal});
+      refuse_system_calls(refusals);
     }
   }
   for (std::size_t slot = 0; slot < pairs.size(); slot += 3) {
@@ -89,18 +101,58 @@ std::string move_when(std::unique_ptr<FdMonitor> monitor, const Refusal& refusal
 }
 
 TEST_CASE("io_uring that is refused after the start is left for epoll without losing an event") {
-  if (!io_uring_support().ok()) {
-    return report_skipped(std::string(io_uring_support().message()));
+  if (const std::string why = why_not(); !why.empty()) {
+    return report_skipped(why);
   }
   CHECK(run_in_child([] {
-          return move_when(*make_io_uring_monitor(), {.number = SYS_io_uring_enter, .error = EPERM},
+          return move_when(*make_io_uring_monitor(),
+                           {{.number = SYS_io_uring_enter, .error = EPERM}}, EPERM);
+        }) == "epoll");
+}
+
+TEST_CASE("io_uring that is refused altogether after the start is left for epoll") {
+  if (const std::string why = why_not(); !why.empty()) {
+    return report_skipped(why);
+  }
+  CHECK(run_in_child([] {
+          return move_when(*make_io_uring_monitor(),
+                           {{.number = SYS_io_uring_setup, .error = EPERM},
+                            {.number = SYS_io_uring_enter, .error = EPERM},
+                            {.number = SYS_io_uring_register, .error = EPERM}},
                            EPERM);
         }) == "epoll");
 }
 
+TEST_CASE(
+    "a second ring that is refused is an error of pollable_fd(), and the first one serves on") {
+  if (const std::string why = why_not(); !why.empty()) {
+    return report_skipped(why);
+  }
+  CHECK(run_in_child([]() -> std::string {
+          const std::unique_ptr<FdMonitor> monitor = *make_io_uring_monitor();
+          const Pair pipe = make_pipe();
+          monitor->arm(pipe.a.get(), {}, Events::kIn, Trigger::kOneShot);
+          std::vector<Ready> ready;
+          if (!monitor->wait(kNow, ready).ok()) {
+            return "first wait";
+          }
+          refuse_system_calls({{.number = SYS_io_uring_setup, .error = EPERM}});
+          const absl::StatusOr<int> pollable = monitor->pollable_fd();
+          if (errno_of(pollable.status()) != EPERM) {
+            return pollable.status().ToString();
+          }
+          if (monitor->peek() != Peek::kNothing) {
+            return "peek sees what is not there";
+          }
+          write_all(pipe.b, "x");
+          const absl::Status status = monitor->wait(FdMonitor::kForever, ready);
+          return absl::StrCat(ready.size(), " reported ", status.ToString());
+        }) == "1 reported OK");
+}
+
 TEST_CASE("a ring that may not be enabled is an error of the first wait") {
-  if (!io_uring_support().ok()) {
-    return report_skipped(std::string(io_uring_support().message()));
+  if (const std::string why = why_not(); !why.empty()) {
+    return report_skipped(why);
   }
   const std::string message = run_in_child([]() -> std::string {
     const std::unique_ptr<FdMonitor> monitor = *make_io_uring_monitor();
@@ -112,39 +164,66 @@ TEST_CASE("a ring that may not be enabled is an error of the first wait") {
 }
 
 TEST_CASE("a ring that dropped completions is left for epoll without losing an event") {
-  if (!io_uring_support().ok()) {
-    return report_skipped(std::string(io_uring_support().message()));
+  if (const std::string why = why_not(); !why.empty()) {
+    return report_skipped(why);
   }
   CHECK(run_in_child([] {
-          return move_when(*make_io_uring_monitor(), {.number = SYS_io_uring_enter, .error = EBADR},
-                           EBADR);
+          return move_when(*make_io_uring_monitor(),
+                           {{.number = SYS_io_uring_enter, .error = EBADR}}, EBADR);
         }) == "epoll");
 }
 
 TEST_CASE("epoll that reaches its limit of watches is left for ppoll without losing an event") {
+  if (!sandbox_works()) {
+    return report_skipped(kNoSandbox);
+  }
   for (const int error : {ENOSPC, ENOMEM}) {
     CHECK(run_in_child([error] {
-            return move_when(*make_epoll_monitor(), {.number = SYS_epoll_ctl, .error = error},
+            return move_when(*make_epoll_monitor(), {{.number = SYS_epoll_ctl, .error = error}},
                              error);
           }) == "ppoll");
   }
 }
 
-TEST_CASE("a sandbox that forbids epoll_ctl does not make every descriptor ready") {
+TEST_CASE(
+    "epoll at its limit of watches, which may still change and remove some, is left for ppoll") {
+  if (!sandbox_works()) {
+    return report_skipped(kNoSandbox);
+  }
+  constexpr unsigned kOperation = 1;
   CHECK(run_in_child([] {
-          return move_when(*make_epoll_monitor(), {.number = SYS_epoll_ctl, .error = EPERM}, EPERM);
+          return move_when(
+              *make_epoll_monitor(),
+              {{.number = SYS_epoll_ctl, .error = ENOSPC, .where = {{kOperation, EPOLL_CTL_ADD}}}},
+              ENOSPC);
+        }) == "ppoll");
+}
+
+TEST_CASE("a sandbox that forbids epoll_ctl does not make every descriptor ready") {
+  if (!sandbox_works()) {
+    return report_skipped(kNoSandbox);
+  }
+  CHECK(run_in_child([] {
+          return move_when(*make_epoll_monitor(), {{.number = SYS_epoll_ctl, .error = EPERM}},
+                           EPERM);
         }) == "ppoll");
 }
 
 TEST_CASE("epoll whose wait is refused is left for ppoll") {
+  if (!sandbox_works()) {
+    return report_skipped(kNoSandbox);
+  }
   // Which of the three calls stands behind epoll_wait() is the C library's business.
   CHECK(run_in_child([] {
-          return move_when(*make_epoll_monitor(), {.number = SYS_epoll_wait, .error = EPERM},
+          return move_when(*make_epoll_monitor(), {{.number = SYS_epoll_wait, .error = EPERM}},
                            EPERM);
         }) == "ppoll");
 }
 
 TEST_CASE("without epoll_pwait2 a timeout is as exact, and events come as before") {
+  if (!sandbox_works()) {
+    return report_skipped(kNoSandbox);
+  }
   for (const int error : {ENOSYS, EPERM}) {
     CHECK(run_in_child([error]() -> std::string {
             refuse_system_calls({{.number = SYS_epoll_pwait2, .error = error}});
@@ -169,7 +248,33 @@ TEST_CASE("without epoll_pwait2 a timeout is as exact, and events come as before
   }
 }
 
+TEST_CASE("that epoll_pwait2 is refused is found out once") {
+  if (!sandbox_works()) {
+    return report_skipped(kNoSandbox);
+  }
+  if (!tracing_works()) {
+    return report_skipped("a sandbox or a debugger forbids ptrace");
+  }
+  for (const int error : {ENOSYS, EPERM}) {
+    const std::map<long, int> calls = count_system_calls([error](CallCounter& counter) {
+      refuse_system_calls({{.number = SYS_epoll_pwait2, .error = error}});
+      const std::unique_ptr<FdMonitor> monitor = *make_epoll_monitor();
+      std::vector<Ready> ready;
+      counter.begin();
+      for (int i = 0; i < 3; ++i) {
+        static_cast<void>(monitor->wait(nanoseconds(1), ready));
+      }
+      counter.end();
+    });
+    CHECK(calls.at(SYS_epoll_pwait2) == 1);
+    CHECK(calls.at(SYS_ppoll) == 3);
+  }
+}
+
 TEST_CASE("a set that cannot be rebuilt is left for ppoll") {
+  if (!sandbox_works()) {
+    return report_skipped(kNoSandbox);
+  }
   CHECK(run_in_child([]() -> std::string {
           const std::unique_ptr<FdMonitor> monitor = *make_epoll_monitor();
           std::vector<Pair> pipes;
@@ -189,101 +294,6 @@ TEST_CASE("a set that cannot be rebuilt is left for ppoll") {
         }) ==
         "0 reported, epoll_create1: EMFILE (Too many open files); the process may not open more "
         "descriptors: raise ulimit -n");
-}
-
-// --- what passes --------------------------------------------------------------------------------
-
-// The refusal hits submissions of this many requests, or sleeps; then one of another kind gets
-// through.
-std::string cope_with(int error) {
-  constexpr unsigned kToSubmit = 1;
-  constexpr std::uint32_t kTwo = 2;
-  const std::unique_ptr<FdMonitor> monitor = *make_io_uring_monitor();
-  const Pair one = make_pipe();
-  const Pair two = make_pipe();
-  std::vector<Ready> ready;
-  if (!monitor->wait(kNow, ready).ok()) {
-    return "first wait";
-  }
-  refuse_system_calls(
-      {{.number = SYS_io_uring_enter, .error = error, .where = {{kToSubmit, kTwo}}}});
-  monitor->arm(one.a.get(), {.slot = 0}, Events::kIn, Trigger::kOneShot);
-  monitor->arm(two.a.get(), {.slot = 1}, Events::kIn, Trigger::kOneShot);
-  write_all(one.b, "x");
-  write_all(two.b, "x");
-  const absl::Status status = monitor->wait(FdMonitor::kForever, ready);
-  if (!status.ok() || !ready.empty()) {
-    return absl::StrCat("not an early return: ", ready.size(), " ", status.ToString());
-  }
-  if (monitor->peek() == Peek::kNothing) {
-    return "peek forgot what is still to be submitted";
-  }
-  const Pair three = make_pipe();
-  monitor->arm(three.a.get(), {.slot = 2}, Events::kIn, Trigger::kOneShot);
-  const absl::Status again = monitor->wait(FdMonitor::kForever, ready);
-  return again.ok() && ready.size() == 2
-             ? ""
-             : absl::StrCat(ready.size(), " reported: ", again.ToString());
-}
-
-TEST_CASE("a submission that memory or a backlog refused for now is repeated by the next wait") {
-  if (!io_uring_support().ok()) {
-    return report_skipped(std::string(io_uring_support().message()));
-  }
-  for (const int error : {EAGAIN, EBUSY, EINTR}) {
-    CHECK(run_in_child([error] { return cope_with(error); }) == "");
-  }
-}
-
-TEST_CASE("more changes than the submission ring holds survive a refusal half way") {
-  if (!io_uring_support().ok()) {
-    return report_skipped(std::string(io_uring_support().message()));
-  }
-  CHECK(run_in_child([]() -> std::string {
-          constexpr unsigned kToSubmit = 1;
-          const std::unique_ptr<FdMonitor> monitor =
-              *make_io_uring_monitor({.submissions = 4, .completions = 4});
-          std::vector<Pair> pipes;
-          for (std::uint32_t slot = 0; slot < 5; ++slot) {
-            pipes.push_back(make_pipe());
-            write_all(pipes.back().b, "x");
-            monitor->arm(pipes.back().a.get(), {.slot = slot}, Events::kIn, Trigger::kOneShot);
-          }
-          refuse_system_calls(
-              {{.number = SYS_io_uring_enter, .error = EBUSY, .where = {{kToSubmit, 3}}}});
-          std::vector<Ready> ready;
-          const absl::Status status = monitor->wait(FdMonitor::kForever, ready);
-          return absl::StrCat(ready.size(), " reported ", status.ToString(), " ",
-                              monitor->peek() == Peek::kNothing ? "forgotten" : "remembered");
-        }) == "0 reported OK remembered");
-}
-
-TEST_CASE("a watch that is disarmed while submissions are refused reports nothing") {
-  if (!io_uring_support().ok()) {
-    return report_skipped(std::string(io_uring_support().message()));
-  }
-  CHECK(run_in_child([]() -> std::string {
-          constexpr unsigned kToSubmit = 1;
-          // On this rung completions come by themselves, and two changes fill the ring.
-          const std::unique_ptr<FdMonitor> monitor =
-              *make_io_uring_monitor({.submissions = 2, .completions = 8, .rung = 1});
-          const Pair pairs[] = {make_pipe(), make_pipe()};
-          std::vector<Ready> ready;
-          for (std::uint32_t slot = 0; slot < 2; ++slot) {
-            monitor->arm(pairs[slot].a.get(), {.slot = slot}, Events::kIn, Trigger::kOneShot);
-            if (!monitor->wait(kNow, ready).ok()) {
-              return "first waits";
-            }
-          }
-          refuse_system_calls(
-              {{.number = SYS_io_uring_enter, .error = EBUSY, .where = {{kToSubmit, 1}}}});
-          for (std::uint32_t slot = 0; slot < 2; ++slot) {
-            write_all(pairs[slot].b, "x");
-            monitor->disarm({.slot = slot});
-          }
-          const absl::Status status = monitor->wait(kNow, ready);
-          return absl::StrCat(ready.size(), " reported ", status.ToString());
-        }) == "0 reported OK");
 }
 
 }  // namespace

@@ -62,6 +62,9 @@ bool built_with_io_uring() { return !absl::StrContains(refusal_of_io_uring(), "b
 TEST_CASE(
     "where io_uring_setup is refused, auto takes epoll and the reason names errno, sysctl and "
     "sandbox") {
+  if (!sandbox_works()) {
+    return report_skipped(kNoSandbox);
+  }
   if (built_with_io_uring()) {
     CHECK(auto_under({{.number = SYS_io_uring_setup, .error = EPERM}},
                      {"io_uring: io_uring_setup: EPERM", "sysctl kernel.io_uring_disabled is "}) ==
@@ -72,12 +75,18 @@ TEST_CASE(
 }
 
 TEST_CASE("any errno is a refusal") {
+  if (!sandbox_works()) {
+    return report_skipped(kNoSandbox);
+  }
   for (const int error : {EACCES, EINVAL, ENOMEM, EMFILE, EOPNOTSUPP, EIO}) {
     CHECK(auto_under({{.number = SYS_io_uring_setup, .error = error}}, {}) == "epoll");
   }
 }
 
 TEST_CASE("where set-up is allowed and the rest refused, auto takes epoll") {
+  if (!sandbox_works()) {
+    return report_skipped(kNoSandbox);
+  }
   const std::string refusal = refusal_of_io_uring();
   if (!refusal.empty()) {
     return report_skipped(refusal);
@@ -89,6 +98,9 @@ TEST_CASE("where set-up is allowed and the rest refused, auto takes epoll") {
 }
 
 TEST_CASE("a forced io_uring that is refused fails with the errno and the likely cause") {
+  if (!sandbox_works()) {
+    return report_skipped(kNoSandbox);
+  }
   const std::string message =
       forced_under(Backend::kIoUring, {{.number = SYS_io_uring_setup, .error = EPERM}});
   CAPTURE(message);
@@ -100,12 +112,18 @@ TEST_CASE("a forced io_uring that is refused fails with the errno and the likely
 }
 
 TEST_CASE("where epoll is refused too, auto takes ppoll") {
+  if (!sandbox_works()) {
+    return report_skipped(kNoSandbox);
+  }
   CHECK(auto_under({{.number = SYS_io_uring_setup, .error = EPERM},
                     {.number = SYS_epoll_create1, .error = EPERM}},
                    {"; epoll: epoll_create1: EPERM"}) == "ppoll");
 }
 
 TEST_CASE("a forced epoll that is refused fails with the errno") {
+  if (!sandbox_works()) {
+    return report_skipped(kNoSandbox);
+  }
   const std::string message =
       forced_under(Backend::kEpoll, {{.number = SYS_epoll_create1, .error = EPERM}});
   CHECK(message ==
@@ -125,6 +143,24 @@ TEST_CASE("where no descriptor is left, auto takes ppoll") {
               absl::StrContains(selected->reason, "; epoll: epoll_create1: EMFILE");
           return says_so ? std::string(selected->monitor->name()) : selected->reason;
         }) == "ppoll");
+}
+
+// The probe's ring is small, and fits where the ring that is to be used does not.
+TEST_CASE(
+    "where there is memory to lock for a small ring only, auto takes epoll and names the limit") {
+  if (!sandbox_works()) {
+    return report_skipped(kNoSandbox);
+  }
+  const std::string refusal = refusal_of_io_uring();
+  if (!refusal.empty()) {
+    return report_skipped(refusal);
+  }
+  constexpr unsigned kEntries = 0;
+  const std::vector<Refusal> refusals = {{.number = SYS_io_uring_setup,
+                                          .error = ENOMEM,
+                                          .where = {{kEntries, IoUringOptions{}.submissions}}}};
+  CHECK(auto_under(refusals, {"io_uring: io_uring_setup: ENOMEM", "RLIMIT_MEMLOCK (ulimit -l)"}) ==
+        "epoll");
 }
 
 TEST_CASE("with no memory to lock, auto takes what works") {

@@ -65,4 +65,20 @@ std::string run_in_child(const std::function<std::string()>& work) {
   return WEXITSTATUS(status) == EXIT_SUCCESS ? result : result + "could not report";
 }
 
+IdleChild::IdleChild() : pid_(fork()) {
+  REQUIRE(pid_ >= 0);
+  if (pid_ == 0) {
+    std::signal(SIGALRM, SIG_DFL);
+    alarm(kPatienceSeconds);
+    for (;;) {
+      pause();
+    }
+  }
+}
+
+IdleChild::~IdleChild() {
+  kill(pid_, SIGKILL);
+  waitpid(pid_, nullptr, 0);
+}
+
 }  // namespace coaio::testing

@@ -12,6 +12,8 @@
 #ifndef COAIO_TESTS_SUPPORT_CHILD_H_
 #define COAIO_TESTS_SUPPORT_CHILD_H_
 
+#include <sys/types.h>
+
 #include <functional>
 #include <string>
 
@@ -19,6 +21,19 @@ namespace coaio::testing {
 
 // What the child returned, or how it died: it has thirty seconds.
 std::string run_in_child(const std::function<std::string()>& work);
+
+// A copy of this process that does nothing, and so keeps open what is open now, until it ends with
+// this object.
+class IdleChild {
+ public:
+  IdleChild();
+  IdleChild(const IdleChild&) = delete;
+  IdleChild& operator=(const IdleChild&) = delete;
+  ~IdleChild();
+
+ private:
+  pid_t pid_;
+};
 
 }  // namespace coaio::testing
 

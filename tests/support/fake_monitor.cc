@@ -26,6 +26,8 @@ FakeMonitor::FakeMonitor()
 
 void FakeMonitor::arm(int fd, Key key, Events interest, Trigger trigger) {
   const Watch* old = find(key);
+  check(old == nullptr || (old->fd == fd && old->trigger == trigger),
+        "a watch is armed again with another descriptor or trigger: disarm it first");
   const Events wanted = old == nullptr ? Events::kNone : old->wanted & interest;
   watches_[key.slot] = {fd, key.generation, trigger, interest, wanted};
 }

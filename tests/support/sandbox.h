@@ -26,8 +26,17 @@ struct Refusal {
 // handled.
 void refuse_system_calls(const std::vector<Refusal>& refusals);
 
+// io_uring_setup() fails with EINVAL if it is asked for one of these flags, as on a kernel that
+// does not know them.
+void refuse_ring_flags(unsigned flags);
+
+// How often it has.
+int refused_rings();
+
 // The kernel has a sandbox to offer.
 bool sandbox_works();
+
+inline constexpr char kNoSandbox[] = "the kernel has no seccomp filter to offer";
 
 }  // namespace coaio::testing
 

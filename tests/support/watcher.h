@@ -16,6 +16,8 @@ namespace coaio::testing {
 inline constexpr Events kAllDirections =
     Events::kIn | Events::kOut | Events::kReadHangUp | Events::kPriority;
 
+inline constexpr Trigger kAllTriggers[] = {Trigger::kOneShot, Trigger::kLevel, Trigger::kEdge};
+
 class Watcher {
  public:
   explicit Watcher(FdMonitor& monitor) : monitor_(monitor) {}

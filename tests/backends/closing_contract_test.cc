@@ -1,0 +1,242 @@
+// The contract of FdMonitor: how descriptors close, and how their numbers come back.
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "backends/events.h"
+#include "backends/fd_monitor.h"
+#include "backends/unique_fd.h"
+#include "doctest/doctest.h"
+#include "tests/support/back_ends.h"
+#include "tests/support/child.h"
+#include "tests/support/descriptors.h"
+#include "tests/support/watcher.h"
+
+namespace coaio::testing {
+namespace {
+
+// On a fresh monitor of each back end, with each trigger.
+void on_all(const std::function<void(FdMonitor&, Trigger)>& clause) {
+  for (const Trigger trigger : kAllTriggers) {
+    CAPTURE(static_cast<int>(trigger));
+    on_every_back_end([&](FdMonitor& monitor) { clause(monitor, trigger); });
+  }
+}
+
+constexpr Key kKey{.slot = 0, .generation = 1};
+constexpr Key kOther{.slot = 1, .generation = 1};
+
+void arm_and_want(FdMonitor& monitor, int fd, Key key, Events interest, Trigger trigger) {
+  monitor.arm(fd, key, interest, trigger);
+  if (trigger == Trigger::kEdge) {
+    monitor.want(key, interest);
+  }
+}
+
+// Closes `fd`, and gives its number to another file.
+void reuse_number(int fd, const UniqueFd& other) {
+  REQUIRE(dup3(other.get(), fd, O_CLOEXEC) == fd);
+}
+
+// --- disarmed -----------------------------------------------------------------------------------
+
+TEST_CASE("a peer sees end of file with the first wait after its watch was disarmed and closed") {
+  on_all([](FdMonitor& monitor, Trigger trigger) {
+    std::uint32_t generation = 0;
+    for (const bool pending_event : {false, true}) {
+      Pair pair = make_unix_pair();
+      const Key key{.slot = 0, .generation = ++generation};
+      arm_and_want(monitor, pair.a.get(), key, Events::kIn, trigger);
+      Watcher watcher(monitor);
+      watcher.settle();
+      if (pending_event) {
+        write_all(pair.b, "x");
+      }
+      monitor.disarm(key);
+      pair.a.reset();
+      std::vector<Ready> ready;
+      REQUIRE(monitor.wait(std::chrono::nanoseconds(0), ready).ok());
+      CHECK(ready.empty());
+      char byte = 0;
+      const ssize_t result = recv(pair.b.get(), &byte, 1, 0);
+      CHECK(result <= 0);  // an unread byte turns end of file into ECONNRESET
+      CHECK((result == 0 || errno == ECONNRESET));
+    }
+  });
+}
+
+TEST_CASE("a closed descriptor whose file lives on is no source of endless reports") {
+  on_all([](FdMonitor& monitor, Trigger trigger) {
+    const Pair other = make_unix_pair();
+    Pair pair = make_unix_pair();
+    const UniqueFd twin = checked(dup(pair.a.get()));
+    arm_and_want(monitor, pair.a.get(), kKey, Events::kIn, trigger);
+    arm_and_want(monitor, other.a.get(), kOther, Events::kIn, trigger);
+    Watcher watcher(monitor);
+    CHECK(watcher.quiet());
+    pair.a.reset();
+    monitor.disarm(kKey);
+    write_all(pair.b, "x");
+    CHECK(watcher.drain().empty());
+    CHECK(watcher.quiet());
+    write_all(other.b, "x");
+    CHECK(watcher.next_of(kOther) == Events::kIn);
+  });
+}
+
+TEST_CASE("a closed descriptor whose file lives on in a child is no source of endless reports") {
+  on_all([](FdMonitor& monitor, Trigger trigger) {
+    const Pair other = make_unix_pair();
+    Pair pair = make_unix_pair();
+    arm_and_want(monitor, pair.a.get(), kKey, Events::kIn, trigger);
+    arm_and_want(monitor, other.a.get(), kOther, Events::kIn, trigger);
+    Watcher watcher(monitor);
+    CHECK(watcher.quiet());
+    const IdleChild child;
+    pair.a.reset();
+    monitor.disarm(kKey);
+    write_all(pair.b, "x");
+    CHECK(watcher.drain().empty());
+    CHECK(watcher.quiet());
+    write_all(other.b, "x");
+    CHECK(watcher.next_of(kOther) == Events::kIn);
+  });
+}
+
+TEST_CASE("two numbers of one file are two watches") {
+  on_all([](FdMonitor& monitor, Trigger trigger) {
+    const Pair pair = make_unix_pair();
+    const UniqueFd twin = checked(dup(pair.a.get()));
+    arm_and_want(monitor, pair.a.get(), kKey, Events::kIn, trigger);
+    arm_and_want(monitor, twin.get(), kOther, Events::kOut, trigger);
+    Watcher watcher(monitor);
+    CHECK(watcher.next_of(kOther) == Events::kOut);
+    monitor.disarm(kOther);
+    CHECK(watcher.quiet());
+    write_all(pair.b, "x");
+    CHECK(watcher.next_of(kKey) == Events::kIn);
+    monitor.disarm(kKey);
+    arm_and_want(monitor, twin.get(), {.slot = 1, .generation = 2}, Events::kIn, trigger);
+    CHECK(watcher.next_of({.slot = 1, .generation = 2}) == Events::kIn);
+  });
+}
+
+// --- not disarmed -------------------------------------------------------------------------------
+
+TEST_CASE(
+    "a watch that changes after its number was closed, while its file lives on, falls silent") {
+  for (const Events change : {Events::kNone, Events::kIn | Events::kPriority}) {
+    on_all([change](FdMonitor& monitor, Trigger trigger) {
+      Pair pair = make_unix_pair();
+      const UniqueFd twin = checked(dup(pair.a.get()));
+      const int number = pair.a.get();
+      arm_and_want(monitor, number, kKey, Events::kIn, trigger);
+      Watcher watcher(monitor);
+      CHECK(watcher.quiet());
+      pair.a.reset();
+      arm_and_want(monitor, number, kKey, change, trigger);
+      write_all(pair.b, "x");
+      for (const Ready& ready : watcher.drain()) {
+        CHECK(ready.key == kKey);
+        CHECK(ready.events == Events::kInvalid);
+      }
+      CHECK(watcher.quiet());
+    });
+  }
+}
+
+TEST_CASE("a file without readiness that is closed without disarming is reported a last time") {
+  on_all([](FdMonitor& monitor, Trigger trigger) {
+    UniqueFd file = checked(open("/dev/null", O_RDWR | O_CLOEXEC));
+    arm_and_want(monitor, file.get(), kKey, Events::kIn, trigger);
+    Watcher watcher(monitor);
+    CHECK(watcher.next_of(kKey) == Events::kIn);
+    file.reset();
+    watcher.settle();
+    CHECK(watcher.quiet());
+  });
+}
+
+// --- numbers that come back ---------------------------------------------------------------------
+
+TEST_CASE("a number that is used again at once reports the new file, under the new key") {
+  on_all([](FdMonitor& monitor, Trigger trigger) {
+    for (const bool disarmed : {true, false}) {
+      for (const bool same_slot : {true, false}) {
+        const Pair first = make_unix_pair();
+        const Pair second = make_unix_pair();
+        const int number = first.a.get();
+        const std::uint32_t generation = disarmed ? 1 : 3;
+        const Key old_key{.slot = 0, .generation = generation};
+        const Key new_key{.slot = same_slot ? 0U : 1U, .generation = generation + 1};
+        Watcher watcher(monitor);
+        arm_and_want(monitor, number, old_key, Events::kIn, trigger);
+        CHECK(watcher.quiet());
+        write_all(first.b, "x");
+        if (disarmed) {
+          monitor.disarm(old_key);
+        }
+        reuse_number(number, second.a);
+        arm_and_want(monitor, number, new_key, Events::kIn, trigger);
+        for (const Ready& ready : watcher.drain()) {
+          CHECK(ready.key != new_key);
+        }
+        // A late removal of the old key leaves the new one alone.
+        monitor.disarm(old_key);
+        write_all(second.b, "y");
+        CHECK(watcher.next_of(new_key) == Events::kIn);
+        if (trigger == Trigger::kLevel) {
+          CHECK(watcher.next_of(new_key) == Events::kIn);
+        } else {
+          CHECK(watcher.quiet());
+        }
+        monitor.disarm(new_key);
+        CHECK(watcher.quiet());
+      }
+    }
+  });
+}
+
+// A one-shot watch has ended with its report, so its owner may close without a word, and arm what
+// has the number next under the key there is.
+TEST_CASE("a number goes from a file without readiness to a silent socket, under one key") {
+  on_every_back_end([](FdMonitor& monitor) {
+    const UniqueFd file = checked(open("/dev/null", O_RDWR | O_CLOEXEC));
+    const Pair pair = make_unix_pair();
+    Watcher watcher(monitor);
+    monitor.arm(file.get(), kKey, Events::kIn, Trigger::kOneShot);
+    CHECK(watcher.next_of(kKey) == Events::kIn);
+    reuse_number(file.get(), pair.a);
+    monitor.arm(file.get(), kKey, Events::kIn, Trigger::kOneShot);
+    CHECK(watcher.quiet());
+    write_all(pair.b, "x");
+    CHECK(watcher.next_of(kKey) == Events::kIn);
+  });
+}
+
+TEST_CASE("a number goes from a socket to a file without readiness, under one key") {
+  on_every_back_end([](FdMonitor& monitor) {
+    const UniqueFd file = checked(open("/dev/null", O_RDWR | O_CLOEXEC));
+    const Pair pair = make_unix_pair();
+    Watcher watcher(monitor);
+    write_all(pair.b, "x");
+    monitor.arm(pair.a.get(), kKey, Events::kIn, Trigger::kOneShot);
+    CHECK(watcher.next_of(kKey) == Events::kIn);
+    reuse_number(pair.a.get(), file);
+    for (int i = 0; i < 2; ++i) {
+      monitor.arm(pair.a.get(), kKey, Events::kOut, Trigger::kOneShot);
+      CHECK(watcher.next_of(kKey) == Events::kOut);
+      CHECK(watcher.quiet());
+    }
+  });
+}
+
+}  // namespace
+}  // namespace coaio::testing

@@ -1,0 +1,164 @@
+// What a context does where RLIMIT_NOFILE leaves no descriptor: it says so, or makes do with what
+// it has. Each limit is real, in a process of its own.
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "backends/backend.h"
+#include "backends/errno_status.h"
+#include "backends/unique_fd.h"
+#include "doctest/doctest.h"
+#include "runtime/context.h"
+#include "tests/support/child.h"
+#include "tests/support/contexts.h"
+#include "tests/support/descriptors.h"
+#include "tests/support/last_words.h"
+#include "tests/support/sanitized.h"
+#include "tests/support/skipped.h"
+
+namespace coaio::testing {
+namespace {
+
+constexpr char kChecksNeedDescriptors[] = "a sanitizer opens descriptors for its checks";
+
+// Until the object ends, no number from this one on can be had.
+class NumbersBelow {
+ public:
+  explicit NumbersBelow(int number) {
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &before_) == 0);
+    const rlimit limit{.rlim_cur = static_cast<rlim_t>(number), .rlim_max = before_.rlim_max};
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+  }
+  NumbersBelow(const NumbersBelow&) = delete;
+  NumbersBelow& operator=(const NumbersBelow&) = delete;
+  ~NumbersBelow() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+// The number that the next descriptor would get.
+int next_number() { return make_eventfd(0).get(); }
+
+void on_readable(Context& context, const UniqueFd& fd, std::string& log, char name) {
+  context.set_fd_handler(fd.get(), {.read =
+                                        [&fd, &log, name] {
+                                          read_all(fd);
+                                          log += name;
+                                        },
+                                    .write = nullptr});
+}
+
+// "" if a context that may open so many descriptors works, or says what it lacks.
+std::string create_with(int left) {
+  const Pair pipe = make_pipe();
+  const NumbersBelow limit(next_number() + left);
+  const absl::StatusOr<std::unique_ptr<Context>> context = Context::create();
+  if (!context.ok()) {
+    const bool says_so = errno_of(context.status()) == EMFILE &&
+                         absl::StrContains(context.status().message(), "ulimit -n");
+    return says_so ? "too few" : context.status().ToString();
+  }
+  std::string log;
+  on_readable(**context, pipe.a, log, 'x');
+  write_all(pipe.b, "x");
+  while (log.empty()) {
+    (*context)->poll(true);
+  }
+  (*context)->set_fd_handler(pipe.a.get(), {});
+  return "works";
+}
+
+TEST_CASE("a context at the limit of descriptors works, or says which limit to raise") {
+  if (kSanitized) {
+    return report_skipped(kChecksNeedDescriptors);
+  }
+  static_cast<void>(select_monitor(Backend::kAuto));  // the probe's answer is kept
+  CHECK(run_in_child([] { return create_with(0); }) == "too few");
+  for (int left = 1; left < 3; ++left) {
+    const std::string result = run_in_child([left] { return create_with(left); });
+    CHECK((result == "works" || result == "too few"));
+  }
+  CHECK(run_in_child([] { return create_with(3); }) == "works");
+}
+
+TEST_CASE("a limit that is lowered below what is open already takes nothing away") {
+  if (kSanitized) {
+    return report_skipped(kChecksNeedDescriptors);
+  }
+  for (const Backend backend : available_back_ends()) {
+    CHECK(run_in_child([backend]() -> std::string {
+            const std::unique_ptr<Context> context = make_context({.backend = backend});
+            const Pair pipe = make_pipe();
+            std::string log;
+            on_readable(*context, pipe.a, log, 'x');
+            // ppoll may not be handed more descriptors than the limit.
+            const NumbersBelow limit(backend == Backend::kPpoll ? 2 : 0);
+            write_all(pipe.b, "x");
+            while (log.empty()) {
+              context->poll(true);
+            }
+            context->set_fd_handler(pipe.a.get(), {});
+            return absl::StrCat(log, " ", context->figures().moves, " moves");
+          }) == "x 0 moves");
+  }
+}
+
+TEST_CASE("a limit below the number of watches of ppoll ends the program with a sentence") {
+  if (kSanitized) {
+    return report_skipped(kChecksNeedDescriptors);
+  }
+  const std::string words = last_words([] {
+    const std::unique_ptr<Context> context = make_context({.backend = Backend::kPpoll});
+    const NumbersBelow limit(0);
+    context->poll(false);
+    context->poll(true);
+  });
+  CHECK(absl::StrContains(words, "ppoll fails, and there is nothing left to move to"));
+}
+
+TEST_CASE("where no descriptor is left to rebuild a set with, the context moves to ppoll") {
+  if (kSanitized) {
+    return report_skipped(kChecksNeedDescriptors);
+  }
+  CHECK(run_in_child([]() -> std::string {
+          const std::unique_ptr<Context> context = make_context({.backend = Backend::kEpoll});
+          const Pair live = make_pipe();
+          Pair dead = make_pipe();
+          const UniqueFd twin = checked(dup(dead.a.get()));
+          std::string log;
+          on_readable(*context, live.a, log, 'x');
+          on_readable(*context, dead.a, log, '!');
+          context->poll(false);
+          const int number = dead.a.get();
+          dead.a.reset();
+          context->set_fd_handler(number, {});
+          const UniqueFd filler = make_eventfd(0);  // has the number
+          const NumbersBelow limit(next_number());
+          write_all(dead.b, "x");
+          write_all(live.b, "x");
+          while (log.empty()) {
+            context->poll(true);
+          }
+          context->poll(false);
+          write_all(live.b, "x");
+          while (log.size() < 2) {
+            context->poll(true);
+          }
+          context->set_fd_handler(live.a.get(), {});
+          return absl::StrContains(context->backend_reason(), "EMFILE")
+                     ? absl::StrCat(log, " ", context->backend())
+                     : context->backend_reason();
+        }) == "xx ppoll");
+}
+
+}  // namespace
+}  // namespace coaio::testing
