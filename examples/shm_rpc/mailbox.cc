@@ -33,7 +33,7 @@ absl::StatusOr<std::string_view> Inbox::Receive::await_resume() {
 void Outbox::Send::try_to_write() {
   written_ = outbox_.writer_.write(message_);
   if (written_.ok() && !*written_) {
-    outbox_.writer_.sleeper().wait();
+    outbox_.writer_.wait();
   }
 }
 

@@ -69,7 +69,7 @@ class Inbox::Receive : private coaio::SourceWait {
   template <typename Promise>
   bool await_suspend(std::coroutine_handle<Promise> task) {
     if (!inbox_.ready()) {
-      inbox_.reader_.sleeper().wait();  // the wait that follows looks again
+      inbox_.reader_.wait();  // the wait that follows looks again
     }
     return SourceWait::await_suspend(task);
   }

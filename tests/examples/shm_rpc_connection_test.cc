@@ -257,7 +257,7 @@ TEST_CASE("a peer that corrupts the ring ends the conversation with an error") {
 
 // Offers what the acceptor must refuse.
 absl::Status refusal(const std::function<void(std::vector<UniqueFd>&)>& change,
-                     std::string_view greeting = "coaio shm_rpc 1") {
+                     std::string_view greeting = "coaio shm_rpc 2") {
   Ends ends = make_ends();
   std::vector<UniqueFd> offer;
   offer.push_back(checked(memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING)));
@@ -299,8 +299,8 @@ TEST_CASE("doorbells that are none, too few of them, and another greeting are re
       absl::IsFailedPrecondition(refusal([](std::vector<UniqueFd>& offer) { offer.pop_back(); })));
   CHECK(absl::IsFailedPrecondition(
       refusal([](std::vector<UniqueFd>& offer) { offer.push_back(make_eventfd(0)); })));
-  CHECK(absl::IsFailedPrecondition(refusal([](auto&) {}, "coaio shm_rpc 2")));
-  CHECK(absl::IsFailedPrecondition(refusal([](auto&) {}, "coaio shm_rpc 10")));
+  CHECK(absl::IsFailedPrecondition(refusal([](auto&) {}, "coaio shm_rpc 1")));
+  CHECK(absl::IsFailedPrecondition(refusal([](auto&) {}, "coaio shm_rpc 20")));
 }
 
 }  // namespace
