@@ -64,12 +64,21 @@ void LearnedBudget::hit(std::chrono::nanoseconds after) {
   count(ns, against_the_model ? kExplorationWeight : 1);
   if (against_the_model) {
     exploration_.interval = kFirstInterval;
-    if (guard_.left != 0 && ++guard_.hits == kHitsThatEndAPause) {
-      guard_ = Guard{};
-    }
+  }
+  // Whatever the model says: in a pause it is not asked, and may have been right all the time. An
+  // event that was there at once says nothing about polling.
+  if (exploring() && guard_.left != 0 && ns != 0) {
+    end_pause_after_hits();
   }
   earn(miss_cost_ns_ - ns);
   advance();
+}
+
+void LearnedBudget::end_pause_after_hits() {
+  exploration_.interval = kFirstInterval;
+  if (++guard_.hits == kHitsThatEndAPause) {
+    guard_ = Guard{};
+  }
 }
 
 void LearnedBudget::missed(std::chrono::nanoseconds polled, std::chrono::nanoseconds after) {

@@ -77,6 +77,7 @@ class LearnedBudget {
   std::int64_t cheapest_budget() const;
   void decide();
   void earn(std::int64_t ns);
+  void end_pause_after_hits();
   bool exploring() const { return exploration_.left != 0; }
 
   std::array<std::uint32_t, kBuckets> counts_{};

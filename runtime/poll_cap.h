@@ -1,8 +1,8 @@
-// PollCap: the share of a CPU that polling may take.
+// PollCap: the share of a CPU that polling may take, over any 100 ms.
 //
-// A token bucket that holds 5 ms of polling, unless it is told otherwise: over any 100 ms polling
-// takes at most share * 100 ms + 5 ms. All or nothing: a budget that is not covered is not granted
-// at all, for a shortened one costs CPU and rarely meets its event.
+// A token bucket: what it holds and what flows into it within 100 ms are together the share of
+// these. All or nothing: a budget that is not covered is not granted at all, for a shortened one
+// costs CPU and rarely meets its event.
 //
 // It has no clock: times go in.
 
@@ -19,13 +19,16 @@ namespace coaio {
 class PollCap {
  public:
   // From 0, no polling, to 1, no cap.
-  explicit PollCap(double share = 1.0, std::chrono::nanoseconds burst = kBurst)
-      : share_(std::clamp(share, 0.0, 1.0)), burst_(burst), tokens_(burst) {}
+  explicit PollCap(double share = 1.0) { limit(share); }
 
-  // From now on.
-  void limit(double share, std::chrono::nanoseconds burst) {
+  // From now on. What was polled without a limit is not owed.
+  void limit(double share) {
     share_ = std::clamp(share, 0.0, 1.0);
-    burst_ = burst;
+    const std::chrono::duration<double, std::nano> allowed = share_ * kWindow;
+    burst_ =
+        std::min(kLongestBurst,
+                 std::chrono::duration_cast<std::chrono::nanoseconds>(allowed * kBurstOfAllowed));
+    flow_ = (allowed - burst_) / kWindow;
     tokens_ = std::min(tokens_, burst_);
   }
 
@@ -36,7 +39,7 @@ class PollCap {
     if (!limits()) {
       return true;
     }
-    const std::chrono::duration<double, std::nano> earned = (now - last_) * share_;
+    const std::chrono::duration<double, std::nano> earned = (now - last_) * flow_;
     tokens_ =
         std::min(tokens_ + std::chrono::duration_cast<std::chrono::nanoseconds>(earned), burst_);
     last_ = now;
@@ -44,14 +47,23 @@ class PollCap {
   }
 
   // It went on for this long.
-  void spend(std::chrono::nanoseconds polled) { tokens_ -= polled; }
+  void spend(std::chrono::nanoseconds polled) {
+    if (limits()) {
+      tokens_ -= polled;
+    }
+  }
 
  private:
-  static constexpr std::chrono::nanoseconds kBurst = std::chrono::milliseconds(5);
+  static constexpr std::chrono::nanoseconds kWindow = std::chrono::milliseconds(100);
+  // The longest budget that is ever granted. Of a small share only a part, or little would flow,
+  // and polling would stop for long after each burst.
+  static constexpr std::chrono::nanoseconds kLongestBurst = std::chrono::milliseconds(5);
+  static constexpr double kBurstOfAllowed = 0.25;
 
-  double share_;
-  std::chrono::nanoseconds burst_;
-  std::chrono::nanoseconds tokens_;
+  double share_ = 1.0;
+  double flow_ = 1.0;  // of a CPU
+  std::chrono::nanoseconds burst_{0};
+  std::chrono::nanoseconds tokens_ = kLongestBurst;
   TimePoint last_{};
 };
 

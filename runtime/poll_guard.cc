@@ -19,9 +19,8 @@ using std::chrono::nanoseconds;
 
 constexpr nanoseconds kPause = std::chrono::seconds(1);
 
-// Together half of the quota over any 100 ms: what flows, and the burst.
-constexpr double kFlowOfQuota = 0.45;
-constexpr nanoseconds kBurstOfQuota = std::chrono::milliseconds(5);
+// The other half is left for the work of the process.
+constexpr double kShareOfQuota = 0.5;
 
 // In a window. One switch may be anybody's; a loop that spins beside a quiet system has 20 to 100 a
 // second, most of them to kernel threads that take microseconds, so the time lost decides.
@@ -100,9 +99,7 @@ bool PollGuard::quota_grants(TimePoint now, nanoseconds budget) {
 
 void PollGuard::divide_quota(int users) {
   users_ = users;
-  const double own = quota_ / users;
-  quota_share_.limit(kFlowOfQuota * own,
-                     std::chrono::duration_cast<nanoseconds>(own * kBurstOfQuota));
+  quota_share_.limit(kShareOfQuota * quota_ / users);
 }
 
 // --- during and after it ------------------------------------------------------------------------

@@ -53,6 +53,13 @@ class PollRecord {
 
   std::chrono::nanoseconds duration() const { return duration_; }
   // Of it, for how long something else had the CPU: another thread, an interrupt, a hypervisor.
+  //
+  // A look that was long by itself would be taken for a gap, and not be charged. That is the one
+  // that finds something, whose cost is that of the event and not of polling, and the first one
+  // after a sleep, whose memory is cold, once for each poll. A look that takes long each time makes
+  // the shortest one long. There remains a poll source whose poll() is slow now and then, which its
+  // contract forbids. To charge gaps instead would let one preemption of some milliseconds use up
+  // the share, and to tell the two apart costs a system call for each poll.
   std::chrono::nanoseconds gaps() const { return gaps_; }
   // The rest, which is what polling costs.
   std::chrono::nanoseconds taken() const { return duration_ - gaps_; }

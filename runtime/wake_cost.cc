@@ -20,6 +20,10 @@ using std::chrono::nanoseconds;
 constexpr nanoseconds kUnknown = std::chrono::microseconds(30);
 constexpr nanoseconds kSleep = std::chrono::microseconds(50);
 constexpr std::size_t kSleeps = 32;
+constexpr nanoseconds kLeast = std::chrono::microseconds(1);
+// What a wake after so short a sleep was ever seen to cost, by a margin. More is a machine that is
+// busy just now, and would be believed for as long as the process lives.
+constexpr nanoseconds kMost = std::chrono::microseconds(100);
 
 // A timerfd, because the timer slack of the thread does not apply to it, and no second thread,
 // because the scheduler may put that one on our CPU, where nothing is asleep.
@@ -37,10 +41,14 @@ nanoseconds measure() {
     late = std::chrono::steady_clock::now() - due;
   }
   std::nth_element(lateness.begin(), lateness.begin() + kSleeps / 2, lateness.end());
-  return std::max(lateness[kSleeps / 2], nanoseconds(1000));
+  return believable_wake_cost(lateness[kSleeps / 2]);
 }
 
 }  // namespace
+
+nanoseconds believable_wake_cost(nanoseconds measured) {
+  return std::clamp(measured, kLeast, kMost);
+}
 
 nanoseconds wake_cost() {
   static const nanoseconds cost = measure();

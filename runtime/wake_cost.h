@@ -16,6 +16,9 @@ namespace coaio {
 // the median lateness of 32 sleeps of 50 µs on a timerfd. 30 µs where that is refused.
 std::chrono::nanoseconds wake_cost();
 
+// What a measurement is taken for: from 1 to 100 µs.
+std::chrono::nanoseconds believable_wake_cost(std::chrono::nanoseconds measured);
+
 // WakeCost: the same, followed from the lateness of the sleeps that the loop's own timers end.
 //
 // It follows the median in steps of a sixteenth, does not believe in more than four times what it

@@ -36,12 +36,29 @@ class Results:
 
         return cost(policy) / min(cost("block"), cost("spin"))
 
+    def polled(self, scenario, back_end, policy):
+        """How many of the runs polled, and how many there are. A policy with two stable states shows
+        here, and in no median."""
+        runs = self.of(scenario, back_end, policy)
+        blocked = self.of(scenario, back_end, "block")
+        polled = [
+            run["cpu_percent"] >= 50 and run["p50_us"] < beside["p50_us"] / 2
+            for run, beside in zip(runs, blocked)
+        ]
+        return sum(polled), len(polled)
+
 
 def _row(number, sentence, values, limit, text="{:.2f}", least=False):
     """values: (figure, where). The worst of them is shown, and must keep the limit."""
     worst = min(values) if least else max(values)
     holds = worst[0] >= limit if least else worst[0] <= limit
     return str(number), sentence, f"{text.format(worst[0])} ({worst[1]})", holds
+
+
+def _shown(*row):
+    """For comparison, and not judged."""
+    number, sentence, worst, _ = _row(*row)
+    return number, sentence, worst, None
 
 
 def live(results):
@@ -60,7 +77,7 @@ def live(results):
     periodic = ["think 200", "think 500", "think 1000"]
     blocking = ["partner blocks, think 5", "partner blocks, think 20"]
     beside = ["idle one beside, think 10", "slow one beside, think 10"]
-    mixed = ["exponential 5", "exponential 20", "exponential 50", "exponential 200", "phases"]
+    mixed = [f"exponential {mean}" for mean in (5, 20, 50, 200)] + ["phases", "eventfd, phases"]
     yield _row(
         1, "cold starts: CPU of every run >= 85 %", over(cold, least_cpu), 85, "{:.0f}", True
     )
@@ -97,8 +114,21 @@ def live(results):
     yield _row(
         7, "periodic, late polling: CPU <= 25 %", over(periodic, cpu("learned late")), 25, "{:.0f}"
     )
-    eventfd = ["eventfd, think 10", "eventfd, think 50"]
+    eventfd = [f"eventfd, think {us}" for us in (0, 5, 10, 20, 50)] + ["eventfd, bursts"]
+    cold_eventfd = ["cold start, eventfd 10", "cold start, eventfd 20"]
+    slow_eventfd = [f"eventfd, {scenario}" for scenario in slow]
+    yield _row(
+        "a", "eventfd, cold: CPU of every run >= 85 %", over(cold_eventfd, least_cpu), 85,
+        "{:.0f}", True
+    )
+    yield _row(
+        "a", "eventfd, cold: p50 <= 1.2 x spin", over(cold_eventfd, ratio("learned", "spin")), 1.2
+    )
     yield _row("a", "eventfd: p50 <= 1.2 x spin", over(eventfd, ratio("learned", "spin")), 1.2)
+    yield _row(
+        "a", "eventfd, think >= 500: CPU <= block + 1 point", over(slow_eventfd, more_cpu), 1,
+        "{:+.1f}"
+    )
     yield _row(
         "b", "other descriptors: p50 <= 1.2 x spin", over(beside, ratio("learned", "spin")), 1.2
     )
@@ -112,25 +142,31 @@ def live(results):
     yield _row(
         "d", "same CPU: p99 <= 2 x block", over(same, ratio("learned", "block", "p99_us")), 2
     )
+    yield _shown(
+        "d",
+        "same CPU: p99 of grow/shrink 128 beside block's",
+        over(same, ratio("grow/shrink 128", "block", "p99_us")),
+        2,
+    )
     largest = lambda s, b: max(run["largest_share"] for run in results.of(s, b, "learned")) * 100
     for cap in (50, 20):
-        # 5 ms of burst, and a point for requests that lie 1 ms apart.
+        # A point for what cannot be measured exactly: the requests that are looked at lie 1 ms apart.
         yield _row(
             "e",
-            f"cap {cap} %: polling in any 100 ms <= {cap + 6} %",
+            f"cap {cap} %: polling in any 100 ms <= {cap + 1} %",
             over([f"cap {cap}"], largest),
-            cap + 6,
+            cap + 1,
             "{:.1f} %",
         )
     idle = [
         (
-            max(run["polled_us"] / run["seconds"] / 1e4 for run in results.of("idle", b, p)),
+            max(run["cpu_percent"] for run in results.of("idle", b, p)),
             f"{b}, {p}",
         )
         for b in results.back_ends
         for p in ("block", "grow/shrink 32", "grow/shrink 128", "learned", "learned late")
     ]
-    yield _row("f", "idle: polling takes < 0.1 % of a CPU", idle, 0.1, "{:.3f} %")
+    yield _row("f", "idle: CPU <= 0.1 %", idle, 0.1, "{:.3f} %")
 
 
 def simulated(figures):
@@ -149,12 +185,18 @@ def simulated(figures):
         list(zip(figures["worst_on_shared_cpu"], weights)),
         1.7,
     )
+    yield _row(
+        9,
+        "simulated: bursts, bimodal: <= 0.9 x grow/shrink 32",
+        [(figures["mixed_to_grow_shrink"], "weight 3")],
+        0.9,
+    )
     for cap in (50, 20):
         share = figures[f"share_at_{cap}"] * 100
         yield _row(
             10,
-            f"simulated: polling at cap {cap} <= {cap + 2} %",
+            f"simulated: polling at cap {cap} <= {cap} %",
             [(share, "worst trace")],
-            cap + 2,
+            cap,
             "{:.1f} %",
         )

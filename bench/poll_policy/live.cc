@@ -109,10 +109,10 @@ class Partner {
   // Thinks and asks, until it is late enough.
   void ask(nanoseconds duration) {
     for (const Clock::time_point end = Clock::now() + duration; answered_ < end;) {
-      const Clock::time_point due = answered_ + options_.think(answered_ - begin_);
-      while (Clock::now() < due) {
-      }
+      const nanoseconds time = options_.think(answered_ - begin_);
+      spin_until(answered_ + time / 2);
       ring_slow_one();
+      spin_until(answered_ + time);
       request();
     }
   }
@@ -146,6 +146,12 @@ class Partner {
     sum_ += answered_ - asked;
   }
 
+  static void spin_until(Clock::time_point due) {
+    while (Clock::now() < due) {
+    }
+  }
+
+  // In the middle of a think time, so that it reaches the loop alone.
   void ring_slow_one() {
     constexpr auto kApart = std::chrono::milliseconds(2);
     if (slow_.valid() && answered_ - rung_ >= kApart) {

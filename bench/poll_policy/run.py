@@ -146,6 +146,16 @@ def print_runs(runs):
     print_table(["", *scenarios.POLICIES], rows)
 
 
+def print_cold_starts(runs):
+    """How many of them polled."""
+    results = criteria.Results(runs)
+    for name, back_end, policy in runs:
+        if name.startswith("cold start"):
+            polled, count = results.polled(name, back_end, policy)
+            print(f"{back_end}, {name}, {policy}: {polled}/{count} polled")
+    print()
+
+
 def print_guard(runs):
     """Which pauses there were, and under which scenario."""
     for (name, back_end, policy), own in runs.items():
@@ -156,6 +166,14 @@ def print_guard(runs):
     print()
 
 
+def write(path, described, runs):
+    keyed = [
+        {"scenario": s, "back_end": b, "policy": p, "runs": r} for (s, b, p), r in runs.items()
+    ]
+    document = {"machine": described, "results": keyed}
+    pathlib.Path(path).write_text(json.dumps(document, indent=1))
+
+
 def judge(options, runs):
     results = criteria.Results(runs)
     command = [os.path.join(options.binaries, "criteria")]
@@ -163,8 +181,11 @@ def judge(options, runs):
     rows = sorted([*criteria.live(results), *criteria.simulated(simulated)], key=_number)
     print_table(
         ["#", "criterion", "worst", ""],
-        [[number, text, value, "pass" if holds else "FAIL"] for number, text, value, holds in rows],
+        [[number, text, value, _VERDICTS[holds]] for number, text, value, holds in rows],
     )
+
+
+_VERDICTS = {True: "pass", False: "FAIL", None: ""}
 
 
 def _number(row):
@@ -179,19 +200,15 @@ def main():
     options.partner_cpu, options.loop_cpu = cpus
     described = machine.describe_machine()
     runs = measure(options)
+    if options.out:
+        write(options.out, described, runs)
     print_runs(runs)
+    print_cold_starts(runs)
     print_guard(runs)
     if not options.scenarios:
         judge(options, runs)
     load = f"load before {described['load_average']:.1f}"
     print(f"{described['kernel']}, {described['cpu_model']}, {load}")
-    if options.out:
-        keyed = [
-            {"scenario": s, "back_end": b, "policy": p, "runs": r} for (s, b, p), r in runs.items()
-        ]
-        pathlib.Path(options.out).write_text(
-            json.dumps({"machine": described, "results": keyed}, indent=1)
-        )
     if options.pictures:
         pictures.draw_policies(criteria.Results(runs), pathlib.Path(options.pictures))
 

@@ -33,16 +33,20 @@ def all_scenarios():
     fixed = lambda us: f"--think=fixed:{us}"
     longer = lambda us: 4 if us >= 1000 else 2 if us >= 200 else 1
     yield from (Scenario(f"think {us}", (fixed(us),), times=longer(us)) for us in THINK_US)
-    for us in (10, 20, 50):
-        yield Scenario(
-            f"cold start, think {us}",
-            (fixed(us),),
-            ("block", "spin", "grow/shrink 32", "learned"),
-            repetitions=6,
-            alternate=("--asleep=8",),
-        )
-    for us in (10, 50, 500):
-        yield Scenario(f"eventfd, think {us}", (fixed(us), "--transport=eventfd"), times=longer(us))
+    cold = lambda name, *arguments: Scenario(
+        name,
+        arguments,
+        ("block", "spin", "grow/shrink 32", "learned"),
+        repetitions=6,
+        alternate=("--asleep=8",),
+    )
+    yield from (cold(f"cold start, think {us}", fixed(us)) for us in (10, 20, 50))
+    eventfd = "--transport=eventfd"
+    yield from (cold(f"cold start, eventfd {us}", fixed(us), eventfd) for us in (10, 20))
+    for us in THINK_US:
+        yield Scenario(f"eventfd, think {us}", (fixed(us), eventfd), _FEW, times=longer(us))
+    yield Scenario("eventfd, bursts", ("--think=bursts", eventfd), _FEW)
+    yield Scenario("eventfd, phases", ("--think=phases:100", eventfd), _FEW, times=2)
     for us in (5, 20):
         yield Scenario(f"partner blocks, think {us}", (fixed(us), "--partner=block"), _FEW)
     for mean in (5, 20, 50, 200):

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <fstream>
 #include <functional>
 #include <random>
@@ -43,6 +44,17 @@ Trace exponential(double mean_us) {
                     });
 }
 
+Trace after_long_waits(std::string name, const std::vector<std::int64_t>& waits_ns) {
+  Trace trace{.name = std::move(name), .waits = {}};
+  trace.waits.reserve(kAsleep + waits_ns.size());
+  trace.waits.assign(kAsleep, std::chrono::nanoseconds(
+                                  static_cast<std::chrono::nanoseconds::rep>(kAsleepUs * 1000)));
+  for (const std::int64_t ns : waits_ns) {
+    trace.waits.emplace_back(ns);
+  }
+  return trace;
+}
+
 double uniform(Random& random) { return std::uniform_real_distribution<double>(0, 1)(random); }
 
 }  // namespace
@@ -71,7 +83,14 @@ std::vector<Trace> all_traces() {
     return 2 / std::pow(1 - uniform(random), 1 / 1.2);
   }));
   traces.push_back(make_trace("idle 100,000", [](std::size_t, Random&) { return 100'000.; }));
+  for (const RecordedTrace& recorded : recorded_traces()) {
+    traces.push_back(after_long_waits("recorded " + recorded.name, recorded.waits));
+  }
   return traces;
+}
+
+bool is_mixed(const Trace& trace) {
+  return trace.name.starts_with("bursts") || trace.name.starts_with("bimodal");
 }
 
 std::vector<Trace> shared_cpu_traces() {
@@ -85,17 +104,14 @@ std::vector<Trace> shared_cpu_traces() {
 }
 
 Trace read_trace(const std::string& path) {
-  Trace trace{.name = path.substr(path.rfind('/') + 1), .waits = {}};
+  std::string name = path.substr(path.rfind('/') + 1);
+  std::vector<std::int64_t> waits;
   std::ifstream file(path);
-  for (std::chrono::nanoseconds::rep ns = 0; file >> ns;) {
-    trace.waits.emplace_back(ns);
+  for (std::int64_t ns = 0; file >> ns;) {
+    waits.push_back(ns);
   }
-  if (!trace.waits.empty()) {
-    const std::chrono::nanoseconds asleep(
-        static_cast<std::chrono::nanoseconds::rep>(kAsleepUs * 1000));
-    trace.waits.insert(trace.waits.begin(), kAsleep, asleep);
-  }
-  return trace;
+  return waits.empty() ? Trace{.name = std::move(name), .waits = {}}
+                       : after_long_waits(std::move(name), waits);
 }
 
 }  // namespace coaio::bench

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -22,8 +23,19 @@ struct Trace {
 inline constexpr std::size_t kAsleep = 200;
 inline constexpr std::size_t kLearning = 256;
 
+// Those that were recorded are the last ones.
 std::vector<Trace> all_traces();
 std::vector<Trace> shared_cpu_traces();
+
+// The bursty one and the bimodal one, which no single budget fits.
+bool is_mixed(const Trace& trace);
+
+// A file of traces/, in nanoseconds. Made from these files by the build.
+struct RecordedTrace {
+  std::string name;
+  std::vector<std::int64_t> waits;
+};
+const std::vector<RecordedTrace>& recorded_traces();
 
 // A trace recorded from a real run by `live`: nanoseconds, one number a line, after the long waits
 // that all traces begin with. No waits if the file cannot be read.

@@ -7,11 +7,14 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include "backends/backend.h"
+#include "backends/check.h"
 #include "bench/backends/ratio.h"
+#include "bench/shm_rpc/two_cpus.h"
 #include "runtime/context.h"
 #include "runtime/poll_policy.h"
 
@@ -51,13 +54,16 @@ double Stopwatch::nanoseconds_per_round() const {
 
 double time_round_trips(const std::function<void(Stopwatch&)>& ask,
                         const std::function<void()>& serve) {
+  // Before this thread is pinned, after which it could use one only.
+  static const std::optional<TwoCpus> cpus = choose_two_cpus();
+  check(cpus.has_value(), "two threads that never sleep need two CPUs");
   std::atomic<bool> ready{false};
   std::thread server([&] {
-    pin_to(1);
+    pin_to(cpus->second);
     ready = true;
     serve();
   });
-  pin_to(0);
+  pin_to(cpus->first);
   while (!ready) {
   }
   Stopwatch watch;

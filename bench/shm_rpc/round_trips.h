@@ -27,8 +27,7 @@ double source_round_trip(Backend backend);
 // the socket as well, as the example does.
 double ring_round_trip(Backend backend, bool watched);
 
-// --- for those who measure
-// ------------------------------------------------------------------------
+// --- for those who measure ----------------------------------------------------------------------
 
 // Contexts that do not sleep within the time of a measurement.
 ContextOptions never_sleeping(Backend backend);

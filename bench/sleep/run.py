@@ -28,6 +28,7 @@ WAITING = {
     "tail": "polled tail",
     "spin": "spin",
 }
+BACK_ENDS = ("io_uring", "epoll", "ppoll")
 BOUND_US = 2  # at the median of 100 µs, with a polled tail
 
 
@@ -36,7 +37,9 @@ def parse(arguments):
     parser.add_argument("--quick", action="store_true", help="one short run of each, 20 s")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="of one measurement")
-    parser.add_argument("--backend", default="io_uring")
+    parser.add_argument(
+        "--backend", default="io_uring", choices=(*BACK_ENDS, "all"), help="(default io_uring)"
+    )
     parser.add_argument("--binaries", default=str(HERE.parents[1] / "bazel-bin/bench/sleep"))
     parser.add_argument("--pictures", metavar="DIR", help="draw the picture there")
     options = parser.parse_args(arguments)
@@ -47,7 +50,7 @@ def parse(arguments):
     return options
 
 
-def measure(options, cpu):
+def measure(options, back_end, cpu):
     """All runs by (sleep, waiting), interleaved."""
     one = options.seconds * 1.1 + 0.03
     progress = progress_module.Progress(options.repetitions * len(SLEEPS_US) * len(WAITING) * one)
@@ -56,13 +59,14 @@ def measure(options, cpu):
         for repetition in range(options.repetitions):
             for sleep in SLEEPS_US:
                 for waiting in WAITING:
-                    progress.show(f"{repetition + 1} · {sleep} µs", WAITING[waiting])
+                    where = f"{back_end} {repetition + 1} · {sleep} µs"
+                    progress.show(where, WAITING[waiting])
                     command = [
                         os.path.join(options.binaries, "sleep_bench"),
                         f"--sleep={sleep}",
                         f"--waiting={waiting}",
                         f"--seconds={options.seconds}",
-                        f"--backend={options.backend}",
+                        f"--backend={back_end}",
                         f"--cpu={cpu}",
                     ]
                     result = processes.run_to_json(command, None, 30)
@@ -77,8 +81,8 @@ def median(runs, sleep, waiting, figure):
     return statistics.median(run[figure] for run in runs[sleep, waiting])
 
 
-def print_table(runs):
-    print("lateness at the median / p99, µs; CPU, %\n")
+def print_table(back_end, runs):
+    print(f"{back_end}: lateness at the median / p99, µs; CPU, %\n")
     print("".join(title.rjust(24) for title in ("sleep, µs", *WAITING.values())))
     for sleep in SLEEPS_US:
         cells = [
@@ -89,7 +93,7 @@ def print_table(runs):
         print("".join(cell.rjust(24) for cell in (str(sleep), *cells)))
     late = median(runs, 100, "tail", "p50_us")
     verdict = "pass" if late <= BOUND_US else "FAIL"
-    print(f"\n100 µs, polled tail: {late:.2f} µs late at the median, bound {BOUND_US}: {verdict}")
+    print(f"\n100 µs, polled tail: {late:.2f} µs late at the median, bound {BOUND_US}: {verdict}\n")
 
 
 def draw(runs, folder):
@@ -124,10 +128,19 @@ def draw(runs, folder):
 def main():
     options = parse(sys.argv[1:])
     cpus = machine.choose_cpus(os.sched_getaffinity(0))
-    runs = measure(options, cpus[1] if cpus else min(os.sched_getaffinity(0)))
-    print_table(runs)
-    if options.pictures:
-        draw(runs, pathlib.Path(options.pictures))
+    cpu = cpus[1] if cpus else min(os.sched_getaffinity(0))
+    for back_end in BACK_ENDS if options.backend == "all" else (options.backend,):
+        try:
+            runs = measure(options, back_end, cpu)
+        except processes.Failed as failure:
+            if options.backend != "all":
+                raise
+            print(f"{back_end} does not take part: {failure.sentence}", file=sys.stderr)
+            continue
+        print_table(back_end, runs)
+        if options.pictures:
+            folder = pathlib.Path(options.pictures)
+            draw(runs, folder / back_end if options.backend == "all" else folder)
 
 
 if __name__ == "__main__":

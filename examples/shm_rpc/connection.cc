@@ -31,7 +31,7 @@ using coaio::UniqueFd;
 constexpr std::size_t kDoorbells = 4;
 
 // Says what follows, so that two programs of different layouts notice.
-constexpr std::string_view kGreeting = "coaio shm_rpc 1";
+constexpr std::string_view kGreeting = "coaio shm_rpc 2";
 
 // Without the first two, the offerer could truncate the file under the acceptor; without the third,
 // take back the promise.

@@ -9,12 +9,16 @@
 namespace shm_rpc {
 namespace {
 
-// Nobody writes to the socket, so whatever happens to it is its end.
-coaio::Task<absl::Status> watch(int socket) {
-  if (absl::Status status = co_await coaio::readable(socket); !status.ok()) {
+// Nobody writes to the socket, so whatever happens to it is its end. The error cancels the work,
+// whatever it waits for, unless there is something left for it to receive.
+coaio::Task<absl::Status> watch(Connection& connection) {
+  if (absl::Status status = co_await coaio::readable(connection.socket()); !status.ok()) {
     co_return status;
   }
-  co_return absl::UnavailableError("the other process has ended");
+  connection.inbox().hang_up();
+  connection.outbox().hang_up();
+  co_return connection.inbox().empty() ? absl::UnavailableError("the other process has ended")
+                                       : absl::OkStatus();
 }
 
 coaio::Task<absl::Status> then_cancel(coaio::Task<absl::Status> work, coaio::TaskGroup& group) {
@@ -31,7 +35,7 @@ coaio::Task<absl::Status> converse(Connection& connection, coaio::Task<absl::Sta
   const coaio::AddedSource outbox(here.context, connection.outbox());
   coaio::TaskGroup group(here);
   group.spawn(then_cancel(std::move(work), group));
-  group.spawn(watch(connection.socket()));
+  group.spawn(watch(connection));
   co_return co_await group.join();
 }
 

@@ -4,6 +4,8 @@
 //
 // Threads: the home thread of the task.
 // Errors: those of the work; UnavailableError if the other process ended first, however it ended.
+//   If it has sent something before that, the work is not cancelled, but receives it, and then that
+//   error; send() fails at once.
 
 #ifndef COAIO_EXAMPLES_SHM_RPC_CONVERSATION_H_
 #define COAIO_EXAMPLES_SHM_RPC_CONVERSATION_H_

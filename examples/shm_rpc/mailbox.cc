@@ -15,6 +15,8 @@ absl::Status taken_back() {
   return absl::DataLossError("the other side has corrupted the ring: it has taken something back");
 }
 
+absl::Status ended() { return absl::UnavailableError("the other process has ended"); }
+
 }  // namespace
 
 absl::StatusOr<std::string_view> Inbox::Receive::await_resume() {
@@ -26,14 +28,25 @@ absl::StatusOr<std::string_view> Inbox::Receive::await_resume() {
   if (!message.ok()) {
     return message.status();
   }
-  return message->has_value() ? absl::StatusOr<std::string_view>(**message) : taken_back();
+  if (!message->has_value()) {
+    return inbox_.ended_ ? ended() : taken_back();
+  }
+  return **message;
 }
 
 // Writes in await_suspend(), so that a task that never has to wait leaves others their turn.
 void Outbox::Send::try_to_write() {
-  written_ = outbox_.writer_.write(message_);
+  write();
   if (written_.ok() && !*written_) {
-    outbox_.writer_.sleeper().wait();
+    outbox_.writer_.wait();
+  }
+}
+
+void Outbox::Send::write() {
+  if (outbox_.ended_) {
+    written_ = ended();
+  } else {
+    written_ = outbox_.writer_.write(message_);
   }
 }
 
@@ -46,7 +59,7 @@ absl::Status Outbox::Send::await_resume() {
   if (absl::Status status = SourceWait::await_resume(); !status.ok()) {
     return status;
   }
-  written_ = outbox_.writer_.write(message_);
+  write();
   return written_.ok() && !*written_ ? taken_back() : written_.status();
 }
 

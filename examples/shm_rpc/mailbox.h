@@ -9,6 +9,9 @@
 // Threads: the home thread of the context that they are added to.
 // Lifetime: the ring's memory and the doorbells outlive both.
 // Cancellation: receive() and send() end with kCancelled; a message is sent whole or not at all.
+// Errors: DataLossError if the ring makes no sense; UnavailableError after hang_up(), from
+// receive()
+//   only once everything is received that was there.
 
 #ifndef COAIO_EXAMPLES_SHM_RPC_MAILBOX_H_
 #define COAIO_EXAMPLES_SHM_RPC_MAILBOX_H_
@@ -34,12 +37,17 @@ class alignas(64) Inbox final : public coaio::CoSource {
   // Gives an absl::StatusOr<std::string_view>; the message is good until the next call.
   [[nodiscard]] Receive receive();
 
-  bool ready() override { return reader_.can_go_on(); }
+  // The other side has ended.
+  void hang_up() { ended_ = true; }
+  bool empty() const { return !reader_.can_go_on(); }
+
+  bool ready() override { return ended_ || !empty(); }
   void poll_begin() override { reader_.sleeper().poll_begin(); }
   void poll_end() override { reader_.sleeper().poll_end(); }
 
  private:
   RingReader reader_;
+  bool ended_ = false;
 };
 
 class alignas(64) Outbox final : public coaio::CoSource {
@@ -52,12 +60,16 @@ class alignas(64) Outbox final : public coaio::CoSource {
   // Gives an absl::Status. Waits while the ring is full.
   [[nodiscard]] Send send(std::string_view message);
 
-  bool ready() override { return writer_.can_go_on(); }
+  // The other side has ended.
+  void hang_up() { ended_ = true; }
+
+  bool ready() override { return ended_ || writer_.can_go_on(); }
   void poll_begin() override { writer_.sleeper().poll_begin(); }
   void poll_end() override { writer_.sleeper().poll_end(); }
 
  private:
   RingWriter writer_;
+  bool ended_ = false;
 };
 
 // poll_source(inbox), and the reading after it, without the frame of a Task.
@@ -69,7 +81,7 @@ class Inbox::Receive : private coaio::SourceWait {
   template <typename Promise>
   bool await_suspend(std::coroutine_handle<Promise> task) {
     if (!inbox_.ready()) {
-      inbox_.reader_.sleeper().wait();  // the wait that follows looks again
+      inbox_.reader_.wait();  // the wait that follows looks again
     }
     return SourceWait::await_suspend(task);
   }
@@ -97,6 +109,7 @@ class Outbox::Send : private coaio::SourceWait {
 
  private:
   void try_to_write();
+  void write();
 
   Outbox& outbox_;
   std::string_view message_;

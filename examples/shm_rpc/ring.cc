@@ -57,16 +57,6 @@ void copy_out(const RingMemory& memory, std::uint64_t position, char* to, std::s
   }
 }
 
-// Seq_cst, after a seq_cst store of what the other side waits for: pairs with Sleeper::announce()
-// and the load of that after it. Of the two sides at least one sees the other: we ring, or it goes
-// on. Relaxed exchange: it only spares a second ring for the same sleep, and publishes nothing.
-void ring_if_asleep(std::atomic<std::uint32_t>& sleeps, int doorbell) {
-  if (sleeps.load(std::memory_order_seq_cst) != 0 &&
-      sleeps.exchange(0, std::memory_order_relaxed) != 0) {
-    eventfd_write(doorbell, 1);  // fails if the counter is full, and then it has been rung enough
-  }
-}
-
 absl::Status corrupt(absl::string_view what) {
   return absl::DataLossError(absl::StrCat("the other side has corrupted the ring: ", what));
 }
@@ -75,15 +65,15 @@ absl::Status corrupt(absl::string_view what) {
 
 // --- sleeping -----------------------------------------------------------------------------------
 
-void Sleeper::wait() {
-  waits_ = true;
+void Sleeper::wait(std::uint64_t position) {
+  position_ = position;
   if (!polled_) {
     announce();
   }
 }
 
 void Sleeper::wait_is_over() {
-  if (std::exchange(waits_, false) && !polled_) {
+  if (std::exchange(position_, 0) != 0 && !polled_) {
     withdraw();
   }
 }
@@ -95,16 +85,31 @@ void Sleeper::poll_begin() {
 
 void Sleeper::poll_end() {
   polled_ = false;
-  if (waits_) {
+  if (position_ != 0) {
     announce();
   }
 }
 
-// Seq_cst: pairs with ring_if_asleep(). Whoever announces looks at the other's position again.
-void Sleeper::announce() { sleeps_.store(1, std::memory_order_seq_cst); }
+// Seq_cst: pairs with Ringer::announced(). Whoever announces looks at the other's position again.
+void Sleeper::announce() { sleeps_.store(position_, std::memory_order_seq_cst); }
 
 // Relaxed: a ring too many does no harm.
 void Sleeper::withdraw() { sleeps_.store(0, std::memory_order_relaxed); }
+
+// --- ringing ------------------------------------------------------------------------------------
+
+// Seq_cst, after a seq_cst store of our position: pairs with Sleeper::announce() and the look after
+// it. Of the two sides at least one sees the other: we ring, or it goes on.
+std::uint64_t Ringer::announced() const { return sleeps_.load(std::memory_order_seq_cst); }
+
+// Takes back the sleep that was seen, so that it is rung for once, and no other: who has announced
+// another one since has looked at our position since, and would not be rung for again. Relaxed: it
+// publishes nothing.
+void Ringer::ring_for(std::uint64_t sleep) {
+  if (sleeps_.compare_exchange_strong(sleep, 0, std::memory_order_relaxed)) {
+    eventfd_write(doorbell_, 1);  // fails if the counter is full, and then it has been rung enough
+  }
+}
 
 // --- writing ------------------------------------------------------------------------------------
 
@@ -133,12 +138,12 @@ absl::StatusOr<bool> RingWriter::write(std::string_view message) {
   copy_in(memory_, written_ + kAnnouncementBytes, message);
   // Relaxed: published by the store that follows.
   memory_.announcement(written_ + size).store(0, std::memory_order_relaxed);
-  // Seq_cst: as a release it pairs with the load in RingReader; see also ring_if_asleep().
+  // Seq_cst: as a release it pairs with the load in RingReader; see also Ringer::announced().
   memory_.announcement(written_).store(
       announcement_of(written_, static_cast<std::uint32_t>(message.size())),
       std::memory_order_seq_cst);
   written_ += size;
-  ring_if_asleep(memory_.reader_sleeps, bell_of_reader_);
+  reader_.reached(written_);
   // The line that the next small message clears: the reader may have it, and it takes as long to
   // come as a message.
   __builtin_prefetch(memory_.bytes + (written_ + kLine) % kRingBytes, 1);
@@ -154,10 +159,14 @@ bool RingWriter::can_go_on() const {
   return used > kRingBytes || used + needed_ <= kRingBytes;
 }
 
+// Not for the next step of the reader, which may be too short: it would take the announcement back,
+// and we would sleep on without one.
+void RingWriter::wait() { sleeper_.wait(written_ + needed_ - kRingBytes); }
+
 // --- reading ------------------------------------------------------------------------------------
 
 absl::StatusOr<std::optional<std::string_view>> RingReader::read() {
-  // Seq_cst: as an acquire it pairs with the store in write(); see also ring_if_asleep().
+  // Seq_cst: as an acquire it pairs with the store in write(); see also Ringer::announced().
   const std::uint64_t announcement = memory_.announcement(read_).load(std::memory_order_seq_cst);
   if (announcement == 0) {
     return std::nullopt;
@@ -172,9 +181,9 @@ absl::StatusOr<std::optional<std::string_view>> RingReader::read() {
   if (read_ - published_ >= kStep) {
     published_ = read_;
     // Seq_cst: as a release it pairs with the load in RingWriter, which may overwrite what we have
-    // copied; see also ring_if_asleep().
+    // copied; see also Ringer::announced().
     memory_.read.store(read_, std::memory_order_seq_cst);
-    ring_if_asleep(memory_.writer_sleeps, bell_of_writer_);
+    writer_.reached(read_);
   }
   return std::string_view(message_.get(), length);
 }
@@ -182,5 +191,7 @@ absl::StatusOr<std::optional<std::string_view>> RingReader::read() {
 bool RingReader::can_go_on() const {
   return memory_.announcement(read_).load(std::memory_order_seq_cst) != 0;
 }
+
+void RingReader::wait() { sleeper_.wait(read_ + kLine); }
 
 }  // namespace shm_rpc

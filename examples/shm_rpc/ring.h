@@ -11,8 +11,9 @@
 // and a message is copied out before anybody looks at it. A ring that makes no sense is a
 // DataLossError, for good.
 //
-// A side that finds nothing to do says in the memory that it sleeps, and only then does the other
-// one ring its doorbell, an eventfd. While it is polled, it says nothing, and nobody rings.
+// A side that finds nothing to do says in the memory for which position of the other one it sleeps,
+// and who gets there rings its doorbell, an eventfd. While it is polled, it says nothing, and
+// nobody rings. The protocol is checked by docs/model/doorbell.pml.
 //
 // Threads: one on each side.
 // Lifetime: the memory and the doorbells outlive both.
@@ -38,8 +39,9 @@ inline constexpr std::uint32_t kLargestMessage = 16 * 1024;
 // What is shared. Everything may change at any time: the other side is another program.
 struct RingMemory {
   alignas(64) std::atomic<std::uint64_t> read;  // bytes, since the beginning
-  alignas(64) std::atomic<std::uint32_t> reader_sleeps;
-  alignas(64) std::atomic<std::uint32_t> writer_sleeps;
+  // For which position of the other one each sleeps; 0: it does not.
+  alignas(64) std::atomic<std::uint64_t> reader_sleeps;
+  alignas(64) std::atomic<std::uint64_t> writer_sleeps;
   alignas(64) std::byte bytes[kRingBytes];
 
   // The word in front of the message at this position, a multiple of 64. An access is one load or
@@ -53,10 +55,11 @@ static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "a lock is not sh
 // One side's word on whether it has to be rung for: while it waits, unless it is polled.
 class Sleeper {
  public:
-  explicit Sleeper(std::atomic<std::uint32_t>& sleeps) : sleeps_(sleeps) {}
+  explicit Sleeper(std::atomic<std::uint64_t>& sleeps) : sleeps_(sleeps) {}
 
-  // Look once more after wait() and poll_end(): what came before is not rung for.
-  void wait();
+  // Until the other side is at this position, which is not 0. Look once more after wait() and
+  // poll_end(): what came before is not rung for.
+  void wait(std::uint64_t position);
   void wait_is_over();
   void poll_begin();
   void poll_end();
@@ -65,15 +68,38 @@ class Sleeper {
   void announce();
   void withdraw();
 
-  std::atomic<std::uint32_t>& sleeps_;
-  bool waits_ = false;
+  std::atomic<std::uint64_t>& sleeps_;
+  std::uint64_t position_ = 0;  // 0: it does not wait
   bool polled_ = false;
+};
+
+// What rings for a sleeper of the other side.
+class Ringer {
+ public:
+  Ringer(std::atomic<std::uint64_t>& sleeps, int doorbell) : sleeps_(sleeps), doorbell_(doorbell) {}
+
+  // We are at this position, and a seq_cst store says so.
+  void reached(std::uint64_t position) {
+    if (const std::uint64_t sleep = announced(); sleep != 0 && position >= sleep) {
+      ring_for(sleep);
+    }
+  }
+
+  // The two halves of it, between which the other side may go on, and sleep again.
+  std::uint64_t announced() const;
+  void ring_for(std::uint64_t sleep);
+
+ private:
+  std::atomic<std::uint64_t>& sleeps_;
+  int doorbell_;
 };
 
 class RingWriter {
  public:
   RingWriter(RingMemory& memory, int bell_of_reader)
-      : memory_(memory), bell_of_reader_(bell_of_reader), sleeper_(memory.writer_sleeps) {}
+      : memory_(memory),
+        reader_(memory.reader_sleeps, bell_of_reader),
+        sleeper_(memory.writer_sleeps) {}
 
   // False: there is no room for it now. At most kLargestMessage bytes.
   absl::StatusOr<bool> write(std::string_view message);
@@ -81,11 +107,13 @@ class RingWriter {
   // There is room for the message that did not fit, or the ring makes no sense.
   bool can_go_on() const;
 
+  // Until there is room for it.
+  void wait();
   Sleeper& sleeper() { return sleeper_; }
 
  private:
   RingMemory& memory_;
-  int bell_of_reader_;
+  Ringer reader_;
   Sleeper sleeper_;
   std::uint64_t written_ = 0;    // bytes, since the beginning
   std::uint64_t seen_read_ = 0;  // of the reader's position, when it was last checked
@@ -95,7 +123,9 @@ class RingWriter {
 class RingReader {
  public:
   RingReader(RingMemory& memory, int bell_of_writer)
-      : memory_(memory), bell_of_writer_(bell_of_writer), sleeper_(memory.reader_sleeps) {}
+      : memory_(memory),
+        writer_(memory.writer_sleeps, bell_of_writer),
+        sleeper_(memory.reader_sleeps) {}
 
   // The next message, or nothing. It is good until the next call.
   absl::StatusOr<std::optional<std::string_view>> read();
@@ -103,11 +133,13 @@ class RingReader {
   // There is a message, or the ring makes no sense.
   bool can_go_on() const;
 
+  // Until there is one.
+  void wait();
   Sleeper& sleeper() { return sleeper_; }
 
  private:
   RingMemory& memory_;
-  int bell_of_writer_;
+  Ringer writer_;
   Sleeper sleeper_;
   std::uint64_t read_ = 0;  // bytes, since the beginning
   std::uint64_t published_ = 0;

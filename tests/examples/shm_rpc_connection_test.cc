@@ -109,6 +109,15 @@ Task<absl::Status> ask(Connection& peer, int times) {
   co_return absl::OkStatus();
 }
 
+Task<absl::Status> fill(Connection& peer) {
+  const std::string text(kLargestMessage, 'x');
+  for (;;) {
+    if (absl::Status status = co_await peer.outbox().send(text); !status.ok()) {
+      co_return status;
+    }
+  }
+}
+
 // A process that does this and ends; killed when the object ends.
 class Process {
  public:
@@ -183,14 +192,6 @@ TEST_CASE("a writer waits while the ring is full, and loses nothing") {
 TEST_CASE("a wait for a message, and one for room, can be cancelled") {
   on_contexts([](Context& context) {
     Peers peers = make_peers();
-    const auto fill = [](Connection& peer) -> Task<absl::Status> {
-      const std::string text(kLargestMessage, 'x');
-      for (;;) {
-        if (absl::Status status = co_await peer.outbox().send(text); !status.ok()) {
-          co_return status;
-        }
-      }
-    };
     const auto cancel = [&](Connection& peer) -> Task<absl::Status> {
       TaskGroup group(co_await coaio::this_task());
       group.spawn(echo(peer));
@@ -232,6 +233,74 @@ TEST_CASE("a peer that is killed ends the conversation, whatever it was doing") 
   });
 }
 
+TEST_CASE("a peer that is killed while we wait for room ends the wait") {
+  on_contexts([](Context& context) {
+    Ends ends = make_ends();
+    Process peer([&] {
+      ends.acceptor.reset();
+      absl::StatusOr<Connection> connection = Connection::offer(std::move(ends.offerer));
+      for (;;) {
+        pause();
+      }
+    });
+    ends.offerer.reset();
+    absl::StatusOr<Connection> connection = Connection::accept(std::move(ends.acceptor));
+    REQUIRE(connection.ok());
+    const auto outlive = [](Connection& c, Process& p) -> Task<absl::Status> {
+      TaskGroup group(co_await coaio::this_task());
+      group.spawn(fill(c));
+      for (int i = 0; i < 10; ++i) {
+        co_await coaio::yield();
+      }
+      CHECK(group.size() == 1);
+      p.end();
+      co_return co_await group.join();
+    };
+    CHECK(absl::IsUnavailable(
+        coaio::run(context, converse(*connection, outlive(*connection, peer)))));
+  });
+}
+
+// Receives until that fails.
+Task<absl::Status> collect(Connection& peer, std::vector<std::string>& messages) {
+  for (;;) {
+    const absl::StatusOr<std::string_view> message = co_await peer.inbox().receive();
+    if (!message.ok()) {
+      co_return message.status();
+    }
+    messages.emplace_back(*message);
+  }
+}
+
+TEST_CASE("what a peer has sent before it ended is received before its end") {
+  on_contexts([](Context& context) {
+    Peers peers = make_peers();
+    const auto send = [](Connection& peer) -> Task<absl::Status> {
+      for (const char* text : {"one", "two", "three"}) {
+        if (absl::Status status = co_await peer.outbox().send(text); !status.ok()) {
+          co_return status;
+        }
+      }
+      co_return absl::OkStatus();
+    };
+    CHECK(coaio::run(context, converse(peers.offerer, send(peers.offerer))).ok());
+    shutdown(peers.offerer.socket(), SHUT_RDWR);
+    std::vector<std::string> messages;
+    // The end is known before the first of them is taken.
+    const auto late = [&](Connection& peer) -> Task<absl::Status> {
+      absl::Status sent;
+      while (sent.ok()) {
+        co_await coaio::yield();
+        sent = co_await peer.outbox().send("is anybody there?");
+      }
+      CHECK(absl::IsUnavailable(sent));
+      co_return co_await collect(peer, messages);
+    };
+    CHECK(absl::IsUnavailable(coaio::run(context, converse(peers.acceptor, late(peers.acceptor)))));
+    CHECK(messages == std::vector<std::string>{"one", "two", "three"});
+  });
+}
+
 TEST_CASE("a peer that ends before it offers anything is an error") {
   Ends ends = make_ends();
   ends.offerer.reset();
@@ -255,9 +324,20 @@ TEST_CASE("a peer that corrupts the ring ends the conversation with an error") {
   });
 }
 
+TEST_CASE(
+    "a peer that claims to have read what was not written ends the conversation with an error") {
+  on_contexts([](Context& context) {
+    Peers peers = make_peers();
+    peers.offerer.memory().to_offerer.read.store(std::uint64_t{1} << 40);
+    const absl::Status status = coaio::run(context, converse(peers.acceptor, fill(peers.acceptor)));
+    CHECK(absl::IsDataLoss(status));
+    CHECK(status.message().find("corrupted the ring") != std::string::npos);
+  });
+}
+
 // Offers what the acceptor must refuse.
 absl::Status refusal(const std::function<void(std::vector<UniqueFd>&)>& change,
-                     std::string_view greeting = "coaio shm_rpc 1") {
+                     std::string_view greeting = "coaio shm_rpc 2") {
   Ends ends = make_ends();
   std::vector<UniqueFd> offer;
   offer.push_back(checked(memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING)));
@@ -299,8 +379,8 @@ TEST_CASE("doorbells that are none, too few of them, and another greeting are re
       absl::IsFailedPrecondition(refusal([](std::vector<UniqueFd>& offer) { offer.pop_back(); })));
   CHECK(absl::IsFailedPrecondition(
       refusal([](std::vector<UniqueFd>& offer) { offer.push_back(make_eventfd(0)); })));
-  CHECK(absl::IsFailedPrecondition(refusal([](auto&) {}, "coaio shm_rpc 2")));
-  CHECK(absl::IsFailedPrecondition(refusal([](auto&) {}, "coaio shm_rpc 10")));
+  CHECK(absl::IsFailedPrecondition(refusal([](auto&) {}, "coaio shm_rpc 1")));
+  CHECK(absl::IsFailedPrecondition(refusal([](auto&) {}, "coaio shm_rpc 20")));
 }
 
 }  // namespace

@@ -132,7 +132,7 @@ TEST_CASE("a reader is rung for once if it waits, and not while it works or is p
   CHECK(rings(scene.readers_bell) == 0);
   scene.read();
 
-  scene.reader.sleeper().wait();
+  scene.reader.wait();
   CHECK(scene.write("2"));
   CHECK(scene.write("3"));
   CHECK(rings(scene.readers_bell) == 1);
@@ -141,7 +141,7 @@ TEST_CASE("a reader is rung for once if it waits, and not while it works or is p
   scene.read();
 
   scene.reader.sleeper().poll_begin();
-  scene.reader.sleeper().wait();
+  scene.reader.wait();
   CHECK(scene.write("4"));
   CHECK(rings(scene.readers_bell) == 0);
   scene.read();
@@ -159,16 +159,47 @@ TEST_CASE("a writer is rung for if it waits for room, and not otherwise") {
   CHECK(rings(scene.writers_bell) == 0);
   while (scene.write(text)) {
   }
-  scene.writer.sleeper().wait();
+  scene.writer.wait();
   scene.read();
   scene.read();
   CHECK(rings(scene.writers_bell) == 1);
 }
 
+TEST_CASE(
+    "a writer that waits for much room is rung for when there is enough, however small the steps") {
+  Scene scene;
+  while (scene.write("small")) {
+  }
+  REQUIRE(!scene.write(std::string(kLargestMessage, 'x')));
+  scene.writer.wait();
+  while (!scene.writer.can_go_on()) {
+    CHECK(rings(scene.writers_bell) == 0);
+    REQUIRE(scene.read() == "small");
+  }
+  CHECK(rings(scene.writers_bell) == 1);
+}
+
+TEST_CASE("who rings late does not take back the announcement of the next sleep") {
+  Scene scene;
+  Ringer late(scene.memory->reader_sleeps, scene.readers_bell.get());
+  scene.reader.wait();
+  const std::uint64_t seen = late.announced();
+  CHECK(scene.write("1"));
+  scene.read();
+  scene.reader.sleeper().wait_is_over();
+  scene.reader.wait();
+  rings(scene.readers_bell);
+
+  late.ring_for(seen);
+  CHECK(rings(scene.readers_bell) == 0);
+  CHECK(scene.write("2"));
+  CHECK(rings(scene.readers_bell) == 1);
+}
+
 TEST_CASE("a full doorbell does not stop who rings it") {
   Scene scene;
   REQUIRE(eventfd_write(scene.readers_bell.get(), UINT64_MAX - 1) == 0);
-  scene.reader.sleeper().wait();
+  scene.reader.wait();
   CHECK(scene.write("x"));
   CHECK(scene.read() == "x");
 }

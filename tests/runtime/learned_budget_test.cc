@@ -83,15 +83,33 @@ TEST_CASE("a learned budget that believes in too short a wake finds out by explo
   CHECK(budget.budget() >= 10us);
 }
 
+// The partner shares our CPU: an event comes as soon as we sleep, and never while we poll.
+void meet_on_shared_cpu(LearnedBudget& budget) { budget.missed(budget.budget(), budget.budget()); }
+
 TEST_CASE("a learned budget stops where polling itself keeps the event away") {
-  // The partner shares our CPU: an event comes 5 µs after we sleep, and never while we poll.
   LearnedBudget budget(kWeight, kWake);
   nanoseconds polled{0};
   for (int i = 0; i < 10'000; ++i) {
     polled += budget.budget();
-    budget.missed(budget.budget(), budget.budget());
+    meet_on_shared_cpu(budget);
   }
   CHECK(polled / 10'000 < 3us);
+}
+
+TEST_CASE(
+    "a long pause of a learned budget ends with two hits, also where the model expects them") {
+  LearnedBudget budget(kWeight, kWake);
+  // Until the longest pause has just begun.
+  for (int i = 0, blocked = 0; i < 10'000 || blocked != 30; ++i) {
+    blocked = budget.budget() == 0us ? blocked + 1 : 0;
+    meet_on_shared_cpu(budget);
+  }
+  int waits = 0;
+  for (int hits = 0; hits < 10; ++waits) {
+    hits = budget.budget() >= 20us ? hits + 1 : 0;
+    meet(budget, 20us);
+  }
+  CHECK(waits <= 1100);  // the interval from one exploration to the next is 1,024 at most
 }
 
 TEST_CASE(
