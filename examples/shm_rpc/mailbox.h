@@ -9,9 +9,8 @@
 // Threads: the home thread of the context that they are added to.
 // Lifetime: the ring's memory and the doorbells outlive both.
 // Cancellation: receive() and send() end with kCancelled; a message is sent whole or not at all.
-// Errors: DataLossError if the ring makes no sense; UnavailableError after hang_up(), from
-// receive()
-//   only once everything is received that was there.
+// Errors: DataLossError if the ring makes no sense; UnavailableError after hang_up(), which
+//   receive() gives once everything is received that was there.
 
 #ifndef COAIO_EXAMPLES_SHM_RPC_MAILBOX_H_
 #define COAIO_EXAMPLES_SHM_RPC_MAILBOX_H_
