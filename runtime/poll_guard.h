@@ -7,8 +7,7 @@
 // - Others want the CPU: it was taken from the loop, against its will, for a quarter of the time
 //   that it polled. Then nobody polls for a second.
 // - The thread may run on one CPU only, and whatever comes does so soon after the thread has gone
-// to
-//   sleep, or while the CPU was taken from it: the partner needs this CPU to answer. Then nobody
+//   to sleep, or while the CPU was taken from it: the partner needs this CPU to answer. Then nobody
 //   polls for a second.
 //
 // No clock: times go in. It asks the kernel seldom: once in 50 ms of polling, and after 32 polls
