@@ -1,6 +1,7 @@
 #include "coro/run.h"
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -72,14 +73,14 @@ TEST_CASE("run exits with a sentence where no context is possible") {
 
 #if defined(__cpp_exceptions)
 
+Task<void> sleep_for_a_day() { (co_await sleep_for(24h)).IgnoreError(); }
+
 TEST_CASE("an exception from a callback ends the process, in whichever step it is called") {
-  const auto thrown_by = [](auto arrange) {
+  const auto thrown_by = [](const std::function<void(Context&)>& arrange) {
     return last_words([&] {
       const std::unique_ptr<Context> context = make_context();
-      run(*context, [&]() -> Task<void> {
-        arrange(*context);
-        (co_await sleep_for(24h)).IgnoreError();
-      }());
+      arrange(*context);
+      run(*context, sleep_for_a_day());
     });
   };
   const auto fail = [] { throw std::runtime_error("a callback has failed"); };
@@ -87,6 +88,10 @@ TEST_CASE("an exception from a callback ends the process, in whichever step it i
   CHECK(thrown_by([&](Context& context) { context.post(fail); }).find(words) != std::string::npos);
   CHECK(thrown_by([&](Context& context) {
           (new Timer(context, fail))->arm_after(0ns);
+        }).find(words) != std::string::npos);
+  // In the batches that run() runs between two turns.
+  CHECK(thrown_by([&](Context& context) {
+          context.post([&] { context.post(fail); });
         }).find(words) != std::string::npos);
 }
 
