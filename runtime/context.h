@@ -193,7 +193,11 @@ class Context {
     sources_.add(source);
   }
   void remove(PollSource& source) {
-    may_take_back() ? sources_.remove(source) : SourceList::abandon(source);
+    if (may_take_back()) {
+      sources_.remove(source);
+    } else {
+      SourceList::abandon(source);
+    }
   }
 
   bool has(const PollSource& source) const { return sources_.has(source); }

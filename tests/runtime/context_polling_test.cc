@@ -114,22 +114,23 @@ TEST_CASE("a loop that polls in vain sleeps until the deadline and no longer") {
       {.polling = PollFixed{.max = 100us}});
 }
 
+std::uint64_t polls_of_a_wait(Context& context) {
+  const std::uint64_t before = context.figures().polls;
+  Timer timer(context, [] {});
+  timer.arm_after(20ms);
+  while (timer.pending()) {
+    context.poll(true);
+  }
+  return context.figures().polls - before;
+}
+
 TEST_CASE("a change of policy takes effect with the next wait") {
   on_every_context([](Context& context) {
-    const auto polls_of_a_wait = [&] {
-      const std::uint64_t before = context.figures().polls;
-      Timer timer(context, [] {});
-      timer.arm_after(20ms);
-      while (timer.pending()) {
-        context.poll(true);
-      }
-      return context.figures().polls - before;
-    };
-    CHECK(polls_of_a_wait() == 0);
+    CHECK(polls_of_a_wait(context) == 0);
     context.set_polling(PollFixed{.max = 10us});
-    CHECK(polls_of_a_wait() != 0);
+    CHECK(polls_of_a_wait(context) != 0);
     context.set_polling(PollOff{});
-    CHECK(polls_of_a_wait() == 0);
+    CHECK(polls_of_a_wait(context) == 0);
   });
 }
 
@@ -179,20 +180,11 @@ TEST_CASE("a loop that may not poll before its timers sleeps towards them, and d
 TEST_CASE("the share of polling can be changed while the loop runs") {
   on_every_context(
       [](Context& context) {
-        const auto polls_of_a_wait = [&] {
-          const std::uint64_t before = context.figures().polls;
-          Timer timer(context, [] {});
-          timer.arm_after(20ms);
-          while (timer.pending()) {
-            context.poll(true);
-          }
-          return context.figures().polls - before;
-        };
-        CHECK(polls_of_a_wait() != 0);
+        CHECK(polls_of_a_wait(context) != 0);
         context.set_polling_share(0);
-        CHECK(polls_of_a_wait() == 0);
+        CHECK(polls_of_a_wait(context) == 0);
         context.set_polling_share(1);
-        CHECK(polls_of_a_wait() != 0);
+        CHECK(polls_of_a_wait(context) != 0);
       },
       {.polling = PollFixed{.max = 10us}});
 }
