@@ -114,10 +114,11 @@ void FdTable::remove_handlers(int fd, absl::AnyInvocable<void()> gone) {
 
 bool FdTable::discard_handlers() {
   bool any_left = false;
-  for (std::size_t i = 0; i < records_.size(); ++i) {  // it may grow meanwhile
-    if (records_[i].handling != nullptr) {
+  // By number, for the end of a handler may add records.
+  for (int fd = 0; static_cast<std::size_t>(fd) < records_.size(); ++fd) {
+    if (records_[static_cast<std::size_t>(fd)].handling != nullptr) {
       any_left = true;
-      set_handlers(records_[i].fd, {});
+      set_handlers(fd, {});
     }
   }
   return any_left;
