@@ -105,7 +105,7 @@ class EpollMonitor final : public FdMonitor {
 
   // --- wait -------------------------------------------------------------------------------------
 
-  absl::Status wait(std::chrono::nanoseconds timeout, std::vector<Ready>& ready) override {
+  absl::Status wait(std::chrono::nanoseconds timeout, std::vector<FdEvent>& ready) override {
     if (watches_.has_changes() || !always_ready_.empty()) {
       if (absl::Status status = prepare(timeout, ready); !status.ok()) {
         return status;
@@ -149,7 +149,7 @@ class EpollMonitor final : public FdMonitor {
 
   // Whatever it reports is not to wait for the kernel: the timeout becomes zero.
   [[gnu::noinline]] absl::Status prepare(std::chrono::nanoseconds& timeout,
-                                         std::vector<Ready>& ready) {
+                                         std::vector<FdEvent>& ready) {
     const std::size_t before = ready.size();
     doubt_files();
     if (absl::Status status = apply_changes(ready); !status.ok()) {
@@ -162,7 +162,7 @@ class EpollMonitor final : public FdMonitor {
     return absl::OkStatus();
   }
 
-  absl::Status apply_changes(std::vector<Ready>& ready) {
+  absl::Status apply_changes(std::vector<FdEvent>& ready) {
     int error = 0;
     int fd = -1;
     watches_.apply_changes([&](std::uint32_t slot, EpollWatch& watch) {
@@ -176,7 +176,7 @@ class EpollMonitor final : public FdMonitor {
 
   // Returns an errno: ENOMEM, ENOSPC (/proc/sys/fs/epoll/max_user_watches is reached), or a
   // sandbox's.
-  int apply(std::uint32_t slot, EpollWatch& watch, std::vector<Ready>& ready) {
+  int apply(std::uint32_t slot, EpollWatch& watch, std::vector<FdEvent>& ready) {
     if (!any(watch.interest)) {  // as of a disarmed watch
       if (!watch.live || watch.told_bits != kSilent) {
         forget(slot, watch);
@@ -206,7 +206,7 @@ class EpollMonitor final : public FdMonitor {
     return error == EBADF || error == ELOOP || error == EINVAL;
   }
 
-  static void report_invalid(std::uint32_t slot, EpollWatch& watch, std::vector<Ready>& ready) {
+  static void report_invalid(std::uint32_t slot, EpollWatch& watch, std::vector<FdEvent>& ready) {
     watch.interest = Events::kNone;
     ready.emplace_back(Key{slot, watch.generation}, Events::kInvalid);
   }
@@ -260,7 +260,7 @@ class EpollMonitor final : public FdMonitor {
 
   // A closed descriptor whose file lives on elsewhere (dup, fork) stays in the set, out of reach of
   // epoll_ctl: only a new set is rid of it.
-  [[gnu::noinline]] absl::Status rebuild(std::vector<Ready>& ready) {
+  [[gnu::noinline]] absl::Status rebuild(std::vector<FdEvent>& ready) {
     UniqueFd set(epoll_create1(EPOLL_CLOEXEC));
     if (!set.valid()) {
       return errno_status(errno, "epoll_create1");
@@ -314,7 +314,7 @@ class EpollMonitor final : public FdMonitor {
 
   // False for a report that no live watch stands behind: an interest that is empty was withdrawn
   // from a number that was closed by then.
-  bool deliver(const epoll_event& event, std::vector<Ready>& ready) {
+  bool deliver(const epoll_event& event, std::vector<FdEvent>& ready) {
     const Key key = to_key(event.data.u64);
     EpollWatch& watch = watches_[key.slot];
     if (!any(watch.interest) || watch.generation != key.generation) {
@@ -347,7 +347,7 @@ class EpollMonitor final : public FdMonitor {
     }
   }
 
-  void report_always_ready(std::vector<Ready>& ready) {
+  void report_always_ready(std::vector<FdEvent>& ready) {
     std::erase_if(always_ready_, [&](std::uint32_t slot) {
       EpollWatch& watch = watches_[slot];
       watch.listed = watch.always_ready && report_file(slot, watch, ready);
@@ -356,7 +356,7 @@ class EpollMonitor final : public FdMonitor {
   }
 
   // Whether to report it by the next wait too.
-  bool report_file(std::uint32_t slot, EpollWatch& watch, std::vector<Ready>& ready) {
+  bool report_file(std::uint32_t slot, EpollWatch& watch, std::vector<FdEvent>& ready) {
     const Events left = watch.trigger == Trigger::kEdge ? watch.wanted : kDirections;
     const Events events = watch.interest & left & kDirections;
     if (any(events)) {

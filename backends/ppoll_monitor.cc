@@ -78,7 +78,7 @@ class PpollMonitor final : public FdMonitor {
 
   // --- wait -------------------------------------------------------------------------------------
 
-  absl::Status wait(std::chrono::nanoseconds timeout, std::vector<Ready>& ready) override {
+  absl::Status wait(std::chrono::nanoseconds timeout, std::vector<FdEvent>& ready) override {
     const timespec limit = to_timespec(timeout);
     int count =
         ppoll(array_.data(), array_.size(), timeout == kForever ? nullptr : &limit, nullptr);
@@ -120,7 +120,7 @@ class PpollMonitor final : public FdMonitor {
 
   // --- hearing from it --------------------------------------------------------------------------
 
-  void deliver(std::size_t index, std::vector<Ready>& ready) {
+  void deliver(std::size_t index, std::vector<FdEvent>& ready) {
     pollfd& entry = array_[index];
     PpollWatch& watch = watches_[slots_[index]];
     const Events events = events_of(static_cast<std::uint16_t>(entry.revents));

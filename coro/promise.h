@@ -22,6 +22,7 @@
 #include "coro/cancel_relay.h"
 #include "coro/frame_memory.h"
 #include "runtime/context.h"
+#include "runtime/context_access.h"
 #include "runtime/run_queue.h"
 
 namespace coaio {
@@ -63,7 +64,7 @@ class PromiseBase : public RunNode {
 
   // Resumes the task. On its home thread, and not inside a call of another task.
   void resume() {
-    context_->grant_allowance();
+    ContextAccess(*context_).refill_budget();
     self_.resume();
   }
 

@@ -22,12 +22,12 @@
 #include "backends/unique_fd.h"
 #include "runtime/activity.h"
 #include "runtime/bottom_half.h"
-#include "runtime/clock.h"
 #include "runtime/fd_table.h"
 #include "runtime/fork_generation.h"
 #include "runtime/run_queue.h"
-#include "runtime/timer_queue.h"
-#include "runtime/wall_clock.h"
+#include "runtime/time/clock.h"
+#include "runtime/time/timer_queue.h"
+#include "runtime/time/wall_clock.h"
 
 namespace coaio {
 namespace {
@@ -71,8 +71,8 @@ Context::Context(const ContextOptions& options, SelectedMonitor selected)
                options.idle_source_limit, options.polling),
       budget_(options.polling),
       guard_(options.polling_share,
-             options.polling_gives_way ? Surroundings::real() : Surroundings::ignored(),
-             figures_.guard),
+             options.polling_gives_way ? PollEnvironment::real() : PollEnvironment::ignored(),
+             stats_.guard),
       clock_(options.clock == nullptr ? &Clock::steady() : options.clock),
       options_(options),
       reason_(std::move(selected.reason)) {}

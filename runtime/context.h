@@ -39,22 +39,22 @@
 #include "backends/check.h"
 #include "backends/fd_monitor.h"
 #include "runtime/activity.h"
-#include "runtime/clock.h"
 #include "runtime/fd_table.h"
 #include "runtime/fork_generation.h"
 #include "runtime/home_thread.h"
-#include "runtime/poll_budget.h"
-#include "runtime/poll_guard.h"
-#include "runtime/poll_policy.h"
 #include "runtime/poll_source.h"
+#include "runtime/polling/poll_budget.h"
+#include "runtime/polling/poll_guard.h"
+#include "runtime/polling/poll_policy.h"
 #include "runtime/remote_queue.h"
 #include "runtime/run_queue.h"
 #include "runtime/source_list.h"
-#include "runtime/timer_queue.h"
+#include "runtime/time/clock.h"
+#include "runtime/time/timer_queue.h"
+#include "runtime/time/wall_clock.h"
+#include "runtime/time/wall_timer_queue.h"
 #include "runtime/trace.h"
 #include "runtime/wakeup.h"
-#include "runtime/wall_clock.h"
-#include "runtime/wall_timers.h"
 
 namespace coaio {
 
@@ -91,12 +91,12 @@ struct ContextOptions {
 
   // How often, and for how long, run() runs what is queued before it looks at the kernel again. A
   // look costs a system call; what it would find waits for at most this long.
-  unsigned batches_between_looks = 128;
+  unsigned nodes_between_looks = 128;
   std::chrono::nanoseconds time_between_looks = std::chrono::microseconds(50);
 };
 
 // Counted on the home thread, readable there at no cost.
-struct ContextFigures {
+struct ContextStats {
   std::uint64_t turns = 0;
   std::uint64_t looks = 0;      // at the kernel, without sleeping
   std::uint64_t waits = 0;      // that were allowed to sleep
@@ -105,7 +105,7 @@ struct ContextFigures {
   std::uint64_t wakeups = 0;    // turns that began with something from elsewhere
   std::uint64_t moves = 0;      // to another back end
   std::chrono::nanoseconds polled{0};  // of CPU time, nearly
-  PollGuardFigures guard;              // what kept it from polling
+  PollGuardStats guard;                // what kept it from polling
 };
 
 class Context {
@@ -219,7 +219,7 @@ class Context {
   absl::string_view backend() const { return monitor_->name(); }
   const std::string& backend_reason() const { return reason_; }
 
-  const ContextFigures& figures() const { return figures_; }
+  const ContextStats& stats() const { return stats_; }
 
   // Both take effect with the next wait.
   void set_polling(const PollPolicy& policy) {
@@ -267,8 +267,8 @@ class Context {
   void wait_for_work(std::chrono::nanoseconds limit);
   std::chrono::nanoseconds budget() const;
   bool finds_work_at_once();
-  PollRecord search_late(std::chrono::nanoseconds limit, TimePoint start, FinishedWait& wait);
-  void learn(const FinishedWait& wait);
+  PollRecord search_late(std::chrono::nanoseconds limit, TimePoint start, WaitOutcome& wait);
+  void learn(const WaitOutcome& wait);
   void sleep_until_work(std::chrono::nanoseconds tail);
   void sleep_towards_timer(std::chrono::nanoseconds rest, std::chrono::nanoseconds tail);
   bool has_work() const;
@@ -328,20 +328,20 @@ class Context {
   RunQueue queue_;
   RunQueue idle_;
   TimerQueue timers_;
-  WallTimers wall_timers_;
+  WallTimerQueue wall_timers_;
   SourceList sources_;
   unsigned glances_ = 0;
   TimePoint asked_kernel_{};
   bool watches_clock_ = false;
   PollBudget budget_;
-  ContextFigures figures_;
+  ContextStats stats_;
   PollGuard guard_;
   unsigned allowance_ = kAllowance;
   const Clock* clock_;
   Activity* activity_ = nullptr;  // while somebody watches
   std::unique_ptr<Activity> watched_activity_;
   Trace trace_;
-  std::vector<Ready> ready_;  // what one wait reports
+  std::vector<FdEvent> ready_;  // what one wait reports
   Key wakeup_key_;
   const ContextOptions options_;
   std::string reason_;

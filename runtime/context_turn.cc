@@ -13,9 +13,9 @@
 #include "backends/fd_monitor.h"
 #include "runtime/activity.h"
 #include "runtime/bottom_half.h"
-#include "runtime/clock.h"
 #include "runtime/context.h"
 #include "runtime/run_queue.h"
+#include "runtime/time/clock.h"
 #include "runtime/trace.h"
 
 namespace coaio {
@@ -40,7 +40,7 @@ bool Context::poll(bool may_block) {
 // has passed while its event was waiting loses against the event. A nested turn goes through the
 // same steps, and does what the outer one has collected and not yet called.
 bool Context::turn(bool may_block) noexcept {
-  ++figures_.turns;
+  ++stats_.turns;
   const nanoseconds limit = may_block ? time_to_next_work() : nanoseconds(0);
   if (limit == nanoseconds(0)) {
     look();
@@ -78,7 +78,7 @@ nanoseconds Context::time_to_next_work() const {
 
 void Context::accept_wakeup() {
   if (wakeup_.notified() || !remote_.empty()) {
-    ++figures_.wakeups;
+    ++stats_.wakeups;
   }
   wakeup_.accept();
 }
@@ -150,7 +150,7 @@ template <typename Done>
 void Context::run_batches(Done done) noexcept {
   constexpr unsigned kBatchesPerClockReading = 32;
   TimePoint end;
-  for (unsigned batch = 0; !queue_.empty() && batch < options_.batches_between_looks; ++batch) {
+  for (unsigned batch = 0; !queue_.empty() && batch < options_.nodes_between_looks; ++batch) {
     if (batch == 0) {
       end = std::chrono::steady_clock::now() + options_.time_between_looks;
     } else if (batch % kBatchesPerClockReading == 0 && std::chrono::steady_clock::now() >= end) {
@@ -172,7 +172,7 @@ void Context::collect(nanoseconds timeout) {
   ready_.clear();
   fds_.looked();
   const absl::Status status = monitor_->wait(timeout, ready_);
-  for (const Ready& ready : ready_) {
+  for (const FdEvent& ready : ready_) {
     if (ready.key == wakeup_key_) {
       wakeup_.drain();
       monitor_->want(wakeup_key_, Events::kIn);
@@ -192,7 +192,7 @@ void Context::move_to(SelectedMonitor next) {
   absl::StrAppend(&reason_, "; ", next.reason);
   monitor_ = std::move(next.monitor);
   enough_watches_ = next.enough;
-  ++figures_.moves;
+  ++stats_.moves;
   fds_.move_to(*monitor_);
   watch_wakeup();
 }

@@ -6,11 +6,11 @@
 
 #include "backends/fd_monitor.h"
 #include "runtime/activity.h"
-#include "runtime/clock.h"
 #include "runtime/context.h"
-#include "runtime/late_polling.h"
-#include "runtime/poll_budget.h"
-#include "runtime/poll_guard.h"
+#include "runtime/polling/late_polling.h"
+#include "runtime/polling/poll_budget.h"
+#include "runtime/polling/poll_guard.h"
+#include "runtime/time/clock.h"
 #include "runtime/trace.h"
 
 namespace coaio {
@@ -83,7 +83,7 @@ bool Context::kernel_is_due() {
 }
 
 void Context::ask_without_sleeping() {
-  ++figures_.looks;
+  ++stats_.looks;
   collect(kNothing);
 }
 
@@ -108,7 +108,7 @@ void Context::wait_for_work(nanoseconds limit) {
     return;
   }
   const TimePoint start = real_time();
-  FinishedWait wait;
+  WaitOutcome wait;
   const PollRecord poll =
       head == kNothing ? search_late(limit - tail, start, wait) : poll_for(head, start);
   wait.polled = poll.duration();
@@ -142,8 +142,8 @@ bool Context::finds_work_at_once() {
   for (unsigned probe = 0; probe < kProbesPerClockReading; ++probe) {
     glance();
     if (has_work()) {
-      ++figures_.polls;
-      ++figures_.poll_hits;
+      ++stats_.polls;
+      ++stats_.poll_hits;
       return true;
     }
     relax();
@@ -152,7 +152,7 @@ bool Context::finds_work_at_once() {
 }
 
 // For an event that is expected at some later time, if any is.
-PollRecord Context::search_late(nanoseconds limit, TimePoint start, FinishedWait& wait) {
+PollRecord Context::search_late(nanoseconds limit, TimePoint start, WaitOutcome& wait) {
   const std::optional<LatePolling::Window> window = budget_.late_window();
   if (!window.has_value() || window->sleep >= limit) {
     return {};
@@ -199,7 +199,7 @@ void Context::sleep_towards_timer(nanoseconds rest, nanoseconds tail) {
 }
 
 // Sources that ended the wait learn from it; descriptors and the rest share one budget.
-void Context::learn(const FinishedWait& wait) {
+void Context::learn(const WaitOutcome& wait) {
   const nanoseconds before = trace_ == nullptr ? kNothing : budget();
   if (sources_.has_ready() && sources_.learns()) {
     sources_.waited(wait);
@@ -221,7 +221,7 @@ PollRecord Context::poll_for(nanoseconds budget, TimePoint start) {
   if (budget == kNothing || !guard_.grants(start, budget)) {
     return poll;
   }
-  ++figures_.polls;
+  ++stats_.polls;
   tell(TraceEvent::Kind::kPollBegin, budget);
   if (!sources_.empty()) {
     sources_.begin_polling();
@@ -238,7 +238,7 @@ PollRecord Context::poll_for(nanoseconds budget, TimePoint start) {
       poll.looked(real_time() - start, found);
     }
     if (found) {
-      ++figures_.poll_hits;
+      ++stats_.poll_hits;
       break;
     }
     if (timed && (poll.duration() >= budget || !guard_.goes_on(start + poll.duration(), poll))) {
@@ -247,7 +247,7 @@ PollRecord Context::poll_for(nanoseconds budget, TimePoint start) {
     relax();
   }
   tell(TraceEvent::Kind::kPollEnd, poll.taken());
-  figures_.polled += poll.taken();
+  stats_.polled += poll.taken();
   guard_.spend(start + poll.duration(), poll);
   return poll;
 }
@@ -261,7 +261,7 @@ void Context::sleep(nanoseconds limit) {
     }
   }
   if (wakeup_.announce_sleep() && remote_.empty_before_sleep()) {
-    ++figures_.waits;
+    ++stats_.waits;
     const Activity::Waiting waiting(activity_);
     tell(TraceEvent::Kind::kWait, limit);
     collect(limit);

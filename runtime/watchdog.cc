@@ -11,8 +11,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "runtime/activity.h"
-#include "runtime/clock.h"
 #include "runtime/context.h"
+#include "runtime/time/clock.h"
 
 namespace coaio {
 namespace {

@@ -142,7 +142,7 @@ bool met_itself(int fd) {
 }  // namespace
 
 Task<absl::StatusOr<TcpStream>> TcpStream::connect(SocketAddress address) {
-  const TaskRef here = co_await this_task();
+  const TaskEnv here = co_await this_task();
   UniqueFd fd(socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.valid()) {
     co_return socket_error(errno, "socket for", address);

@@ -61,7 +61,7 @@ TEST_CASE("a peer sees end of file with the first wait after its watch was disar
       }
       monitor.disarm(key);
       pair.a.reset();
-      std::vector<Ready> ready;
+      std::vector<FdEvent> ready;
       REQUIRE(monitor.wait(std::chrono::nanoseconds(0), ready).ok());
       CHECK(ready.empty());
       char byte = 0;
@@ -143,7 +143,7 @@ TEST_CASE(
       pair.a.reset();
       arm_and_want(monitor, number, kKey, change, trigger);
       write_all(pair.b, "x");
-      for (const Ready& ready : watcher.drain()) {
+      for (const FdEvent& ready : watcher.drain()) {
         CHECK(ready.key == kKey);
         CHECK(ready.events == Events::kInvalid);
       }
@@ -185,7 +185,7 @@ TEST_CASE("a number that is used again at once reports the new file, under the n
         }
         reuse_number(number, second.a);
         arm_and_want(monitor, number, new_key, Events::kIn, trigger);
-        for (const Ready& ready : watcher.drain()) {
+        for (const FdEvent& ready : watcher.drain()) {
           CHECK(ready.key != new_key);
         }
         // A late removal of the old key leaves the new one alone.

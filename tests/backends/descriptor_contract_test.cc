@@ -181,7 +181,7 @@ TEST_CASE("a descriptor that is closed without disarming harms nobody") {
       Watcher watcher(monitor);
       watcher.settle();
       closed.a.reset();
-      for (const Ready& ready : watcher.drain()) {
+      for (const FdEvent& ready : watcher.drain()) {
         CHECK(ready.key == Key{.slot = 0, .generation = generation});  // kInvalid, or nothing
       }
       write_all(other.b, "x");
@@ -215,7 +215,7 @@ TEST_CASE("none of many ready descriptors is lost or reported twice") {
       std::vector<int> seen(kCount, 0);
       Watcher watcher(monitor);
       for (std::ptrdiff_t missing = kCount; missing > 0;) {
-        for (const Ready& ready : watcher.next()) {
+        for (const FdEvent& ready : watcher.next()) {
           missing -= seen[ready.key.slot]++ == 0 ? 1 : 0;
         }
       }

@@ -17,10 +17,10 @@
 #include "backends/unique_fd.h"
 #include "doctest/doctest.h"
 #include "runtime/context.h"
+#include "tests/support/abort_message.h"
 #include "tests/support/child.h"
 #include "tests/support/contexts.h"
 #include "tests/support/descriptors.h"
-#include "tests/support/last_words.h"
 #include "tests/support/sanitized.h"
 #include "tests/support/skipped.h"
 
@@ -107,7 +107,7 @@ TEST_CASE("a limit that is lowered below what is open already takes nothing away
               context->poll(true);
             }
             context->set_fd_handler(pipe.a.get(), {});
-            return absl::StrCat(log, " ", context->figures().moves, " moves");
+            return absl::StrCat(log, " ", context->stats().moves, " moves");
           }) == "x 0 moves");
   }
 }
@@ -116,7 +116,7 @@ TEST_CASE("a limit below the number of watches of ppoll ends the program with a 
   if (kSanitized) {
     return report_skipped(kChecksNeedDescriptors);
   }
-  const std::string words = last_words([] {
+  const std::string words = abort_message([] {
     const std::unique_ptr<Context> context = make_context({.backend = Backend::kPpoll});
     const NumbersBelow limit(0);
     context->poll(false);

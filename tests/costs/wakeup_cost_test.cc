@@ -8,7 +8,7 @@
 #include "doctest/doctest.h"
 #include "runtime/bottom_half.h"
 #include "runtime/context.h"
-#include "runtime/poll_policy.h"
+#include "runtime/polling/poll_policy.h"
 #include "tests/costs/measure.h"
 #include "tests/support/descriptors.h"
 

@@ -11,7 +11,7 @@
 #include "backends/unique_fd.h"
 #include "doctest/doctest.h"
 #include "runtime/context.h"
-#include "runtime/poll_policy.h"
+#include "runtime/polling/poll_policy.h"
 #include "tests/support/contexts.h"
 #include "tests/support/descriptors.h"
 
@@ -200,7 +200,7 @@ TEST_CASE("disabling externals leaves a context with many descriptors on its bac
       context.poll(true);
     }
     CHECK(context.backend() == before);
-    CHECK(context.figures().moves == 0);
+    CHECK(context.stats().moves == 0);
     for (const Pair& pair : pairs) {
       context.set_fd_handler(pair.a.get(), {});
     }
@@ -300,7 +300,7 @@ TEST_CASE("a loop that polls hears the same handler again and again without slee
           context.poll(true);
         }
         partner.join();
-        CHECK(context.figures().waits == 0);
+        CHECK(context.stats().waits == 0);
         context.set_fd_handler(pair.a.get(), {});
       },
       {.polling = PollFixed{.max = 40s}, .polling_gives_way = false});

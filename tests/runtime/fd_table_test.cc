@@ -9,9 +9,9 @@
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
 #include "doctest/doctest.h"
+#include "tests/support/abort_message.h"
 #include "tests/support/fake_monitor.h"
 #include "tests/support/fd_scene.h"
-#include "tests/support/last_words.h"
 
 namespace coaio::testing {
 namespace {
@@ -214,12 +214,12 @@ TEST_CASE("every watch is armed on the next monitor, and a waiting owner is hear
   scene.table.set_handlers(kFd + 2, {.read = [&] { ++reads; }, .write = nullptr});
   FakeMonitor next;
   scene.table.move_to(next);
-  std::vector<Ready> ready;
+  std::vector<FdEvent> ready;
   for (int fd = kFd; fd < kFd + 3; ++fd) {
     next.show(fd, Events::kIn);
   }
   REQUIRE(next.wait(std::chrono::nanoseconds(0), ready).ok());
-  for (const Ready& report : ready) {
+  for (const FdEvent& report : ready) {
     scene.table.report(report.key, report.events);
   }
   scene.table.dispatch();
@@ -233,7 +233,7 @@ TEST_CASE("every watch is armed on the next monitor, and a waiting owner is hear
 
 TEST_CASE("misuse of a descriptor ends with a sentence that tells the fix") {
   const auto says = [](const std::function<void(FdScene&)>& work, const char* words) {
-    const std::string said = last_words([&] {
+    const std::string said = abort_message([&] {
       FdScene scene;
       work(scene);
     });

@@ -44,7 +44,7 @@ void FakeMonitor::disarm(Key key) {
   }
 }
 
-absl::Status FakeMonitor::wait(std::chrono::nanoseconds timeout, std::vector<Ready>& ready) {
+absl::Status FakeMonitor::wait(std::chrono::nanoseconds timeout, std::vector<FdEvent>& ready) {
   ++waits_;
   if (!refusal_.ok()) {
     return refusal_;
@@ -91,7 +91,7 @@ Events FakeMonitor::seen_on(const Watch& watch) const {
   return any(asked) ? look_(watch.fd, asked) & (asked | kFailure) : Events::kNone;
 }
 
-void FakeMonitor::report(std::vector<Ready>& ready) {
+void FakeMonitor::report(std::vector<FdEvent>& ready) {
   for (auto& [slot, watch] : watches_) {
     const Events events = seen_on(watch);
     if (!any(events)) {

@@ -59,7 +59,7 @@ class FakeMonitor final : public FdMonitor {
   void arm(int fd, Key key, Events interest, Trigger trigger) override;
   void want(Key key, Events interest) override;
   void disarm(Key key) override;
-  absl::Status wait(std::chrono::nanoseconds timeout, std::vector<Ready>& ready) override;
+  absl::Status wait(std::chrono::nanoseconds timeout, std::vector<FdEvent>& ready) override;
   Peek peek() const override;
   absl::StatusOr<int> pollable_fd() override;
 
@@ -74,7 +74,7 @@ class FakeMonitor final : public FdMonitor {
 
   Watch* find(Key key);
   Events seen_on(const Watch& watch) const;
-  void report(std::vector<Ready>& ready);
+  void report(std::vector<FdEvent>& ready);
 
   std::map<std::uint32_t, Watch> watches_;  // by slot
   std::map<int, Events> shown_;
