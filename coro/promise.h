@@ -6,7 +6,8 @@
 //   bool await_suspend(std::coroutine_handle<Promise> task) { return suspend(task.promise()); }
 //   ...
 //   promise.resume();                       // called by the loop
-//   promise.context().schedule(promise);    // from elsewhere, or when inside somebody else's call
+//   // From elsewhere, or inside a call of another task:
+//   ContextAccess(promise.context()).schedule(promise);
 //
 // A promise is a RunNode: being queued needs nothing but the frame. Its home context, cancel token
 // and parent come from whoever awaits or spawns it.

@@ -3,13 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <utility>
 
-#include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
-#include "backends/backend.h"
-#include "backends/check.h"
-#include "backends/events.h"
 #include "backends/fd_monitor.h"
 #include "runtime/activity.h"
 #include "runtime/bottom_half.h"
@@ -41,12 +35,7 @@ bool Context::poll(bool may_block) {
 // same steps, and does what the outer one has collected and not yet called.
 bool Context::turn(bool may_block) noexcept {
   ++stats_.turns;
-  const nanoseconds limit = may_block ? time_to_next_work() : nanoseconds(0);
-  if (limit == nanoseconds(0)) {
-    look();
-  } else {
-    wait_for_work(limit);
-  }
+  find_work(may_block);
   accept_wakeup();
   bool progress = run_queued();
   progress |= fds_.dispatch();
@@ -62,7 +51,17 @@ bool Context::turn(bool may_block) noexcept {
   return progress;
 }
 
-nanoseconds Context::time_to_next_work() const {
+void Context::find_work(bool may_block) {
+  const nanoseconds limit = may_block ? time_to_next() : nanoseconds(0);
+  if (limit == nanoseconds(0)) {
+    probe_fully();
+  } else {
+    wait_.wait(limit, limit != FdMonitor::kForever && idle_.empty());
+  }
+}
+
+// While an idle bottom half is scheduled, a sleep is short.
+nanoseconds Context::time_to_next() const {
   if (!queue_.empty() || has_work()) {
     return nanoseconds(0);
   }
@@ -161,40 +160,6 @@ void Context::run_batches(Done done) noexcept {
     }
     run_queued();
   }
-}
-
-// --- the kernel ---------------------------------------------------------------------------------
-
-void Context::collect(nanoseconds timeout) {
-  if (fds_.watched() >= enough_watches_) {
-    move_to(monitor_for_many(fds_.watched()));
-  }
-  ready_.clear();
-  fds_.looked();
-  const absl::Status status = monitor_->wait(timeout, ready_);
-  for (const FdEvent& ready : ready_) {
-    if (ready.key == wakeup_key_) {
-      wakeup_.drain();
-      monitor_->want(wakeup_key_, Events::kIn);
-    } else {
-      fds_.report(ready.key, ready.events);
-    }
-  }
-  // The back end has begun to fail: a sandbox was installed, or the kernel is out of something.
-  if (!status.ok()) {
-    check(monitor_->name() != "ppoll", "ppoll fails, and there is nothing left to move to");
-    move_to(next_monitor(*monitor_, status));
-  }
-}
-
-// Nothing is lost, since the table knows every watch, and the next monitor reports what is ready.
-void Context::move_to(SelectedMonitor next) {
-  absl::StrAppend(&reason_, "; ", next.reason);
-  monitor_ = std::move(next.monitor);
-  enough_watches_ = next.enough;
-  ++stats_.moves;
-  fds_.move_to(*monitor_);
-  watch_wakeup();
 }
 
 }  // namespace coaio

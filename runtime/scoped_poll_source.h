@@ -10,6 +10,7 @@
 #define COAIO_RUNTIME_SCOPED_POLL_SOURCE_H_
 
 #include "runtime/context.h"
+#include "runtime/context_access.h"
 #include "runtime/poll_source.h"
 
 namespace coaio {
@@ -17,11 +18,11 @@ namespace coaio {
 class ScopedPollSource {
  public:
   ScopedPollSource(Context& context, PollSource& source) : context_(context), source_(source) {
-    context_.add(source_);
+    ContextAccess(context_).add(source_);
   }
   ScopedPollSource(const ScopedPollSource&) = delete;
   ScopedPollSource& operator=(const ScopedPollSource&) = delete;
-  ~ScopedPollSource() { context_.remove(source_); }
+  ~ScopedPollSource() { ContextAccess(context_).remove(source_); }
 
  private:
   Context& context_;

@@ -1,21 +1,19 @@
 #include "runtime/polling/poll_budget.h"
 
-#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <variant>
 
+#include "runtime/polling/grow_shrink_state.h"
 #include "runtime/polling/late_polling.h"
+#include "runtime/polling/learned_state.h"
 #include "runtime/polling/poll_policy.h"
-#include "runtime/polling/wait_histogram.h"
-#include "runtime/polling/wake_cost.h"
+#include "runtime/polling/wait_outcome.h"
 
 namespace coaio {
 namespace {
 
 using std::chrono::nanoseconds;
-
-constexpr nanoseconds kFirstWindow = std::chrono::microseconds(4);
 
 using State = std::variant<PollOff, PollFixed, GrowShrinkState, LearnedState>;
 
@@ -33,77 +31,6 @@ State state_of(const PollPolicy& policy) {
 }
 
 }  // namespace
-
-// --- grow and shrink ----------------------------------------------------------------------------
-
-void GrowShrinkState::waited(nanoseconds duration) {
-  if (duration <= window_) {
-    return;
-  }
-  if (duration > rule_.max) {
-    window_ = rule_.shrink == 0 ? nanoseconds(0) : window_ / rule_.shrink;
-  } else if (duration < rule_.max && window_ < rule_.max) {
-    grow();
-  }
-}
-
-void GrowShrinkState::grow() {
-  if (window_ == nanoseconds(0)) {
-    window_ = std::min(kFirstWindow, rule_.max);
-    return;
-  }
-  const auto factor = static_cast<nanoseconds::rep>(rule_.grow == 0 ? 2 : rule_.grow);
-  window_ = window_ > rule_.max / factor ? rule_.max : window_ * factor;
-}
-
-// --- learned ------------------------------------------------------------------------------------
-
-LearnedState::LearnedState(const PollLearned& policy)
-    : follows_(policy.wake_cost == nanoseconds(0)),
-      wake_cost_(follows_ ? wake_cost() : policy.wake_cost),
-      budget_(policy.latency_weight, wake_cost_.of_short_sleeps()) {
-  if (policy.late) {
-    late_.emplace();
-  }
-}
-
-// One and a half wakes, for half of the sleepers wake later than the median.
-nanoseconds LearnedState::timer_tail(nanoseconds rest) const {
-  return wake_cost_.after(rest) * 3 / 2;
-}
-
-std::optional<LatePolling::Window> LearnedState::late_window() const {
-  return late_.has_value() ? late_->window(budget_.wake_cost(), budget_.miss_cost()) : std::nullopt;
-}
-
-void LearnedState::waited(const WaitOutcome& wait) {
-  const nanoseconds whole = wait.slept + wait.polled + wait.blocked;
-  if (!wait.by_event) {
-    budget_.silent(wait.polled, whole);
-    return;
-  }
-  // The wake is not part of the wait; nor was it dearer than the whole of it.
-  const nanoseconds arrival = whole - std::min(wait.blocked, budget_.wake_cost());
-  if (late_.has_value()) {
-    late_->arrived(arrival);
-  }
-  if (wait.slept != nanoseconds(0)) {
-    budget_.missed(nanoseconds(0), arrival);
-  } else if (wait.blocked == nanoseconds(0)) {
-    budget_.hit(arrival);
-  } else {
-    budget_.missed(wait.polled, arrival);
-  }
-}
-
-void LearnedState::woke_late(nanoseconds sleep, nanoseconds late) {
-  if (follows_) {
-    wake_cost_.woke_late(sleep, late);
-    budget_.set_wake_cost(wake_cost_.of_short_sleeps());
-  }
-}
-
-// --- any policy ---------------------------------------------------------------------------------
 
 PollBudget::PollBudget(const PollPolicy& policy) : state_(state_of(policy)) {}
 

@@ -9,53 +9,13 @@
 #include <optional>
 #include <variant>
 
+#include "runtime/polling/grow_shrink_state.h"
 #include "runtime/polling/late_polling.h"
+#include "runtime/polling/learned_state.h"
 #include "runtime/polling/poll_policy.h"
-#include "runtime/polling/wait_histogram.h"
-#include "runtime/polling/wake_cost.h"
+#include "runtime/polling/wait_outcome.h"
 
 namespace coaio {
-
-// What came of one wait. The time of handlers is not in it.
-struct WaitOutcome {
-  std::chrono::nanoseconds slept{0};    // before the late polling, which is all that is polled then
-  std::chrono::nanoseconds polled{0};   // in user space,
-  std::chrono::nanoseconds blocked{0};  // and then in the kernel; zero if polling found the event
-  bool by_event = true;                 // not by a timer of the loop, whose time was known
-};
-
-// The rule of PollGrowShrink.
-class GrowShrinkState {
- public:
-  explicit GrowShrinkState(const PollGrowShrink& rule) : rule_(rule) {}
-
-  std::chrono::nanoseconds budget() const { return window_; }
-  void waited(std::chrono::nanoseconds duration);
-
- private:
-  void grow();
-
-  PollGrowShrink rule_;
-  std::chrono::nanoseconds window_{0};
-};
-
-// The rules of PollLearned.
-class LearnedState {
- public:
-  explicit LearnedState(const PollLearned& policy);
-
-  std::chrono::nanoseconds budget() const { return budget_.budget(); }
-  std::chrono::nanoseconds timer_tail(std::chrono::nanoseconds rest) const;
-  std::optional<LatePolling::Window> late_window() const;
-  void waited(const WaitOutcome& wait);
-  void woke_late(std::chrono::nanoseconds sleep, std::chrono::nanoseconds late);
-
- private:
-  bool follows_;  // the cost of a wake, which the user did not give
-  WakeCost wake_cost_;
-  WaitHistogram budget_;
-  std::optional<LatePolling> late_;
-};
 
 class PollBudget {
  public:

@@ -1,15 +1,13 @@
 #include "runtime/polling/poll_guard.h"
 
-#include <sched.h>
-#include <sys/resource.h>
-
 #include <atomic>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
 
-#include "runtime/polling/cpu_quota.h"
 #include "runtime/polling/poll_cap.h"
+#include "runtime/polling/poll_environment.h"
+#include "runtime/polling/poll_record.h"
 #include "runtime/time/clock.h"
 
 namespace coaio {
@@ -35,25 +33,7 @@ constexpr nanoseconds kUnprovenTime = std::chrono::milliseconds(20);
 // Contexts of this process that poll under a quota. Relaxed: each adapts to it some time soon.
 std::atomic<int> g_users_of_quota{0};
 
-double own_quota() { return cpu_quota(); }
-
-bool one_cpu() {
-  cpu_set_t cpus;
-  return sched_getaffinity(0, sizeof cpus, &cpus) == 0 && CPU_COUNT(&cpus) == 1;
-}
-
-PollEnvironment::Thread look_at_calling_thread() {
-  rusage usage{};
-  getrusage(RUSAGE_THREAD, &usage);
-  return {.involuntary_switches = static_cast<std::uint64_t>(usage.ru_nivcsw),
-          .one_cpu = one_cpu()};
-}
-
 }  // namespace
-
-PollEnvironment PollEnvironment::real() {
-  return {.cpu_quota = own_quota, .calling_thread = look_at_calling_thread};
-}
 
 PollGuard::~PollGuard() {
   if (users_ != 0) {
@@ -64,8 +44,8 @@ PollGuard::~PollGuard() {
 // --- before a poll ------------------------------------------------------------------------------
 
 bool PollGuard::grants(TimePoint now, nanoseconds budget) {
-  if (quota_ == 0 && watches()) {
-    meet_surroundings();
+  if (quota_ == 0 && is_enabled()) {
+    read_environment();
   }
   if (now < paused_until_) {
     return false;
@@ -82,12 +62,12 @@ bool PollGuard::grants(TimePoint now, nanoseconds budget) {
 }
 
 // At the first poll, so that a context that never polls reads no file.
-void PollGuard::meet_surroundings() {
-  quota_ = surroundings_.cpu_quota();
+void PollGuard::read_environment() {
+  quota_ = environment_.cpu_quota();
   if (std::isfinite(quota_)) {
     divide_quota(g_users_of_quota.fetch_add(1, std::memory_order_relaxed) + 1);
   }
-  switches_ = surroundings_.calling_thread().involuntary_switches;
+  switches_ = environment_.calling_thread().involuntary_switches;
 }
 
 bool PollGuard::quota_grants(TimePoint now, nanoseconds budget) {
@@ -109,7 +89,7 @@ void PollGuard::spend(TimePoint now, const PollRecord& poll) {
   quota_share_.spend(poll.taken());
   note(poll);
   noted_ = {};
-  if (window_.polled >= kExamined && watches()) {
+  if (window_.polled >= kExamined && is_enabled()) {
     examine(now);
   }
 }
@@ -120,16 +100,16 @@ void PollGuard::note(const PollRecord& poll) {
   noted_ = {.polled = poll.duration(), .gaps = poll.gaps()};
 }
 
-bool PollGuard::still_alone(TimePoint now, const PollRecord& poll) {
+bool PollGuard::uncontended(TimePoint now, const PollRecord& poll) {
   note(poll);
-  if (watches()) {
+  if (is_enabled()) {
     examine(now);
   }
   return now >= paused_until_;
 }
 
 void PollGuard::examine(TimePoint now) {
-  const std::uint64_t switches = surroundings_.calling_thread().involuntary_switches;
+  const std::uint64_t switches = environment_.calling_thread().involuntary_switches;
   // Fewer than before: the context has a new home thread.
   const bool crowd =
       switches >= switches_ + kSwitchesOfACrowd && window_.gaps * kLostToACrowd >= window_.polled;
@@ -140,8 +120,8 @@ void PollGuard::examine(TimePoint now) {
   }
 }
 
-void PollGuard::judge(TimePoint now, const PollRecord& poll, nanoseconds slept) {
-  if (!poll.timed() || !watches() || slept > poll.duration()) {
+void PollGuard::record_outcome(TimePoint now, const PollRecord& poll, nanoseconds slept) {
+  if (!poll.timed() || !is_enabled() || slept > poll.duration()) {
     return;
   }
   if (poll.found_by_polling()) {
@@ -155,7 +135,7 @@ void PollGuard::judge(TimePoint now, const PollRecord& poll, nanoseconds slept) 
   }
   unproven_time_ = nanoseconds(0);
   unproven_polls_ = 0;
-  if (surroundings_.calling_thread().one_cpu) {
+  if (environment_.calling_thread().one_cpu) {
     pause(now, stats_.shared_cpu);
   }
 }

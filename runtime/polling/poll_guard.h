@@ -18,11 +18,12 @@
 #ifndef COAIO_RUNTIME_POLLING_POLL_GUARD_H_
 #define COAIO_RUNTIME_POLLING_POLL_GUARD_H_
 
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
 #include "runtime/polling/poll_cap.h"
+#include "runtime/polling/poll_environment.h"
+#include "runtime/polling/poll_record.h"
 #include "runtime/time/clock.h"
 
 namespace coaio {
@@ -34,71 +35,10 @@ struct PollGuardStats {
   std::uint64_t shared_cpu = 0;  // the partner needed it
 };
 
-// One poll, by the readings of the clock in it. An event that was there before the first of them
-// cost nothing, and says nothing.
-class PollRecord {
- public:
-  // After some of the looks: the time since the first one began, and whether this one found
-  // something.
-  void looked(std::chrono::nanoseconds since_begin, bool found) {
-    last_step_ = since_begin - duration_;
-    shortest_step_ = std::min(shortest_step_, last_step_);
-    duration_ = since_begin;
-    found_ = found;
-    if (interrupted()) {
-      gaps_ += last_step_;
-    }
-  }
-
-  std::chrono::nanoseconds duration() const { return duration_; }
-  // Of it, for how long something else had the CPU: another thread, an interrupt, a hypervisor.
-  //
-  // A look that was long by itself would be taken for a gap, and not be charged. That is the one
-  // that finds something, whose cost is that of the event and not of polling, and the first one
-  // after a sleep, whose memory is cold, once for each poll. A look that takes long each time makes
-  // the shortest one long. There remains a poll source whose poll() is slow now and then, which its
-  // contract forbids. To charge gaps instead would let one preemption of some milliseconds use up
-  // the share, and to tell the two apart costs a system call for each poll.
-  std::chrono::nanoseconds gaps() const { return gaps_; }
-  // The rest, which is what polling costs.
-  std::chrono::nanoseconds taken() const { return duration_ - gaps_; }
-
-  bool timed() const { return duration_ != std::chrono::nanoseconds(0); }
-  // Not while the CPU was taken from us: the event came from elsewhere.
-  bool found_by_polling() const { return found_ && !interrupted(); }
-
- private:
-  // A look takes well below a microsecond, but more with ppoll and many descriptors. Two switches
-  // of threads and the shortest answer between them take more than five.
-  bool interrupted() const {
-    return last_step_ > std::chrono::microseconds(5) && last_step_ > 4 * shortest_step_;
-  }
-
-  std::chrono::nanoseconds duration_{0};
-  std::chrono::nanoseconds gaps_{0};
-  std::chrono::nanoseconds last_step_{0};
-  std::chrono::nanoseconds shortest_step_ = std::chrono::nanoseconds::max() / 4;
-  bool found_ = false;
-};
-
-// What the guard asks the kernel.
-struct PollEnvironment {
-  struct Thread {
-    std::uint64_t involuntary_switches = 0;  // so far
-    bool one_cpu = false;                    // it may run on one CPU only
-  };
-
-  double (*cpu_quota)() = nullptr;
-  Thread (*calling_thread)() = nullptr;
-
-  static PollEnvironment real();
-  static PollEnvironment ignored() { return {}; }  // only the share of the user limits the polling
-};
-
 class PollGuard {
  public:
-  PollGuard(double share, const PollEnvironment& surroundings, PollGuardStats& stats)
-      : surroundings_(surroundings), stats_(stats), share_(share) {}
+  PollGuard(double share, const PollEnvironment& environment, PollGuardStats& stats)
+      : environment_(environment), stats_(stats), share_(share) {}
   PollGuard(const PollGuard&) = delete;
   PollGuard& operator=(const PollGuard&) = delete;
   ~PollGuard();
@@ -110,14 +50,14 @@ class PollGuard {
   bool grants(TimePoint now, std::chrono::nanoseconds budget);
 
   // Whether polling has a limit, against which all of it counts.
-  bool meters() const { return share_.limits() || users_ != 0; }
+  bool is_limited() const { return share_.limits() || users_ != 0; }
 
   // False if all but the share of the user is ignored.
-  bool watches() const { return surroundings_.calling_thread != nullptr; }
+  bool is_enabled() const { return environment_.calling_thread != nullptr; }
 
   // After looks that found nothing: whether the poll may go on.
-  bool goes_on(TimePoint now, const PollRecord& poll) {
-    return poll.duration() - noted_.polled < kExamined || still_alone(now, poll);
+  bool may_continue(TimePoint now, const PollRecord& poll) {
+    return poll.duration() - noted_.polled < kExamined || uncontended(now, poll);
   }
 
   // After the poll, also after one for a timer.
@@ -126,7 +66,7 @@ class PollGuard {
   // After a wait that an event ended: whether the poll for it found it, and how, and for how long
   // the loop slept after that. An event that never came says nothing about where its sender runs,
   // nor does one that took longer than the poll lasted: it was simply far away.
-  void judge(TimePoint now, const PollRecord& poll, std::chrono::nanoseconds slept);
+  void record_outcome(TimePoint now, const PollRecord& poll, std::chrono::nanoseconds slept);
 
  private:
   static constexpr std::chrono::nanoseconds kExamined = std::chrono::milliseconds(50);
@@ -136,15 +76,15 @@ class PollGuard {
     std::chrono::nanoseconds gaps{0};
   };
 
-  void meet_surroundings();
+  void read_environment();
   bool quota_grants(TimePoint now, std::chrono::nanoseconds budget);
   void divide_quota(int users);
   void note(const PollRecord& poll);
-  bool still_alone(TimePoint now, const PollRecord& poll);
+  bool uncontended(TimePoint now, const PollRecord& poll);
   void examine(TimePoint now);
   void pause(TimePoint now, std::uint64_t& figure);
 
-  const PollEnvironment surroundings_;
+  const PollEnvironment environment_;
   PollGuardStats& stats_;
   PollCap share_;
   PollCap quota_share_;

@@ -20,8 +20,8 @@ class SteadyClock final : public Clock {
       return FdMonitor::kForever;
     }
     const TimePoint time = now();
-    return deadline <= time ? nanoseconds(0)
-                            : deadline - time;  // far in the past: the difference wraps
+    // Not by the sign of the difference, which wraps if the deadline is far in the past.
+    return deadline <= time ? nanoseconds(0) : deadline - time;
   }
 };
 

@@ -18,6 +18,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "runtime/context.h"
+#include "runtime/context_access.h"
 #include "runtime/time/clock.h"
 #include "runtime/time/timer_queue.h"
 
@@ -29,13 +30,13 @@ class Timer final : private TimerNode {
       : TimerNode(&Timer::call), context_(context), callback_(std::move(callback)) {}
   ~Timer() { cancel(); }
 
-  void arm_at(TimePoint deadline) { context_.arm(*this, deadline); }
+  void arm_at(TimePoint deadline) { ContextAccess(context_).arm(*this, deadline); }
   void arm_after(std::chrono::nanoseconds delay) {
-    context_.arm(*this, saturating_add(context_.now(), delay));
+    ContextAccess(context_).arm(*this, saturating_add(context_.now(), delay));
   }
 
   // False if it was not pending.
-  bool cancel() { return context_.cancel(*this); }
+  bool cancel() { return ContextAccess(context_).cancel(*this); }
 
   bool pending() const { return TimerNode::pending(); }
 

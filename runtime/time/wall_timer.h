@@ -16,6 +16,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "runtime/context.h"
+#include "runtime/context_access.h"
 #include "runtime/time/timer_queue.h"
 #include "runtime/time/wall_clock.h"
 
@@ -27,10 +28,10 @@ class WallTimer final : private TimerNode {
       : TimerNode(&WallTimer::call), context_(context), callback_(std::move(callback)) {}
   ~WallTimer() { cancel(); }
 
-  void arm_at(WallTime deadline) { context_.arm_wall(*this, deadline); }
+  void arm_at(WallTime deadline) { ContextAccess(context_).arm_wall(*this, deadline); }
 
   // False if it was not pending.
-  bool cancel() { return context_.cancel_wall(*this); }
+  bool cancel() { return ContextAccess(context_).cancel_wall(*this); }
 
   bool pending() const { return TimerNode::pending(); }
 

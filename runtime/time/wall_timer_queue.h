@@ -1,10 +1,11 @@
-// WallTimerQueue: timers by the time of day, which somebody may set.
+// WallTimerQueue: timers by the time of day, which may be set.
 //
-// They have a queue of their own, so that a step of the clock changes nothing but what is due. The
-// loop learns of a step by a descriptor: a sleep that was computed by the old time ends, and the
-// next one is computed by the new.
+// They have a queue of their own, so that a step of the clock changes nothing but what is due. A
+// descriptor tells the loop of a step: a sleep that was computed by the old time ends, and the next
+// one is computed by the new.
 //
 // Threads: the home thread.
+// Lifetime: the clock and the fd table outlive it.
 // Errors: without a descriptor a step is noticed at the end of the sleep in progress, and not
 // before.
 
@@ -16,7 +17,7 @@
 
 #include "backends/unique_fd.h"
 #include "runtime/activity.h"
-#include "runtime/time/clock.h"
+#include "runtime/fd_table.h"
 #include "runtime/time/timer_queue.h"
 #include "runtime/time/wall_clock.h"
 
@@ -24,9 +25,9 @@ namespace coaio {
 
 class WallTimerQueue {
  public:
-  explicit WallTimerQueue(const WallClock& clock) : clock_(clock) {}
+  WallTimerQueue(const WallClock& clock, FdTable& fds) : clock_(clock), fds_(fds) {}
 
-  void arm(TimerNode& node, WallTime deadline) { queue_.arm(node, to_time_point(deadline)); }
+  void arm(TimerNode& node, WallTime deadline);
   bool cancel(TimerNode& node) { return queue_.cancel(node); }
   std::size_t size() const { return queue_.size(); }
 
@@ -38,18 +39,15 @@ class WallTimerQueue {
     return queue_.size() != 0 && queue_.fire_due(clock_.now(), activity) != 0;
   }
 
-  // The descriptor that becomes readable when the clock is set; made by the first call, and invalid
-  // where the kernel refuses it. It is to be made ready for the next step each time, which may be
-  // refused, and is to be given up then.
-  const UniqueFd& notice();
-  bool renew_notice() { return clock_.renew(notice_); }
-  void give_up_notice() { notice_.reset(); }
-
  private:
+  void watch_steps();
+  void clock_was_set();
+
   const WallClock& clock_;
+  FdTable& fds_;
   TimerQueue queue_;
-  UniqueFd notice_;
-  bool asked_ = false;
+  UniqueFd step_notice_;  // becomes readable when the clock is set
+  bool watches_steps_ = false;
 };
 
 }  // namespace coaio

@@ -17,7 +17,7 @@ using std::chrono::nanoseconds;
 double g_quota = 0;
 PollEnvironment::Thread g_thread;
 
-PollEnvironment fake_surroundings(double quota, bool one_cpu) {
+PollEnvironment fake_environment(double quota, bool one_cpu) {
   g_quota = quota;
   g_thread = {.involuntary_switches = 1000, .one_cpu = one_cpu};
   return {.cpu_quota = [] { return g_quota; }, .calling_thread = [] { return g_thread; }};
@@ -28,7 +28,7 @@ constexpr double kNoQuota = std::numeric_limits<double>::infinity();
 // A guard, and polls under it.
 struct Scene {
   explicit Scene(double quota = kNoQuota, bool one_cpu = false, double share = 1.0)
-      : guard(share, fake_surroundings(quota, one_cpu), stats) {}
+      : guard(share, fake_environment(quota, one_cpu), figures) {}
 
   bool granted() { return guard.grants(clock.now(), 100us); }
   bool still_granted_after(nanoseconds time) {
@@ -39,7 +39,7 @@ struct Scene {
   void end(const PollRecord& poll, nanoseconds slept = 0us) {
     clock.advance(poll.duration());
     guard.spend(clock.now(), poll);
-    guard.judge(clock.now(), poll, slept);
+    guard.record_outcome(clock.now(), poll, slept);
   }
   // 100 µs of looks at nothing, and a sleep until the event.
   void miss(nanoseconds slept = 20us) { end(looks_until(100us, false), slept); }
@@ -48,16 +48,16 @@ struct Scene {
   // Most of the time goes to somebody else.
   void be_interrupted(bool found) {
     PollRecord poll = looks_until(20us, false);
-    poll.looked(100us, found);
+    poll.probed(100us, found);
     end(poll);
   }
 
   static PollRecord looks_until(nanoseconds end, bool found) {
     PollRecord poll;
     for (nanoseconds time = 1us; time < end; time += 1us) {
-      poll.looked(time, false);
+      poll.probed(time, false);
     }
-    poll.looked(end, found);
+    poll.probed(end, found);
     return poll;
   }
 
@@ -159,10 +159,10 @@ TEST_CASE("a long poll pauses as well when others want the CPU") {
   Scene scene;
   REQUIRE(scene.granted());
   PollRecord poll = Scene::looks_until(10us, false);
-  CHECK(scene.guard.goes_on(scene.clock.now(), poll));
+  CHECK(scene.guard.may_continue(scene.clock.now(), poll));
   g_thread.involuntary_switches += 20;
-  poll.looked(60ms, false);
-  CHECK(!scene.guard.goes_on(scene.clock.now(), poll));
+  poll.probed(60ms, false);
+  CHECK(!scene.guard.may_continue(scene.clock.now(), poll));
   scene.end(poll);
   CHECK(scene.stats.crowded == 1);
 }
@@ -221,7 +221,7 @@ TEST_CASE("with one CPU, an event that came while the CPU was away proves nothin
 TEST_CASE("with one CPU, a few long polls are as bad as many short ones") {
   Scene scene(kNoQuota, true);
   PollRecord poll = Scene::looks_until(20us, false);
-  poll.looked(20ms, false);
+  poll.probed(20ms, false);
   scene.end(poll);
   CHECK(scene.stats.shared_cpu == 1);
 }
@@ -276,7 +276,7 @@ TEST_CASE("who ignores the surroundings is limited by the share of the user alon
   ManualClock clock;
   CHECK(guard.grants(clock.now(), 1h));
   for (int i = 0; i < 100; ++i) {
-    guard.judge(clock.now(), Scene::looks_until(100us, false), 20us);
+    guard.record_outcome(clock.now(), Scene::looks_until(100us, false), 20us);
   }
   CHECK(guard.grants(clock.now(), 1h));
 }
