@@ -49,15 +49,18 @@ struct Posted : RunNode {
 
 absl::StatusOr<std::unique_ptr<Context>> Context::create(const ContextOptions& options) {
   watch_forks();
+  // Before the back end: where one descriptor is left, ppoll does without one of its own.
+  absl::StatusOr<UniqueFd> event = Wakeup::make_event();
+  if (!event.ok()) {
+    return event.status();
+  }
   absl::StatusOr<SelectedMonitor> selected =
       select_monitor(options.backend, options.epoll_threshold);
   if (!selected.ok()) {
     return selected.status();
   }
   std::unique_ptr<Context> context(new Context(options, *std::move(selected)));
-  if (absl::Status status = context->wakeup_.open(); !status.ok()) {
-    return status;
-  }
+  context->wakeup_.open(*std::move(event));
   context->watch_wakeup();
   return context;
 }

@@ -182,8 +182,7 @@ void Context::collect(nanoseconds timeout) {
   }
   // The back end has begun to fail: a sandbox was installed, or the kernel is out of something.
   if (!status.ok()) {
-    check(monitor_->name() != "ppoll", "ppoll fails, and there is nothing left to move to");
-    move_to(next_monitor(*monitor_, status));
+    move_to(next_monitor(*monitor_, status, reason_));
   }
 }
 
