@@ -188,7 +188,7 @@ void Context::post(absl::AnyInvocable<void()> function) {
 
 void Context::set_fd_handler(int fd, FdHandlers handlers) {
   check_not_forked();
-  if (home_.may_act()) {
+  if (may_change_handlers()) {
     fds_.set_handlers(fd, std::move(handlers));
   } else {
     post([this, fd, change = std::move(handlers)]() mutable {
@@ -198,7 +198,7 @@ void Context::set_fd_handler(int fd, FdHandlers handlers) {
 }
 
 void Context::remove_fd_handler_and_wait(int fd) {
-  if (home_.may_act()) {
+  if (may_change_handlers()) {
     fds_.set_handlers(fd, {});
     return;
   }

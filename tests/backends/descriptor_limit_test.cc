@@ -101,6 +101,7 @@ TEST_CASE("a limit that is lowered below what is open already takes nothing away
   for (const Backend backend : available_back_ends()) {
     CHECK(run_in_child([backend]() -> std::string {
             const std::unique_ptr<Context> context = make_context({.backend = backend});
+            context->bind();
             const Pair pipe = make_pipe();
             std::string log;
             on_readable(*context, pipe.a, log, 'x');
@@ -199,6 +200,7 @@ TEST_CASE("where no descriptor is left to rebuild a set with, the context moves 
   }
   CHECK(run_in_child([]() -> std::string {
           const std::unique_ptr<Context> context = make_context({.backend = Backend::kEpoll});
+          context->bind();
           const Pair live = make_pipe();
           Pair dead = make_pipe();
           const UniqueFd twin = checked(dup(dead.a.get()));
