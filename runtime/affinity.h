@@ -41,6 +41,11 @@ class Affinity {
   bool is_home_now() const { return home_.is_here_now(); }
 
   bool may_act() const { return verdict() == Verdict::kMayAct; }
+
+  // On the home thread, or in the place of one that has ended. A context without a home thread may
+  // get one at any moment, and then a change by the calling thread would race with it.
+  bool may_change() const { return !home_.is_free() && may_act(); }
+
   bool was_forked() const { return fork_generation() != born_in_; }
 
   void check_not_forked() const {

@@ -137,12 +137,15 @@ class Context final : private AdaptiveWait::Loop {
   // Calls the function on the home thread. Allocates.
   void post(absl::AnyInvocable<void()> function);
 
-  // Replaces the callbacks for a descriptor; empty ones remove it. Remove, then close. At home, the
-  // old callbacks are not called any more when this returns; from elsewhere, the change is queued.
+  // Replaces the callbacks for a descriptor; empty ones remove it. Remove, then close. On the home
+  // thread the old callbacks are not called any more when this returns. From any other thread, and
+  // before the context has a home thread, the change is queued: the next turn makes it.
   void set_fd_handler(int fd, FdHandlers handlers);
 
-  // Removes the handlers and returns when they are not called any more, nor running. The home
-  // thread must be in a turn, or come to one, and must not wait for the caller.
+  // Removes the handlers and returns when they are not called any more, nor running. On another
+  // thread than the home thread it blocks until the home thread runs a turn: for ever if no thread
+  // runs the context, or if the home thread waits for the caller. A thread that is going to be the
+  // home thread calls bind() first.
   void remove_fd_handler_and_wait(int fd);
 
   // --- at home ----------------------------------------------------------------------------------
@@ -221,6 +224,7 @@ class Context final : private AdaptiveWait::Loop {
   void accept_wakeup();
   bool run_queued();
   static bool run_watched(RunQueue& queue, Activity& activity, Activity::Step step);
+  bool dispatch_fds();
   bool fire_timers();
   void run_idle();
 

@@ -38,7 +38,7 @@ bool Context::turn(bool may_block) noexcept {
   find_work(may_block);
   accept_wakeup();
   bool progress = run_queued();
-  progress |= fds_.dispatch();
+  progress |= dispatch_fds();
   if (!sources_.empty()) {
     progress |= sources_.dispatch(activity_);
   }
@@ -105,6 +105,17 @@ bool Context::run_watched(RunQueue& queue, Activity& activity, Activity::Step st
     ran |= queue.run_one();
   }
   return ran;
+}
+
+// A batch of the kernel may hold nothing but reports to handlers that must not be called now, and
+// what is ready behind them comes with the next batch. Each of these handlers is reported once.
+bool Context::dispatch_fds() {
+  bool called = fds_.dispatch();
+  while (!called && fds_.suspended_handlers()) {
+    ask_without_sleeping();
+    called = fds_.dispatch();
+  }
+  return called;
 }
 
 bool Context::fire_timers() {

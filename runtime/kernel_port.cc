@@ -8,7 +8,6 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "backends/backend.h"
-#include "backends/check.h"
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
 #include "runtime/fd_table.h"
@@ -48,8 +47,7 @@ void KernelPort::wait(std::chrono::nanoseconds timeout) {
   }
   // The back end has begun to fail: a sandbox was installed, or the kernel is out of something.
   if (!status.ok()) {
-    check(monitor_->name() != "ppoll", "ppoll fails, and there is nothing left to move to");
-    move_to(next_monitor(*monitor_, status));
+    move_to(next_monitor(*monitor_, status, reason_));
   }
 }
 

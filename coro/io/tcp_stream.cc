@@ -48,8 +48,8 @@ TryOperation::Outcome TcpStream::ReadSome::attempt(TryOperation& operation) {
   // A stream that gave less than was asked for has no more, and will report when it has: the next
   // read need not try. Not so once the peer has hung up or the like, for that is reported once
   // only.
-  if (self.count_ < self.buffer_.size() && count != 0 && !any(self.record().sticky)) {
-    self.record().untried &= ~Events::kIn;
+  if (self.count_ < self.buffer_.size() && count != 0 && self.record().short_read_exhausts()) {
+    self.record().mark_exhausted(Events::kIn);
   }
   return Outcome::kDone;
 }

@@ -25,7 +25,7 @@ TryOperation::TryOperation(const WatchedFd& fd, Events direction, Attempt attemp
       RunNode(&TryOperation::go_on),
       home_(&home_of(fd)),
       record_(&fd.record()),
-      generation_(record_->generation),
+      generation_(record_->generation()),
       direction_(direction),
       attempt_(attempt) {}
 
@@ -40,7 +40,7 @@ bool TryOperation::suspend(PromiseBase& task) {
   if (!start(task)) {
     return complete_at_once();
   }
-  if (!any(record_->untried & direction_)) {
+  if (record_->is_exhausted(direction_)) {
     ContextAccess(*home_).fds().wait(*record_, *this, direction_);
     return true;
   }
@@ -54,7 +54,7 @@ bool TryOperation::try_or_wait() {
     return true;
   }
   if (outcome == Outcome::kWouldBlock) {
-    record_->untried &= ~direction_;
+    record_->mark_exhausted(direction_);
   } else {
     ContextAccess(*home_).schedule(*this);
   }

@@ -209,6 +209,25 @@ TEST_CASE("a sandbox that forbids epoll_ctl does not make every descriptor ready
         }) == "ppoll");
 }
 
+// A ready eventfd shows both directions, as a file without readiness does.
+TEST_CASE("a sandbox that forbids epoll_ctl does not make a ready eventfd ready for ever") {
+  if (!sandbox_works()) {
+    return report_skipped(kNoSandbox);
+  }
+  for (const Trigger trigger : {Trigger::kOneShot, Trigger::kLevel, Trigger::kEdge}) {
+    CHECK(run_in_child([trigger]() -> std::string {
+            const std::unique_ptr<FdMonitor> monitor = *make_epoll_monitor();
+            const UniqueFd event = make_eventfd(1);
+            refuse_system_calls({{.number = SYS_epoll_ctl, .error = EPERM}});
+            monitor->arm(event.get(), {}, Events::kIn, trigger);
+            monitor->want({}, Events::kIn);
+            std::vector<FdEvent> ready;
+            const absl::Status status = monitor->wait(kNow, ready);
+            return absl::StrCat(ready.size(), " reported, errno ", errno_of(status));
+          }) == absl::StrCat("0 reported, errno ", EPERM));
+  }
+}
+
 TEST_CASE("epoll whose wait is refused is left for ppoll") {
   if (!sandbox_works()) {
     return report_skipped(kNoSandbox);

@@ -56,6 +56,7 @@ TEST_CASE(
   }
   // The traced thread is the loop, and it watches a descriptor besides.
   const auto be_woken = [](Context& context, Meter& meter) {
+    context.bind();
     const Pair pipe = make_pipe();
     context.set_fd_handler(pipe.a.get(), {.read = [] {}, .write = {}});
     int ran = 0;

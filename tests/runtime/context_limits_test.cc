@@ -120,6 +120,7 @@ TEST_CASE("a signal handler in a forked child does not disturb the parent") {
 TEST_CASE("destroying a context in a forked child leaves the parent's watches alone") {
   for (const Backend backend : available_back_ends()) {
     std::unique_ptr<Context> context = make_context({.backend = backend});
+    context->bind();
     const Pair pair = make_pipe();
     bool heard = false;
     context->set_fd_handler(pair.a.get(), {.read = [&] { heard = true; }, .write = nullptr});

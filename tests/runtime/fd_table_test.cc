@@ -110,10 +110,10 @@ TEST_CASE("a wait after a removal is a new watch, for the number may stand for a
   FdRecord& record = scene.table.own(kFd);  // only to look at the record
   scene.table.release(record);
   scene.table.wait(kFd, waiter, Events::kIn);
-  const std::uint32_t before = record.generation;
+  const std::uint32_t before = record.generation();
   scene.table.remove(waiter);
   scene.table.wait(kFd, waiter, Events::kIn);
-  CHECK(record.generation != before);
+  CHECK(record.generation() != before);
   scene.table.remove(waiter);
 }
 
@@ -159,13 +159,13 @@ TEST_CASE("an owner learns which directions are worth a try again") {
   FdScene scene;
   FdRecord& record = scene.table.own(kFd);
   Waiter waiter;
-  record.untried = Events::kNone;
+  record.mark_exhausted(Events::kIn | Events::kOut);
   scene.table.wait(record, waiter, Events::kIn);
   scene.show(Events::kIn | Events::kReadHangUp);
   scene.turn();
-  CHECK(any(record.untried & Events::kIn));
-  CHECK(!any(record.untried & Events::kOut));
-  CHECK(any(record.sticky & Events::kReadHangUp));
+  CHECK(!record.is_exhausted(Events::kIn));
+  CHECK(record.is_exhausted(Events::kOut));
+  CHECK(!record.short_read_exhausts());
   scene.table.release(record);
 }
 

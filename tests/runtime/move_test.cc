@@ -56,6 +56,7 @@ TEST_CASE("a context whose back end is refused later moves on, and loses nothing
     CAPTURE(one.moved_to);
     CHECK(run_in_child([&]() -> std::string {
             const std::unique_ptr<Context> context = make_context({.backend = one.backend});
+            context->bind();
             const Pair before = make_pipe();
             const Pair after = make_pipe();
             std::string log;
@@ -223,6 +224,7 @@ TEST_CASE(
   const auto move_when_refused = [](Backend backend, const Refusal& refusal) {
     return run_in_child([&] {
       const std::unique_ptr<Context> context = make_context({.backend = backend});
+      context->bind();
       Crowd crowd(*context, kCrowd);
       return move_with_crowd(*context, crowd, [&] { refuse_system_calls({refusal}); });
     });
@@ -242,6 +244,7 @@ TEST_CASE("without io_uring, a context begins on ppoll and moves to epoll at its
   CHECK(run_in_child([]() -> std::string {
           refuse_system_calls({{.number = SYS_io_uring_setup, .error = EPERM}});
           const std::unique_ptr<Context> context = make_context({.epoll_threshold = kCrowd + 1});
+          context->bind();
           Crowd crowd(*context, kCrowd);
           const UniqueFd last = make_eventfd(0);
           const std::string moved = move_with_crowd(*context, crowd, [&] {
@@ -258,6 +261,7 @@ TEST_CASE("a threshold means nothing to a context that has io_uring or a back en
   for (const Backend backend : available_back_ends()) {
     const std::unique_ptr<Context> context =
         make_context({.backend = backend, .epoll_threshold = 1});
+    context->bind();
     const UniqueFd fd = make_eventfd(1);
     context->set_fd_handler(fd.get(), {.read = [] {}, .write = nullptr});
     context->poll(true);

@@ -40,6 +40,7 @@ void on_every_context(const std::function<void(Context&)>& clause, ContextOption
     const TestTimeout patience;
     options.backend = backend;
     const std::unique_ptr<Context> context = make_context(options);
+    context->bind();
     const std::string name(context->backend());
     INFO("back end: ", name);
     clause(*context);

@@ -69,7 +69,8 @@ class FakeMonitor final : public FdMonitor {
     std::uint32_t generation = 0;
     Trigger trigger = Trigger::kOneShot;
     Events interest = Events::kNone;
-    Events wanted = Events::kNone;  // kEdge: of the interest
+    Events wanted = Events::kNone;   // kEdge: of the interest
+    Events lasting = Events::kNone;  // kEdge: failures that were reported and have not gone since
   };
 
   Watch* find(Key key);
