@@ -12,7 +12,6 @@
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
 #include "runtime/activity.h"
-#include "runtime/bottom_half.h"
 #include "runtime/context.h"
 #include "runtime/run_queue.h"
 #include "runtime/time/clock.h"
@@ -32,6 +31,7 @@ constexpr nanoseconds kIdlePatience = std::chrono::milliseconds(10);
 
 bool Context::poll(bool may_block) {
   bind();
+  const Running running(*this);
   return turn(may_block);
 }
 
@@ -87,7 +87,7 @@ bool Context::run_queued() {
   remote_.drain(queue_);
   queue_.begin_batch();
   if (activity_ != nullptr) [[unlikely]] {
-    return run_watched(queue_, *activity_, Activity::Step::kBottomHalf);
+    return run_watched(queue_, *activity_);
   }
   bool ran = false;
   while (queue_.run_one()) {
@@ -96,13 +96,10 @@ bool Context::run_queued() {
   return ran;
 }
 
-bool Context::run_watched(RunQueue& queue, Activity& activity, Activity::Step step) {
+bool Context::run_watched(RunQueue& queue, Activity& activity) {
   bool ran = false;
   while (const RunNode* node = queue.next()) {
-    const BottomHalf* half = BottomHalf::from(*node);
-    const bool task = step == Activity::Step::kBottomHalf && half == nullptr;
-    const Activity::Doing doing(&activity, task ? Activity::Step::kTask : step,
-                                half == nullptr ? nullptr : half->name());
+    const Activity::Doing doing(&activity, node->info());
     ran |= queue.run_one();
   }
   return ran;
@@ -116,7 +113,7 @@ bool Context::fire_timers() {
 void Context::run_idle() {
   idle_.begin_batch();
   if (activity_ != nullptr) [[unlikely]] {
-    run_watched(idle_, *activity_, Activity::Step::kIdle);
+    run_watched(idle_, *activity_);
     return;
   }
   while (idle_.run_one()) {
@@ -138,7 +135,9 @@ void Context::run_until(const bool& done) {
 template <typename Done>
 void Context::run_turns(Done done) {
   bind();
+  const Running running(*this);
   while (!done()) {
+    check_not_forked();  // a callback forked, and its child has returned from it
     turn(true);
     run_batches(done);
   }
@@ -152,7 +151,7 @@ void Context::run_batches(Done done) noexcept {
   TimePoint end;
   for (unsigned batch = 0; !queue_.empty() && batch < options_.nodes_between_looks; ++batch) {
     if (batch == 0) {
-      end = std::chrono::steady_clock::now() + options_.time_between_looks;
+      end = saturating_add(std::chrono::steady_clock::now(), options_.time_between_looks);
     } else if (batch % kBatchesPerClockReading == 0 && std::chrono::steady_clock::now() >= end) {
       return;
     }

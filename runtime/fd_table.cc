@@ -13,6 +13,7 @@
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
 #include "runtime/activity.h"
+#include "runtime/call_kind.h"
 
 namespace coaio {
 namespace {
@@ -343,6 +344,8 @@ bool FdTable::wake_next() {
   if (waiter == nullptr) {
     return false;
   }
+  const Activity::Doing doing(
+      activity_, {.kind = CallKind::kTaskAfterFd, .name = nullptr, .fd = waiter->record_->fd});
   waiter->wake_(*waiter, waiter->seen_);
   return true;
 }
@@ -363,8 +366,8 @@ bool FdTable::call_handlers(FdRecord& record, Events events) {
   bool called = false;
   ++calling_;
   handling->running = true;
-  const Activity::Doing doing(activity_, Activity::Step::kHandler, handling->handlers.name,
-                              record.fd);
+  const Activity::Doing doing(
+      activity_, {.kind = CallKind::kHandler, .name = handling->handlers.name, .fd = record.fd});
   if (any(ready & Events::kIn) && handling->handlers.read != nullptr) {
     called = true;
     handling->handlers.read();
