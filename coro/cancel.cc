@@ -10,10 +10,11 @@
 namespace coaio {
 
 CancelSource::~CancelSource() {
-  check(nodes_.empty(),
+  check(nodes_.empty() || context_.was_forked(),
         "a cancel source ends before what it cancels: keep it longer than its tasks, and join a "
-        "group "
-        "before its task moves to another context");
+        "group before its task moves to another context");
+  while (nodes_.pop_front() != nullptr) {  // in a forked child: their ends do not come back here
+  }
   close();
 }
 

@@ -19,6 +19,7 @@
 #include <atomic>
 
 #include "absl/status/status.h"
+#include "runtime/call_kind.h"
 #include "runtime/context.h"
 #include "runtime/intrusive_list.h"
 #include "runtime/run_queue.h"
@@ -64,7 +65,8 @@ class CancelToken {
 
 class CancelSource : private RunNode {
  public:
-  explicit CancelSource(Context& context) : RunNode(&CancelSource::deliver), context_(context) {}
+  explicit CancelSource(Context& context)
+      : RunNode(&CancelSource::deliver, CallKind::kCancellation), context_(context) {}
   ~CancelSource();
 
   CancelToken token() { return CancelToken(*this); }

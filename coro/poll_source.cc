@@ -11,6 +11,11 @@
 
 namespace coaio {
 
+AwaitablePollSource::~AwaitablePollSource() {
+  check(waiter_ == nullptr || waiter_->context().was_forked(),
+        "a source ends while a task waits for it: end the task before");
+}
+
 // The task may have been cancelled since the source was found ready: then it stays ready, and the
 // next wait sees that.
 void AwaitablePollSource::on_ready() {

@@ -24,9 +24,9 @@
 #include <coroutine>
 
 #include "absl/status/status.h"
-#include "backends/check.h"
 #include "coro/operation.h"
 #include "coro/promise.h"
+#include "runtime/call_kind.h"
 #include "runtime/poll_source.h"
 
 namespace coaio {
@@ -35,10 +35,11 @@ class SourceWait;
 
 class AwaitablePollSource : public PollSource {
  public:
-  using PollSource::PollSource;
-  ~AwaitablePollSource() override {
-    check(waiter_ == nullptr, "a source ends while a task waits for it: end the task before");
-  }
+  AwaitablePollSource() : AwaitablePollSource(-1) {}
+  // As for PollSource.
+  explicit AwaitablePollSource(int doorbell, const char* name = nullptr)
+      : PollSource(doorbell, name, CallKind::kTaskAfterSource) {}
+  ~AwaitablePollSource() override;
 
   // Whether it is ready. Looks at memory only, like PollSource::poll().
   virtual bool ready() = 0;

@@ -42,8 +42,13 @@ void PromiseBase::start(TaskOwner& owner, CancelToken token) {
   ContextAccess(*context_).schedule(*this);
 }
 
+// Where the task is expected back.
+Context& PromiseBase::destination() const {
+  return parent_ != nullptr ? *parent_->context_ : owner_->context_;
+}
+
 std::coroutine_handle<> PromiseBase::finish() noexcept {
-  Context& destination = parent_ != nullptr ? *parent_->context_ : owner_->context_;
+  Context& destination = this->destination();
   if (relay_ != nullptr) {
     relay_->leave();
   }
@@ -77,6 +82,11 @@ void PromiseBase::end(RunNode& node) {
   }
 }
 
+void PromiseBase::return_to_end(RunNode& node) {
+  ContextAccess(*static_cast<PromiseBase&>(node).context_).task_returned();
+  end(node);
+}
+
 // --- moving -------------------------------------------------------------------------------------
 
 void PromiseBase::move_to(Context& target) {
@@ -91,6 +101,9 @@ void PromiseBase::move_to(Context& target) {
     }
     cancel_ = &relay_->follow(target);
   }
+  if (&here == &destination()) {
+    ContextAccess(here).task_left();
+  }
   context_ = &target;
   set_function(&PromiseBase::depart);
   ContextAccess(here).schedule(*this);
@@ -98,13 +111,21 @@ void PromiseBase::move_to(Context& target) {
 
 void PromiseBase::depart(RunNode& node) {
   auto& promise = static_cast<PromiseBase&>(node);
-  promise.set_function(&PromiseBase::run);
+  const bool returns = promise.context_ == &promise.destination();
+  promise.set_function(returns ? &PromiseBase::return_home : &PromiseBase::run);
   ContextAccess(*promise.context_).schedule(promise);
+}
+
+void PromiseBase::return_home(RunNode& node) {
+  auto& promise = static_cast<PromiseBase&>(node);
+  ContextAccess(*promise.context_).task_returned();
+  promise.set_function(&PromiseBase::run);
+  promise.resume();
 }
 
 void PromiseBase::depart_to_end(RunNode& node) {
   auto& promise = static_cast<PromiseBase&>(node);
-  promise.set_function(&PromiseBase::end);
+  promise.set_function(&PromiseBase::return_to_end);
   ContextAccess(*promise.context_).schedule(promise);
 }
 

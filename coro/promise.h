@@ -22,6 +22,7 @@
 #include "coro/cancel.h"
 #include "coro/cancel_relay.h"
 #include "coro/frame_memory.h"
+#include "runtime/call_kind.h"
 #include "runtime/context.h"
 #include "runtime/context_access.h"
 #include "runtime/run_queue.h"
@@ -88,13 +89,17 @@ class PromiseBase : public RunNode {
   const PromiseBase* parent() const { return parent_; }
 
  protected:
-  explicit PromiseBase(std::coroutine_handle<> self) : RunNode(&PromiseBase::run), self_(self) {}
+  explicit PromiseBase(std::coroutine_handle<> self)
+      : RunNode(&PromiseBase::run, CallKind::kTask), self_(self) {}
   ~PromiseBase();
 
  private:
   static void run(RunNode& node);
+  Context& destination() const;
   static void depart(RunNode& node);
+  static void return_home(RunNode& node);
   static void depart_to_end(RunNode& node);
+  static void return_to_end(RunNode& node);
   static void end(RunNode& node);
 
   std::coroutine_handle<> self_;

@@ -15,7 +15,7 @@
 namespace coaio {
 
 Readiness::~Readiness() {
-  if (waiting()) {
+  if (waiting() && !context().was_forked()) {
     ContextAccess(context()).fds().remove(*this);
   }
 }

@@ -3,12 +3,13 @@
 //   if (absl::Status status = co_await sleep_for(100ms); !status.ok()) co_return status;
 //
 // Never early, by the clock of the context. Equal deadlines end in the order of asking. Allocates
-// nothing in the steady state.
+// nothing in the steady state. Any duration, and any time point of the steady clock: one that is
+// too long for nanoseconds is for ever.
 //
 // May complete without suspending? When the time has come already, or cancelled before.
 // Observes cancellation? Yes: kCancelled. A loop that ignores it would spin once it is cancelled.
 // Resumes where? On the task's home, in the timer step of the turn.
-// Who must outlive whom? Nobody.
+// Who must outlive whom? No object outlives another one.
 
 #ifndef COAIO_CORO_SLEEP_H_
 #define COAIO_CORO_SLEEP_H_
@@ -19,7 +20,9 @@
 #include "absl/status/status.h"
 #include "coro/operation.h"
 #include "coro/promise.h"
+#include "runtime/call_kind.h"
 #include "runtime/time/clock.h"
+#include "runtime/time/duration.h"
 #include "runtime/time/timer_queue.h"
 
 namespace coaio {
@@ -27,9 +30,14 @@ namespace coaio {
 class Sleep : private Operation, private TimerNode {
  public:
   explicit Sleep(TimePoint deadline)
-      : Operation(&Sleep::withdraw), TimerNode(&Sleep::fire), deadline_(deadline) {}
-  explicit Sleep(std::chrono::nanoseconds delay)
-      : Operation(&Sleep::withdraw), TimerNode(&Sleep::fire), delay_(delay), relative_(true) {}
+      : Operation(&Sleep::withdraw),
+        TimerNode(&Sleep::fire, CallKind::kTaskAfterSleep),
+        deadline_(deadline) {}
+  explicit Sleep(Duration delay)
+      : Operation(&Sleep::withdraw),
+        TimerNode(&Sleep::fire, CallKind::kTaskAfterSleep),
+        delay_(delay),
+        relative_(true) {}
   ~Sleep();
 
   bool await_ready() const noexcept { return false; }
@@ -49,8 +57,11 @@ class Sleep : private Operation, private TimerNode {
   bool relative_ = false;
 };
 
-[[nodiscard]] inline Sleep sleep_for(std::chrono::nanoseconds delay) { return Sleep(delay); }
-[[nodiscard]] inline Sleep sleep_until(TimePoint deadline) { return Sleep(deadline); }
+[[nodiscard]] inline Sleep sleep_for(Duration delay) { return Sleep(delay); }
+template <typename D>
+[[nodiscard]] Sleep sleep_until(std::chrono::time_point<std::chrono::steady_clock, D> deadline) {
+  return Sleep(saturate(deadline));
+}
 
 }  // namespace coaio
 

@@ -1,6 +1,5 @@
 #include "coro/task_group.h"
 
-#include <chrono>
 #include <coroutine>
 #include <exception>
 #include <type_traits>
@@ -15,6 +14,7 @@
 #include "runtime/context.h"
 #include "runtime/context_access.h"
 #include "runtime/time/clock.h"
+#include "runtime/time/duration.h"
 
 namespace coaio {
 
@@ -32,6 +32,10 @@ TaskGroup::TaskGroup(const TaskEnv& here)
 }
 
 TaskGroup::~TaskGroup() {
+  if (context().was_forked()) {  // the children are the parent's: their frames stay as they are
+    ContextAccess(context()).cancel(deadline_);
+    return;
+  }
   check(size_ == 0, "a task group ends before its tasks: co_await join()");
   check(!listed() || context().is_home(),
         "a task group ends on another context than its own: resume_on the one where it was made");
@@ -54,7 +58,7 @@ void TaskGroup::start(Task<T> task, Owner<T>& owner) {
   handle.promise().start(owner, source_.token());
 }
 
-void TaskGroup::cancel_after(std::chrono::nanoseconds delay) {
+void TaskGroup::cancel_after(Duration delay) {
   if (size_ != 0) {
     ContextAccess(context()).arm(deadline_, saturating_add(context().now(), delay));
   }

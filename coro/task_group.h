@@ -18,7 +18,6 @@
 #ifndef COAIO_CORO_TASK_GROUP_H_
 #define COAIO_CORO_TASK_GROUP_H_
 
-#include <chrono>
 #include <coroutine>
 #include <cstddef>
 #include <exception>
@@ -28,7 +27,9 @@
 #include "coro/promise.h"
 #include "coro/task.h"
 #include "coro/yield.h"
+#include "runtime/call_kind.h"
 #include "runtime/context.h"
+#include "runtime/time/duration.h"
 #include "runtime/time/timer_queue.h"
 
 namespace coaio {
@@ -49,7 +50,7 @@ class TaskGroup : private CancelNode {
   void cancel() { source_.request_cancel(); }
 
   // cancel() after this time, unless all have ended before.
-  void cancel_after(std::chrono::nanoseconds delay);
+  void cancel_after(Duration delay);
 
   std::size_t size() const { return size_; }
   Context& context() const { return source_.context(); }
@@ -82,7 +83,8 @@ class TaskGroup : private CancelNode {
 
   // Cancels when its time has come.
   struct Deadline : TimerNode {
-    explicit Deadline(TaskGroup& g) : TimerNode(&Deadline::fire), group(g) {}
+    explicit Deadline(TaskGroup& g)
+        : TimerNode(&Deadline::fire, CallKind::kGroupDeadline), group(g) {}
     static void fire(TimerNode& timer) { static_cast<Deadline&>(timer).group.cancel(); }
     TaskGroup& group;
   };

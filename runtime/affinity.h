@@ -23,6 +23,9 @@ namespace coaio {
 
 class Affinity {
  public:
+  static constexpr const char* kUsedInForkedChild =
+      "a context is used in a forked child: make a new one there";
+
   enum class Verdict : std::uint8_t { kMayAct, kElsewhere, kForked };
 
   Verdict verdict() const {
@@ -36,6 +39,7 @@ class Affinity {
   bool claim() { return home_.claim(); }
 
   bool is_home() const { return home_.is_here(); }
+  bool home_has_ended() const { return home_.has_ended(); }
 
   // The same for functions that are themselves not inlined.
   bool is_home_now() const { return home_.is_here_now(); }
@@ -48,9 +52,7 @@ class Affinity {
 
   bool was_forked() const { return fork_generation() != born_in_; }
 
-  void check_not_forked() const {
-    check(!was_forked(), "a context is used in a forked child: make a new one there");
-  }
+  void check_not_forked() const { check(!was_forked(), kUsedInForkedChild); }
 
   // For calls that only the home thread makes.
   void check_home() const {

@@ -4,13 +4,14 @@
 //   flush.schedule();      // from any thread
 //
 // Scheduled ones run in the next step of the loop, in the order of scheduling of each thread; one
-// that schedules itself runs in the next turn. One that two threads schedule has the place of the
-// first, also among those that the second schedules after it. Scheduling allocates nothing.
+// that schedules itself runs in the next turn. If two threads schedule one, its position is that of
+// the first call. Scheduling allocates nothing.
 //
 // Threads: schedule() anywhere; schedule_from_signal() also in signal handlers, on any thread; the
 //   rest on the home thread. What the scheduler wrote before is visible to the callback.
 // Lifetime: the callback may schedule, cancel or delete its own bottom half; after deleting it, it
-//   must not use what it captured. Nobody schedules a bottom half that is being destroyed.
+//   must not use what it captured. No thread schedules a bottom half that is being destroyed. The
+//   name is what a Watchdog calls it, and outlives it.
 
 #ifndef COAIO_RUNTIME_BOTTOM_HALF_H_
 #define COAIO_RUNTIME_BOTTOM_HALF_H_
@@ -18,20 +19,19 @@
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
+#include "runtime/call_kind.h"
 #include "runtime/context.h"
 #include "runtime/context_access.h"
 #include "runtime/run_queue.h"
 
 namespace coaio {
 
-class BottomHalf final : private RunNode {
+class BottomHalf final : private NamedRunNode {
  public:
-  // The name is for a Watchdog, and outlives the bottom half.
   BottomHalf(Context& context, absl::AnyInvocable<void()> callback, const char* name = nullptr)
-      : RunNode(&BottomHalf::call),
+      : NamedRunNode(&BottomHalf::call, CallKind::kBottomHalf, name),
         context_(context),
-        callback_(std::move(callback)),
-        name_(name) {}
+        callback_(std::move(callback)) {}
   ~BottomHalf() { cancel(); }
 
   void schedule() { ContextAccess(context_).schedule(*this); }
@@ -40,12 +40,6 @@ class BottomHalf final : private RunNode {
   // Takes back what was scheduled so far.
   void cancel() { ContextAccess(context_).cancel(*this); }
 
-  // Null if the node is none.
-  static const BottomHalf* from(const RunNode& node) {
-    return node.function() == &BottomHalf::call ? static_cast<const BottomHalf*>(&node) : nullptr;
-  }
-  const char* name() const { return name_; }
-
  private:
   static void call(RunNode& node) { static_cast<BottomHalf&>(node).callback_(); }
 
@@ -53,16 +47,17 @@ class BottomHalf final : private RunNode {
   // the one above, which both sides write.
   alignas(64) Context& context_;
   absl::AnyInvocable<void()> callback_;
-  const char* name_;
 };
 
-// The same for what can wait: runs in the first turn that finds nothing else to do, and does not
-// count as progress. While one is scheduled, the loop sleeps 10 ms at most. Everything on the home
-// thread.
-class IdleBottomHalf final : private RunNode {
+// The same for work that can wait: runs in the first turn that finds nothing else to do, and does
+// not count as progress. While one is scheduled, the loop sleeps 10 ms at most. Everything on the
+// home thread.
+class IdleBottomHalf final : private NamedRunNode {
  public:
-  IdleBottomHalf(Context& context, absl::AnyInvocable<void()> callback)
-      : RunNode(&IdleBottomHalf::call), context_(context), callback_(std::move(callback)) {}
+  IdleBottomHalf(Context& context, absl::AnyInvocable<void()> callback, const char* name = nullptr)
+      : NamedRunNode(&IdleBottomHalf::call, CallKind::kIdleBottomHalf, name),
+        context_(context),
+        callback_(std::move(callback)) {}
   ~IdleBottomHalf() { cancel(); }
 
   void schedule() { ContextAccess(context_).schedule_idle(*this); }

@@ -17,9 +17,10 @@
 #include "backends/backend.h"
 #include "backends/check.h"
 #include "runtime/activity.h"
-#include "runtime/bottom_half.h"
+#include "runtime/call_kind.h"
 #include "runtime/fd_table.h"
 #include "runtime/fork_generation.h"
+#include "runtime/leftovers.h"
 #include "runtime/poll_source.h"
 #include "runtime/polling/adaptive_wait.h"
 #include "runtime/polling/poll_environment.h"
@@ -34,7 +35,8 @@ namespace coaio {
 namespace {
 
 struct Posted : RunNode {
-  explicit Posted(absl::AnyInvocable<void()> f) : RunNode(&Posted::call), function(std::move(f)) {}
+  explicit Posted(absl::AnyInvocable<void()> f)
+      : RunNode(&Posted::call, CallKind::kPosted), function(std::move(f)) {}
 
   static void call(RunNode& node) {
     const std::unique_ptr<Posted> self(static_cast<Posted*>(&node));
@@ -95,43 +97,48 @@ Context::~Context() {
   }
   check(affinity_.may_act(),
         "a context is destroyed while its home thread lives: destroy it there");
+  check(running_ == 0,
+        "a context is destroyed by a callback that it runs: destroy it after poll() or run() has "
+        "returned");
   if (const std::string left = discard_queued(); !left.empty()) {
     fail(left.c_str());
   }
 }
 
 // Posted functions are destroyed without being called, and so are handlers; their ends may use the
-// context, which is still whole. Everything else would go on to use it: returns the sentence that
-// names it, or nothing.
+// context, which is still whole, and may end other things that use it. What is left after that
+// would go on to use it: returns the sentence that names it, or nothing.
 std::string Context::discard_queued() {
-  std::string left;
-  std::size_t queued = 0;
+  RunQueue kept;
   do {
-    for (remote_.drain(queue_); RunNode* node = queue_.take(); remote_.drain(queue_)) {
-      if (node->function() == &Posted::call) {
-        const std::unique_ptr<Posted> never_called(static_cast<Posted*>(node));
-        continue;
-      }
-      ++queued;
-      if (const BottomHalf* half = BottomHalf::from(*node); half != nullptr && half->name()) {
-        absl::StrAppend(&left, " the bottom half \"", half->name(), "\";");
-      }
-    }
+    discard_posted(kept);
   } while (fds_.discard_handlers());
-  absl::StrAppend(&left, fds_.describe_users());
-  if (queued != 0 || !idle_.empty()) {
-    absl::StrAppend(&left, " ", queued, " scheduled bottom halves or tasks",
-                    idle_.empty() ? ";" : ", and idle ones;");
+  Leftovers left;
+  while (const RunNode* node = kept.take()) {
+    left.add(node->info());
   }
-  if (!sources_.empty()) {
-    absl::StrAppend(&left, " ", sources_.size(), " poll sources;");
+  while (const RunNode* node = idle_.take()) {
+    left.add(node->info());
   }
-  if (const std::size_t armed = timers_.size() + wall_timers_.size(); armed != 0) {
-    absl::StrAppend(&left, " ", armed, " armed timers;");
+  timers_.for_each([&](const TimerNode& node) { left.add(node.info()); });
+  wall_timers_.for_each([&](const TimerNode& node) { left.add(node.info()); });
+  left.add(CallKind::kPollSource, sources_.size());
+  left.add_away_tasks(away_tasks_);
+  const std::string words = absl::StrCat(fds_.describe_users(), left.words());
+  return words.empty() ? ""
+                       : absl::StrCat("a context is destroyed before what uses it:", words,
+                                      " destroy these first");
+}
+
+// Nodes that are not posted functions are moved to `kept`: a posted function may own one of them.
+void Context::discard_posted(RunQueue& kept) {
+  for (remote_.drain(queue_); RunNode* node = queue_.take(); remote_.drain(queue_)) {
+    if (node->info().kind == CallKind::kPosted) {
+      const std::unique_ptr<Posted> never_called(static_cast<Posted*>(node));
+    } else {
+      kept.push(*node);
+    }
   }
-  return left.empty() ? ""
-                      : absl::StrCat("a context is destroyed before what uses it:", left,
-                                     " destroy these first");
 }
 
 void Context::bind() {
@@ -139,6 +146,9 @@ void Context::bind() {
     return;
   }
   affinity_.check_not_forked();
+  check(!affinity_.home_has_ended(),
+        "the home thread of a context has ended, and another thread can only destroy it and what "
+        "uses it: make a new context");
   check(affinity_.claim(), "a context is run by a second thread: make a context per thread");
   if (options_.timer_slack.has_value()) {
     // Refused in some sandboxes; the loop is then as precise as the default allows.
@@ -188,7 +198,10 @@ void Context::post(absl::AnyInvocable<void()> function) {
 }
 
 void Context::set_fd_handler(int fd, FdHandlers handlers) {
-  affinity_.check_not_forked();
+  if (affinity_.was_forked()) {
+    check(handlers.read == nullptr && handlers.write == nullptr, Affinity::kUsedInForkedChild);
+    return;
+  }
   if (affinity_.may_change()) {
     fds_.set_handlers(fd, std::move(handlers));
   } else {
@@ -199,6 +212,9 @@ void Context::set_fd_handler(int fd, FdHandlers handlers) {
 }
 
 void Context::remove_fd_handler_and_wait(int fd) {
+  if (affinity_.was_forked()) {
+    return;
+  }
   if (affinity_.may_change()) {
     fds_.set_handlers(fd, {});
     return;
@@ -264,7 +280,9 @@ const Activity& Context::watch() {
 
 // The words stay: whoever unwatches may be in a callback that they are about.
 void Context::unwatch() {
-  affinity_.check_home();
+  if (!affinity_.may_take_back()) {
+    return;
+  }
   activity_ = nullptr;
   fds_.set_activity(nullptr);
 }
@@ -275,8 +293,9 @@ void Context::disable_external() {
 }
 
 void Context::enable_external() {
-  affinity_.check_home();
-  fds_.enable_external();
+  if (affinity_.may_take_back()) {
+    fds_.enable_external();
+  }
 }
 
 }  // namespace coaio

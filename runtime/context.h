@@ -7,12 +7,19 @@
 // Coroutines are run on it by coro/run.h; everything here works without them.
 //
 // Threads: the home thread is the one that first calls bind(), poll(), run() or run_until(); before
-//   that, and after that thread has ended, one thread at a time may use the context. From other
-//   threads only post, notify, stop, set_fd_handler, remove_fd_handler_and_wait and the schedule()
-//   of a BottomHalf are legal; notify() and schedule_from_signal() also in signal handlers.
-// Lifetime: a context outlives what is scheduled, armed and waiting on it, which is checked, and
-//   the calls from other threads. It is destroyed on its home thread, or after that thread has
-//   ended. It does not survive a fork: in the child it and those who use it can only be destroyed.
+//   that, one thread at a time may use the context. From other threads only post, notify, stop,
+//   set_fd_handler, remove_fd_handler_and_wait and the schedule() of a BottomHalf are legal;
+//   notify() and schedule_from_signal() also in signal handlers. After the home thread has ended,
+//   no thread can run the context: one thread at a time may cancel, remove and destroy what uses
+//   it, and then the context. A thread ends after its thread-locals, and the main thread after the
+//   statics: their destructors may still run a context of this thread.
+// Lifetime: a context outlives what is scheduled, armed and waiting on it, tasks that are away on
+//   other contexts and return to it, and the calls from other threads; all but the last is checked.
+//   It is destroyed on its home thread, or after that thread has ended, and not by a callback that
+//   it runs.
+// Fork: a context cannot be used in a forked child, where each call fails with a sentence. What
+//   takes back or destroys does nothing there: every cancel and remove, enable_external, an empty
+//   set_fd_handler, and the destructors of the context and of all that uses it.
 // Errors: create() fails when the back end that was asked for is not available, or descriptors are
 //   exhausted; the status names the errno and the fix. Misuse is checked, and aborts with a
 //   sentence. An exception that leaves a callback terminates; those of tasks go to whoever awaits
@@ -46,6 +53,7 @@
 #include "runtime/run_queue.h"
 #include "runtime/source_list.h"
 #include "runtime/time/clock.h"
+#include "runtime/time/duration.h"
 #include "runtime/time/timer_queue.h"
 #include "runtime/time/wall_clock.h"
 #include "runtime/time/wall_timer_queue.h"
@@ -73,7 +81,7 @@ struct ContextOptions {
 
   // A poll source with a doorbell that has not been ready for this long is not polled any more,
   // until its doorbell rings.
-  std::chrono::nanoseconds idle_source_limit = std::chrono::seconds(7);
+  Duration idle_source_limit = std::chrono::seconds(7);
 
   // Null: CLOCK_MONOTONIC. Outlives the context.
   const Clock* clock = nullptr;
@@ -83,16 +91,16 @@ struct ContextOptions {
 
   // The home thread's timer slack (prctl PR_SET_TIMERSLACK): by how much the kernel may delay the
   // end of a wait to save wake-ups. The kernel's default is 50 µs. Empty: leave it alone.
-  std::optional<std::chrono::nanoseconds> timer_slack = std::chrono::nanoseconds(1);
+  std::optional<Duration> timer_slack = std::chrono::nanoseconds(1);
 
   // How often, and for how long, run() runs what is queued before it looks at the kernel again. A
   // look costs a system call; what it would find waits for at most this long.
   unsigned nodes_between_looks = 128;
-  std::chrono::nanoseconds time_between_looks = std::chrono::microseconds(50);
+  Duration time_between_looks = std::chrono::microseconds(50);
 };
 
 // Counted on the home thread, readable there at no cost.
-struct ContextStats : PollFigures {
+struct ContextStats : PollStats {
   std::uint64_t turns = 0;
   std::uint64_t looks = 0;    // at the kernel, without sleeping
   std::uint64_t waits = 0;    // that were allowed to sleep
@@ -115,9 +123,9 @@ class Context final : private AdaptiveWait::Loop {
   // Makes the calling thread the home thread.
   void bind();
 
-  // One turn. Returns true if anything but a wake-up happened. With may_block it sleeps until there
-  // is something to do. May be called from whatever the loop calls, to any depth; waiting inside
-  // for something that an outer call has yet to finish deadlocks.
+  // One turn. Returns true if anything but a wake-up and idle bottom halves happened. With
+  // may_block it sleeps until there is something to do. May be called from whatever the loop calls,
+  // to any depth; waiting inside for something that an outer call has yet to finish deadlocks.
   bool poll(bool may_block);
 
   // Turns until stop(), which ends one run(), the one in progress or the next.
@@ -128,7 +136,7 @@ class Context final : private AdaptiveWait::Loop {
 
   // --- from any thread --------------------------------------------------------------------------
 
-  // Makes run() return after the step in progress; one that has not begun returns at once.
+  // Makes run() return after the turn in progress; one that has not begun returns at once.
   void stop();
 
   // Ends the sleep of the loop, if it sleeps, or the next one. Legal in signal handlers.
@@ -162,6 +170,7 @@ class Context final : private AdaptiveWait::Loop {
   TimePoint now() const { return clock_->now(); }
   const Clock& clock() const { return *clock_; }
 
+#include "runtime/time/duration.h"
   // "ppoll", "epoll" or "io_uring", and why it is this one: what was asked for, and what each back
   // end that was passed over said.
   absl::string_view backend() const { return kernel_.name(); }
@@ -176,10 +185,27 @@ class Context final : private AdaptiveWait::Loop {
   // Null, as in the beginning: no trace.
   void set_trace(Trace trace) { trace_ = std::move(trace); }
 
+  // Whether the calling process was forked from the one that made this context. What uses a context
+  // ends silently then: the queues and tables may have been copied in the middle of a change, and
+  // what the kernel keeps belongs to the parent as well.
+  bool was_forked() const { return affinity_.was_forked(); }
+
  private:
   friend class ContextAccess;  // and says what these are
 
   static constexpr unsigned kCoopBudget = 64;
+
+  // A call that runs turns is on the stack.
+  class Running {
+   public:
+    explicit Running(Context& context) : context_(context) { ++context_.running_; }
+    Running(const Running&) = delete;
+    Running& operator=(const Running&) = delete;
+    ~Running() { --context_.running_; }
+
+   private:
+    Context& context_;
+  };
 
   Context(const ContextOptions& options, SelectedMonitor selected);
 
@@ -203,7 +229,7 @@ class Context final : private AdaptiveWait::Loop {
   void add(PollSource& source);
   void remove(PollSource& source);
   FdTable& fds() {
-    static_cast<void>(affinity_.may_take_back());
+    affinity_.check_home();
     return fds_;
   }
   bool consume_budget() {
@@ -216,6 +242,8 @@ class Context final : private AdaptiveWait::Loop {
   void refill_budget() { coop_budget_ = kCoopBudget; }
   const Activity& watch();
   void unwatch();
+  void task_left() { ++away_tasks_; }
+  void task_returned() { --away_tasks_; }
 
   // --- a turn -----------------------------------------------------------------------------------
 
@@ -223,7 +251,7 @@ class Context final : private AdaptiveWait::Loop {
   void find_work(bool may_block);
   void accept_wakeup();
   bool run_queued();
-  static bool run_watched(RunQueue& queue, Activity& activity, Activity::Step step);
+  static bool run_watched(RunQueue& queue, Activity& activity);
   bool dispatch_fds();
   bool fire_timers();
   void run_idle();
@@ -254,6 +282,7 @@ class Context final : private AdaptiveWait::Loop {
   }
   void schedule_remotely(RunNode& node);
   std::string discard_queued();
+  void discard_posted(RunQueue& kept);
 
   const ContextOptions options_;
   const Clock* clock_;
@@ -274,6 +303,8 @@ class Context final : private AdaptiveWait::Loop {
   TimePoint asked_kernel_{};  // when a probe did so last
 
   unsigned coop_budget_ = kCoopBudget;
+  unsigned running_ = 0;          // calls that run turns, one inside the other
+  std::size_t away_tasks_ = 0;    // on other contexts, and to return here
   Activity* activity_ = nullptr;  // while a Watchdog is there
   std::unique_ptr<Activity> watched_activity_;
 

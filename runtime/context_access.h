@@ -72,6 +72,10 @@ class ContextAccess {
   // The loop resumes a task: it has the whole budget again.
   void refill_budget() const { context_.refill_budget(); }
 
+  // A task that returns here when it ends has left for another context, or is back.
+  void task_left() const { context_.task_left(); }
+  void task_returned() const { context_.task_returned(); }
+
   // --- the Watchdog -----------------------------------------------------------------------------
 
   // From here to unwatch() the loop writes down which callback runs, for another thread to read.

@@ -6,7 +6,6 @@
 
 #include "backends/fd_monitor.h"
 #include "runtime/activity.h"
-#include "runtime/bottom_half.h"
 #include "runtime/context.h"
 #include "runtime/run_queue.h"
 #include "runtime/time/clock.h"
@@ -26,6 +25,7 @@ constexpr nanoseconds kIdlePatience = std::chrono::milliseconds(10);
 
 bool Context::poll(bool may_block) {
   bind();
+  const Running running(*this);
   return turn(may_block);
 }
 
@@ -86,7 +86,7 @@ bool Context::run_queued() {
   remote_.drain(queue_);
   queue_.begin_batch();
   if (activity_ != nullptr) [[unlikely]] {
-    return run_watched(queue_, *activity_, Activity::Step::kBottomHalf);
+    return run_watched(queue_, *activity_);
   }
   bool ran = false;
   while (queue_.run_one()) {
@@ -95,13 +95,10 @@ bool Context::run_queued() {
   return ran;
 }
 
-bool Context::run_watched(RunQueue& queue, Activity& activity, Activity::Step step) {
+bool Context::run_watched(RunQueue& queue, Activity& activity) {
   bool ran = false;
   while (const RunNode* node = queue.next()) {
-    const BottomHalf* half = BottomHalf::from(*node);
-    const bool task = step == Activity::Step::kBottomHalf && half == nullptr;
-    const Activity::Doing doing(&activity, task ? Activity::Step::kTask : step,
-                                half == nullptr ? nullptr : half->name());
+    const Activity::Doing doing(&activity, node->info());
     ran |= queue.run_one();
   }
   return ran;
@@ -112,7 +109,7 @@ bool Context::run_watched(RunQueue& queue, Activity& activity, Activity::Step st
 bool Context::dispatch_fds() {
   bool called = fds_.dispatch();
   while (!called && fds_.suspended_handlers()) {
-    ask_without_sleeping();
+    poll_kernel();
     called = fds_.dispatch();
   }
   return called;
@@ -126,7 +123,7 @@ bool Context::fire_timers() {
 void Context::run_idle() {
   idle_.begin_batch();
   if (activity_ != nullptr) [[unlikely]] {
-    run_watched(idle_, *activity_, Activity::Step::kIdle);
+    run_watched(idle_, *activity_);
     return;
   }
   while (idle_.run_one()) {
@@ -148,7 +145,9 @@ void Context::run_until(const bool& done) {
 template <typename Done>
 void Context::run_turns(Done done) {
   bind();
+  const Running running(*this);
   while (!done()) {
+    affinity_.check_not_forked();  // a callback forked, and its child has returned from it
     turn(true);
     run_batches(done);
   }
@@ -162,7 +161,7 @@ void Context::run_batches(Done done) noexcept {
   TimePoint end;
   for (unsigned batch = 0; !queue_.empty() && batch < options_.nodes_between_looks; ++batch) {
     if (batch == 0) {
-      end = std::chrono::steady_clock::now() + options_.time_between_looks;
+      end = saturating_add(std::chrono::steady_clock::now(), options_.time_between_looks);
     } else if (batch % kBatchesPerClockReading == 0 && std::chrono::steady_clock::now() >= end) {
       return;
     }

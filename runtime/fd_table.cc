@@ -11,6 +11,8 @@
 #include "backends/check.h"
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
+#include "runtime/activity.h"
+#include "runtime/call_kind.h"
 
 namespace coaio {
 namespace {
@@ -323,6 +325,8 @@ bool FdTable::dispatch() {
     take_off_due(*waiter);
     if (waiter->wake_ != nullptr) {
       called = true;
+      const Activity::Doing doing(
+          activity_, {.kind = CallKind::kTaskAfterFd, .name = nullptr, .fd = waiter->record_->fd_});
       waiter->wake_(*waiter, events);
     } else {
       called |= call_handlers(static_cast<FdHandling&>(*waiter), events);

@@ -10,6 +10,7 @@
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
 #include "runtime/activity.h"
+#include "runtime/call_kind.h"
 #include "runtime/fd_handlers.h"
 #include "runtime/fd_table.h"
 
@@ -124,8 +125,8 @@ bool FdTable::call_handlers(FdHandling& handling, Events events) {
   const bool failed = any(events & kFailure);
   bool called = false;
   {
-    const Activity::Doing doing(activity_, Activity::Step::kHandler, handling.handlers.name,
-                                call.fd);
+    const Activity::Doing doing(
+        activity_, {.kind = CallKind::kHandler, .name = handling.handlers.name, .fd = call.fd});
     if (handling.handlers.read != nullptr && (failed || any(events & Events::kIn))) {
       called = true;
       handling.handlers.read();

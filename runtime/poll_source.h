@@ -31,6 +31,7 @@
 #define COAIO_RUNTIME_POLL_SOURCE_H_
 
 #include "backends/check.h"
+#include "runtime/call_kind.h"
 #include "runtime/intrusive_list.h"
 #include "runtime/polling/poll_budget.h"
 #include "runtime/time/clock.h"
@@ -41,9 +42,11 @@ class SourceList;
 
 class PollSource : private ListNode {
  public:
-  // Whoever makes it ready calls notify().
+  // Without a doorbell: the code that makes it ready calls notify().
   PollSource() = default;
-  explicit PollSource(int doorbell) : doorbell_(doorbell) {}
+  // The name is what a Watchdog calls it, and outlives it. A doorbell of -1 is none.
+  explicit PollSource(int doorbell, const char* name = nullptr)
+      : PollSource(doorbell, name, CallKind::kPollSource) {}
   virtual ~PollSource() {
     check(list_ == nullptr, "a poll source ends while a context looks at it: remove() it before");
   }
@@ -62,14 +65,21 @@ class PollSource : private ListNode {
 
   int doorbell() const { return doorbell_; }
 
+ protected:
+  // For one whose on_ready() is a call of another kind.
+  PollSource(int doorbell, const char* name, CallKind kind)
+      : doorbell_(doorbell), kind_(kind), name_(name) {}
+
  private:
   friend class SourceList;
   friend class IntrusiveList<PollSource>;
 
   int doorbell_ = -1;
-  bool begun_ = false;     // poll_begin() was called last
-  bool active_ = false;    // ready or rung for since the last look for idle ones
-  bool away_ = false;      // idle: its doorbell brings it back
+  bool begun_ = false;   // poll_begin() was called last
+  bool active_ = false;  // ready or rung for since the last look for idle ones
+  bool away_ = false;    // idle: its doorbell brings it back
+  CallKind kind_ = CallKind::kPollSource;
+  const char* name_ = nullptr;
   TimePoint quiet_since_;  // if it is not active
   PollBudget budget_;
   SourceList* list_ = nullptr;

@@ -1,7 +1,8 @@
 // RunQueue: what the home thread runs next, in the order of queueing.
 //
 // A RunNode is the intrusive entry: a bottom half, or a coroutine that is to be resumed. Queueing
-// never allocates, and a node that is queued already stays where it is.
+// never allocates, and a node that is queued already stays where it is. The node says what it is,
+// and its name if it has one, for a Watchdog.
 //
 // Threads: a RunQueue belongs to the home thread; RemoteQueue is the way in from elsewhere.
 // Lifetime: a node outlives its stay in the queue; remove() ends the stay. The queue does not touch
@@ -12,6 +13,7 @@
 
 #include <atomic>
 
+#include "runtime/call_kind.h"
 #include "runtime/intrusive_list.h"
 
 namespace coaio {
@@ -20,10 +22,12 @@ class RunNode : private ListNode {
  public:
   using Run = void (*)(RunNode&);
 
-  explicit RunNode(Run run) : run_(run) {}
+  explicit RunNode(Run run, CallKind kind = CallKind::kOther) : run_(run), kind_(kind) {}
 
   bool queued() const { return linked(); }
-  Run function() const { return run_; }
+
+  // What this node is, and its name; the name lives as long as the node.
+  CallInfo info() const;
 
   // What the next run does.
   void set_function(Run run) { run_ = run; }
@@ -31,12 +35,32 @@ class RunNode : private ListNode {
  private:
   friend class RunQueue;
   friend class RemoteQueue;
+  friend class NamedRunNode;
   friend class IntrusiveList<RunNode>;
 
   Run run_;
   RunNode* remote_next_ = nullptr;
   std::atomic<bool> remote_{false};  // is in the RemoteQueue
+  CallKind kind_;
+  bool named_ = false;  // is a NamedRunNode
 };
+
+// A node with a name, which outlives the node. Null: none.
+class NamedRunNode : public RunNode {
+ public:
+  NamedRunNode(Run run, CallKind kind, const char* name) : RunNode(run, kind), name_(name) {
+    named_ = true;
+  }
+
+ private:
+  friend class RunNode;
+
+  const char* name_;
+};
+
+inline CallInfo RunNode::info() const {
+  return {.kind = kind_, .name = named_ ? static_cast<const NamedRunNode*>(this)->name_ : nullptr};
+}
 
 class RunQueue {
  public:
@@ -50,8 +74,8 @@ class RunQueue {
 
   static void remove(RunNode& node) { node.unlink(); }
 
-  // What is queued now makes a batch, and what comes later does not belong to it. Whoever nests
-  // adds to the batch of the outer caller, and runs what that has not come to.
+  // What is queued now makes a batch, and what comes later does not belong to it. A nested turn
+  // adds to the batch of the outer turn, and runs the rest of it.
   void begin_batch() { batch_.append(later_); }
 
   // Runs the oldest node of the batch. False if there is none left.

@@ -196,7 +196,8 @@ bool SourceList::dispatch(Activity* activity) {
     called = true;
     Call call{.source = source, .outer = calls_};
     calls_ = &call;
-    const Activity::Doing doing(activity, Activity::Step::kSource, nullptr, source->doorbell_);
+    const Activity::Doing doing(
+        activity, {.kind = source->kind_, .name = source->name_, .fd = source->doorbell_});
     source->on_ready();
     calls_ = call.outer;
     if (call.source != nullptr) {

@@ -1,9 +1,11 @@
 #include "runtime/watchdog.h"
 
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdio>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <string>
 #include <thread>
@@ -11,33 +13,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "runtime/activity.h"
+#include "runtime/call_kind.h"
 #include "runtime/context.h"
 #include "runtime/context_access.h"
 #include "runtime/time/clock.h"
 
 namespace coaio {
 namespace {
-
-std::string describe(const Activity::Call& call) {
-  const std::string name = call.name == nullptr ? "" : absl::StrCat("\"", call.name, "\"");
-  switch (call.step) {
-    case Activity::Step::kBottomHalf:
-      return name.empty() ? "a bottom half" : absl::StrCat("the bottom half ", name);
-    case Activity::Step::kIdle:
-      return name.empty() ? "an idle bottom half" : absl::StrCat("the idle bottom half ", name);
-    case Activity::Step::kHandler:
-      return absl::StrCat("the handler of descriptor ", call.fd,
-                          name.empty() ? "" : absl::StrCat(" (", name, ")"));
-    case Activity::Step::kSource:
-      return call.fd < 0 ? "a poll source"
-                         : absl::StrCat("the poll source with doorbell ", call.fd);
-    case Activity::Step::kTimer:
-      return "a timer";
-    case Activity::Step::kTask:
-      break;
-  }
-  return "a task";
-}
 
 void print(const std::string& sentence) { std::fprintf(stderr, "coaio: %s\n", sentence.c_str()); }
 
@@ -56,7 +38,19 @@ Watchdog::Watchdog(Context& context, WatchdogOptions options)
   }
 }
 
+// The thread belongs to the parent. Its handle and the condition variable are replaced and not
+// destroyed: the destructor of the first would terminate, and that of the second would wait for the
+// thread.
+void Watchdog::abandon_thread() {
+  new (&thread_) std::thread();
+  new (&ended_) std::condition_variable();
+}
+
 Watchdog::~Watchdog() {
+  if (context_.was_forked()) {
+    abandon_thread();
+    return;
+  }
   if (thread_.joinable()) {
     {
       const std::lock_guard lock(mutex_);
@@ -84,7 +78,7 @@ void Watchdog::check() {
     if (age >= options_.limit && !std::exchange(seen.reported, true)) {
       const bool nested = i + 1 < depth || activity_.waiting();
       options_.report(
-          absl::StrCat(describe(*call), " has been running for ",
+          absl::StrCat(describe(call->info()), " has been running for ",
                        std::chrono::duration_cast<std::chrono::milliseconds>(age).count(), " ms",
                        nested ? ", and waits in a turn that it nests" : ""));
     }

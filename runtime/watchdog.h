@@ -1,20 +1,24 @@
-// Watchdog: says which callback keeps a loop from going on.
+// Watchdog: says which callback, or which task, keeps a loop from going on.
 //
-//   Watchdog watchdog(context, {.limit = 100ms, .report = [](const std::string& sentence) { ...
-//   }});
+//   const auto report = [](const std::string& sentence) { ... };
+//   Watchdog watchdog(context, {.limit = 100ms, .report = report});
 //
 //   the handler of descriptor 7 ("listener") has been running for 120 ms
+//   a task that waited for descriptor 9 has been running for 120 ms
 //   the bottom half "flush" has been running for 1000 ms, and waits in a turn that it nests
 //
-// The second is what a deadlock looks like: a callback that waits inside for what an outer call has
-// yet to finish. Each callback is reported once. A loop that is idle, in a sleep of its own, is
-// not.
+// The last is what a deadlock looks like: a callback that waits inside for what an outer call has
+// yet to finish. Each call of the loop is reported once. A loop that sleeps because it is idle is
+// not reported.
 //
-// Names: those of BottomHalf and FdHandlers; what has none is named by its kind, and a handler by
-//   its descriptor. A coroutine is "a task": look at its stack.
+// Names: those of BottomHalf, IdleBottomHalf, Timer, WallTimer, PollSource and FdHandlers, of which
+//   the first 63 bytes are shown. What has no name is told by its kind, and by its descriptor. A
+//   task is told by what has resumed it: a descriptor, a timer, a poll source, or the queue ("a
+//   task"); its stack shows where it is.
 // Threads: made and destroyed on the home thread, or before there is one; check() anywhere, one
-//   thread at a time. `report` is called by whoever checks.
-// Lifetime: the context outlives it. One for each context.
+//   thread at a time. `report` is called by the thread that checks.
+// Lifetime: the context outlives it. One for each context. In a forked child it can be destroyed,
+//   and does nothing else.
 
 #ifndef COAIO_RUNTIME_WATCHDOG_H_
 #define COAIO_RUNTIME_WATCHDOG_H_
@@ -31,17 +35,18 @@
 #include "runtime/activity.h"
 #include "runtime/context.h"
 #include "runtime/time/clock.h"
+#include "runtime/time/duration.h"
 
 namespace coaio {
 
 struct WatchdogOptions {
   // How long a callback may take.
-  std::chrono::nanoseconds limit = std::chrono::seconds(1);
+  Duration limit = std::chrono::seconds(1);
 
   // Empty: to stderr.
   std::function<void(const std::string&)> report;
 
-  // Checks from a thread of its own, four times in each limit. False: somebody calls check().
+  // Checks from a thread of its own, four times in each limit. False: the program calls check().
   bool own_thread = true;
 
   // Null: CLOCK_MONOTONIC. Outlives the watchdog.
@@ -67,6 +72,7 @@ class Watchdog {
   };
 
   void check_until_ended();
+  void abandon_thread();
 
   Context& context_;
   WatchdogOptions options_;

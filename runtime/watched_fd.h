@@ -5,7 +5,8 @@
 // descriptor after it, in this order; who still waits is woken with Events::kNone.
 //
 // Threads: the home thread of the context.
-// Lifetime: the context outlives it.
+// Lifetime: the context outlives it. In a forked child the descriptor is closed and nothing else
+//   happens: the watch, and the tasks that wait, are the parent's.
 
 #ifndef COAIO_RUNTIME_WATCHED_FD_H_
 #define COAIO_RUNTIME_WATCHED_FD_H_
@@ -41,7 +42,10 @@ class WatchedFd {
 
   void close() {
     if (record_ != nullptr) {
-      ContextAccess(*context_).fds().release(*std::exchange(record_, nullptr));
+      FdRecord& record = *std::exchange(record_, nullptr);
+      if (!context_->was_forked()) {
+        ContextAccess(*context_).fds().release(record);
+      }
       fd_.reset();
     }
   }

@@ -4,6 +4,7 @@
 #include "backends/events.h"
 #include "coro/cancel.h"
 #include "coro/promise.h"
+#include "runtime/call_kind.h"
 #include "runtime/context.h"
 #include "runtime/context_access.h"
 #include "runtime/fd_table.h"
@@ -22,14 +23,18 @@ Context& home_of(const WatchedFd& fd) {
 TryOperation::TryOperation(const WatchedFd& fd, Events direction, Attempt attempt)
     : Operation(&TryOperation::withdraw),
       FdWaiter(&TryOperation::wake),
-      RunNode(&TryOperation::go_on),
+      RunNode(&TryOperation::go_on, CallKind::kTask),
       home_(&home_of(fd)),
       record_(&fd.record()),
       generation_(record_->generation()),
       direction_(direction),
       attempt_(attempt) {}
 
-TryOperation::~TryOperation() { let_go(); }
+TryOperation::~TryOperation() {
+  if (!home_->was_forked()) {
+    let_go();
+  }
+}
 
 bool TryOperation::suspend(PromiseBase& task) {
   check(is_current(), "an operation on a socket that was closed before it was awaited");

@@ -35,7 +35,7 @@ void relax() {
 
 }  // namespace
 
-AdaptiveWait::AdaptiveWait(Loop& loop, SourceList& sources, PollFigures& figures, Trace& trace,
+AdaptiveWait::AdaptiveWait(Loop& loop, SourceList& sources, PollStats& stats, Trace& trace,
                            const Options& options)
     : loop_(loop),
       sources_(sources),

@@ -25,7 +25,7 @@
 
 namespace coaio {
 
-struct PollFigures {
+struct PollStats {
   std::uint64_t polls = 0;             // times that the loop polled in user space before a wait,
   std::uint64_t poll_hits = 0;         // and found work
   std::chrono::nanoseconds polled{0};  // CPU time of the polling, nearly
@@ -71,7 +71,7 @@ class AdaptiveWait {
     const Clock* clock = &Clock::steady();
   };
 
-  AdaptiveWait(Loop& loop, SourceList& sources, PollFigures& figures, Trace& trace,
+  AdaptiveWait(Loop& loop, SourceList& sources, PollStats& stats, Trace& trace,
                const Options& options);
 
   void set_policy(const PollPolicy& policy) { budget_ = PollBudget(policy); }
@@ -97,7 +97,7 @@ class AdaptiveWait {
 
   Loop& loop_;
   SourceList& sources_;
-  PollFigures& stats_;
+  PollStats& stats_;
   Trace& trace_;
   const Clock& clock_;
   const bool precise_sleeps_;

@@ -19,9 +19,7 @@ class SteadyClock final : public Clock {
     if (deadline == TimePoint::max()) {
       return FdMonitor::kForever;
     }
-    const TimePoint time = now();
-    // Not by the sign of the difference, which wraps if the deadline is far in the past.
-    return deadline <= time ? nanoseconds(0) : deadline - time;
+    return saturating_until(deadline, now());
   }
 };
 
@@ -55,6 +53,15 @@ TimePoint saturating_add(TimePoint time, nanoseconds by) {
     return TimePoint::min();
   }
   return time + by;
+}
+
+nanoseconds saturating_until(TimePoint deadline, TimePoint now) {
+  if (deadline <= now) {
+    return nanoseconds(
+        0);  // not the difference, which may wrap when the deadline is far in the past
+  }
+  const bool fits = now >= TimePoint() || deadline <= now + nanoseconds::max();
+  return fits ? deadline - now : nanoseconds::max();
 }
 
 }  // namespace coaio

@@ -52,6 +52,9 @@ class ManualClock final : public Clock {
 // time + by, saturating instead of wrapping: "never" stays later than everything.
 TimePoint saturating_add(TimePoint time, std::chrono::nanoseconds by);
 
+// deadline - now, saturating: zero if the deadline has passed.
+std::chrono::nanoseconds saturating_until(TimePoint deadline, TimePoint now);
+
 }  // namespace coaio
 
 #endif  // COAIO_RUNTIME_TIME_CLOCK_H_

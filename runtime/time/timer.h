@@ -8,7 +8,7 @@
 //
 // Threads: the home thread of the context.
 // Lifetime: the callback may arm, cancel or delete its own timer; after deleting it, it must not
-//   use what it captured.
+//   use what it captured. The name is what a Watchdog calls the timer, and outlives it.
 
 #ifndef COAIO_RUNTIME_TIME_TIMER_H_
 #define COAIO_RUNTIME_TIME_TIMER_H_
@@ -20,31 +20,47 @@
 #include "runtime/context.h"
 #include "runtime/context_access.h"
 #include "runtime/time/clock.h"
+#include "runtime/time/duration.h"
 #include "runtime/time/timer_queue.h"
 
 namespace coaio {
 
-class Timer final : private TimerNode {
+// What Timer and WallTimer have in common.
+class CallbackTimer : protected NamedTimerNode {
  public:
-  Timer(Context& context, absl::AnyInvocable<void()> callback)
-      : TimerNode(&Timer::call), context_(context), callback_(std::move(callback)) {}
+  bool pending() const { return TimerNode::pending(); }
+
+ protected:
+  CallbackTimer(Context& context, absl::AnyInvocable<void()> callback, const char* name)
+      : NamedTimerNode(&CallbackTimer::call, name),
+        context_(context),
+        callback_(std::move(callback)) {}
+
+  Context& context_;
+
+ private:
+  static void call(TimerNode& node) { static_cast<CallbackTimer&>(node).callback_(); }
+
+  absl::AnyInvocable<void()> callback_;
+};
+
+class Timer final : public CallbackTimer {
+ public:
+  Timer(Context& context, absl::AnyInvocable<void()> callback, const char* name = nullptr)
+      : CallbackTimer(context, std::move(callback), name) {}
   ~Timer() { cancel(); }
 
-  void arm_at(TimePoint deadline) { ContextAccess(context_).arm(*this, deadline); }
-  void arm_after(std::chrono::nanoseconds delay) {
+  // Any duration and any time point of the steady clock; what does not fit is never, or at once.
+  template <typename D>
+  void arm_at(std::chrono::time_point<std::chrono::steady_clock, D> deadline) {
+    ContextAccess(context_).arm(*this, saturate(deadline));
+  }
+  void arm_after(Duration delay) {
     ContextAccess(context_).arm(*this, saturating_add(context_.now(), delay));
   }
 
   // False if it was not pending.
   bool cancel() { return ContextAccess(context_).cancel(*this); }
-
-  bool pending() const { return TimerNode::pending(); }
-
- private:
-  static void call(TimerNode& node) { static_cast<Timer&>(node).callback_(); }
-
-  Context& context_;
-  absl::AnyInvocable<void()> callback_;
 };
 
 }  // namespace coaio

@@ -53,46 +53,106 @@ void TimerQueue::grow(std::size_t entries) {
     madvise(memory, bytes, MADV_HUGEPAGE);
   }
   entries_ = static_cast<Entry*>(memory);
-  capacity_ = static_cast<std::uint32_t>(capacity);
+  const std::uint32_t old_capacity = std::exchange(capacity_, static_cast<std::uint32_t>(capacity));
+  std::copy_backward(entries_ + old_capacity - held_, entries_ + old_capacity,
+                     entries_ + capacity_);
+}
+
+void TimerQueue::make_room() {
+  if (entries_ == nullptr || end() + held_ == capacity_) {
+    grow(std::size_t{end()} + held_ + 1);
+  }
 }
 
 void TimerQueue::arm(TimerNode& node, TimePoint deadline) {
   node.sequence_ = ++last_sequence_;
-  deadline = std::max(deadline, earliest_);
-  if (node.pending()) {
+  if (firing_ && deadline <= firing_at_) [[unlikely]] {
+    remove(node);
+    hold({deadline, &node});
+  } else if (node.pending() && node.position_ < kHeld) {
     settle({deadline, &node}, node.position_);
-    return;
+  } else {
+    remove(node);
+    insert({deadline, &node});
   }
-  if (end() == capacity_ || entries_ == nullptr) {
-    grow(end() + 1);
-  }
-  ++size_;
-  move_up({deadline, &node}, end() - 1);
 }
 
 bool TimerQueue::cancel(TimerNode& node) {
   if (!node.pending()) {
     return false;
   }
-  __builtin_prefetch(entries_[end() - 1].node, 1);  // takes the place
-  take_out(node.position_);
-  node.position_ = 0;
+  remove(node);
   return true;
 }
 
+void TimerQueue::insert(Entry entry) {
+  make_room();
+  ++size_;
+  move_up(entry, end() - 1);
+}
+
+// Tolerates an idle one.
+void TimerQueue::remove(TimerNode& node) {
+  if (!node.pending()) {
+    return;
+  }
+  if (node.position_ < kHeld) [[likely]] {
+    __builtin_prefetch(entries_[end() - 1].node, 1);  // takes the place
+    take_out(node.position_);
+  } else {
+    const std::uint32_t index = node.position_ - kHeld;
+    --held_;
+    held(index) = held(held_);
+    held(index).node->position_ = node.position_;
+  }
+  node.position_ = 0;
+}
+
+// --- firing -------------------------------------------------------------------------------------
+
 std::size_t TimerQueue::fire_due(TimePoint now, Activity* activity) {
+  admit_held();  // of the turn that this one is nested in
   const std::size_t limit = size_;
-  const TimePoint outer = std::exchange(earliest_, now);  // of the turn that this one is nested in
+  const bool nested = std::exchange(firing_, true);
+  const TimePoint outer = std::exchange(firing_at_, now);
   std::size_t fired = 0;
   while (fired < limit && size_ != 0 && entries_[kRoot].deadline <= now) {
     TimerNode& node = pop();
     ++fired;
-    const Activity::Doing doing(activity, Activity::Step::kTimer);
+    const Activity::Doing doing(activity, node.info());
     node.fire_(node);
   }
-  earliest_ = outer;
+  firing_ = nested;
+  firing_at_ = outer;
+  if (!nested) {
+    admit_held();
+  }
   return fired;
 }
+
+void TimerQueue::hold(Entry entry) {
+  make_room();
+  entry.node->position_ = kHeld + held_;
+  ++held_;
+  held(held_ - 1) = entry;
+}
+
+void TimerQueue::admit_held() {
+  while (held_ != 0) {
+    const Entry entry = held(--held_);
+    insert(entry);
+  }
+}
+
+TimePoint TimerQueue::soonest_held() const {
+  TimePoint soonest = TimePoint::max();
+  for (std::uint32_t i = 0; i < held_; ++i) {
+    soonest = std::min(soonest, held(i).deadline);
+  }
+  return soonest;
+}
+
+// --- the heap -----------------------------------------------------------------------------------
 
 TimerNode& TimerQueue::pop() {
   TimerNode& node = *entries_[kRoot].node;

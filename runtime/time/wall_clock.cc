@@ -13,6 +13,7 @@
 #include "backends/fd_monitor.h"
 #include "backends/unique_fd.h"
 #include "runtime/time/clock.h"
+#include "runtime/time/duration.h"
 
 namespace coaio {
 namespace {
@@ -29,8 +30,7 @@ class SystemWallClock final : public WallClock {
     if (deadline == TimePoint::max()) {
       return FdMonitor::kForever;
     }
-    const TimePoint time = now();
-    return deadline <= time ? nanoseconds(0) : deadline - time;
+    return saturating_until(deadline, now());
   }
 
   UniqueFd step_notice() const override {
@@ -44,7 +44,7 @@ class SystemWallClock final : public WallClock {
     std::uint64_t expirations = 0;
     [[maybe_unused]] const ssize_t ignored = read(notice.get(), &expirations, sizeof expirations);
     const itimerspec never{.it_interval = {}, .it_value = {.tv_sec = kFarAway, .tv_nsec = 0}};
-    // Of a step since the reading it tells by ECANCELED, and the timer is set all the same.
+    // ECANCELED: the clock was set between read() and here; the timer is armed all the same.
     return timerfd_settime(notice.get(), TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never,
                            nullptr) == 0 ||
            errno == ECANCELED;
@@ -58,8 +58,6 @@ const WallClock& WallClock::system() {
   return clock;
 }
 
-TimePoint to_time_point(WallTime time) {
-  return TimePoint(std::chrono::duration_cast<nanoseconds>(time.time_since_epoch()));
-}
+TimePoint to_time_point(WallTime time) { return TimePoint(saturate(time.time_since_epoch())); }
 
 }  // namespace coaio

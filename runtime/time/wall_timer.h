@@ -3,8 +3,9 @@
 //   WallTimer midnight(context, [&] { rotate_logs(); });
 //   midnight.arm_at(next_midnight());
 //
-// Never before the clock shows it, also when somebody sets the clock meanwhile: forward, and it
-// fires at once; back, and it waits longer. For delays, Timer is right: nobody sets that clock.
+// Never before the clock shows it, also when the clock is set meanwhile: a clock that is set
+// forward past the deadline fires the timer at once, and one that is set back makes it wait longer.
+// For delays, Timer is right: its clock cannot be set.
 //
 // Threads: the home thread of the context.
 // Lifetime: as that of a Timer.
@@ -12,34 +13,32 @@
 #ifndef COAIO_RUNTIME_TIME_WALL_TIMER_H_
 #define COAIO_RUNTIME_TIME_WALL_TIMER_H_
 
+#include <chrono>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
 #include "runtime/context.h"
 #include "runtime/context_access.h"
-#include "runtime/time/timer_queue.h"
+#include "runtime/time/duration.h"
+#include "runtime/time/timer.h"
 #include "runtime/time/wall_clock.h"
 
 namespace coaio {
 
-class WallTimer final : private TimerNode {
+class WallTimer final : public CallbackTimer {
  public:
-  WallTimer(Context& context, absl::AnyInvocable<void()> callback)
-      : TimerNode(&WallTimer::call), context_(context), callback_(std::move(callback)) {}
+  WallTimer(Context& context, absl::AnyInvocable<void()> callback, const char* name = nullptr)
+      : CallbackTimer(context, std::move(callback), name) {}
   ~WallTimer() { cancel(); }
 
-  void arm_at(WallTime deadline) { ContextAccess(context_).arm_wall(*this, deadline); }
+  // Any time point of the system clock; what does not fit is never, or at once.
+  template <typename D>
+  void arm_at(std::chrono::time_point<std::chrono::system_clock, D> deadline) {
+    ContextAccess(context_).arm_wall(*this, saturate(deadline));
+  }
 
   // False if it was not pending.
   bool cancel() { return ContextAccess(context_).cancel_wall(*this); }
-
-  bool pending() const { return TimerNode::pending(); }
-
- private:
-  static void call(TimerNode& node) { static_cast<WallTimer&>(node).callback_(); }
-
-  Context& context_;
-  absl::AnyInvocable<void()> callback_;
 };
 
 }  // namespace coaio

@@ -30,6 +30,10 @@ class WallTimerQueue {
   void arm(TimerNode& node, WallTime deadline);
   bool cancel(TimerNode& node) { return queue_.cancel(node); }
   std::size_t size() const { return queue_.size(); }
+  template <typename Visit>
+  void for_each(Visit visit) const {
+    queue_.for_each(visit);
+  }
 
   // How long a wait may sleep; FdMonitor::kForever if nothing is armed.
   std::chrono::nanoseconds time_to_next() const;

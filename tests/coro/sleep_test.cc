@@ -12,6 +12,7 @@
 #include "doctest/doctest.h"
 #include "runtime/context.h"
 #include "runtime/time/clock.h"
+#include "runtime/time/duration.h"
 #include "tests/support/contexts.h"
 
 namespace coaio::testing {
@@ -23,7 +24,7 @@ using namespace std::chrono_literals;
 struct Scene {
   explicit Scene(Context& c) : context(c), group({c, {}}) {}
 
-  Task<void> sleeper(char name, std::chrono::nanoseconds delay) {
+  Task<void> sleeper(char name, Duration delay) {
     const absl::Status status = co_await sleep_for(delay);
     log += status.ok() ? name : static_cast<char>(name - 'a' + 'A');
   }
@@ -107,6 +108,45 @@ TEST_CASE("a sleep without end can be cancelled") {
     scene.group.cancel();
     scene.settle();
     CHECK(scene.log == "A");
+  });
+}
+
+TEST_CASE("a sleep for ever, in any unit, does not end at once") {
+  on_every_scene([](Scene& scene, ManualClock& clock) {
+    scene.group.spawn(scene.sleeper('a', std::chrono::seconds::max()));
+    scene.group.spawn(scene.sleeper('b', std::chrono::hours::max()));
+    scene.group.spawn(scene.sleeper('c', std::chrono::years(600)));
+    scene.group.spawn(scene.sleeper('d', std::chrono::duration<double>::max()));
+    scene.group.spawn([](std::string& log) -> Task<void> {
+      using Hours = std::chrono::time_point<std::chrono::steady_clock, std::chrono::hours>;
+      const absl::Status status = co_await sleep_until(Hours::max());
+      log += status.ok() ? 'e' : 'E';
+    }(scene.log));
+    scene.settle();
+    clock.advance(24h * 365 * 50);
+    scene.settle();
+    CHECK(scene.log.empty());
+    scene.group.cancel();
+    scene.settle();
+    CHECK(scene.log == "ABCDE");
+  });
+}
+
+TEST_CASE("a sleep takes seconds as floating point, and time points of any unit") {
+  on_every_scene([](Scene& scene, ManualClock& clock) {
+    scene.group.spawn(scene.sleeper('a', 0.5s));
+    scene.group.spawn([](ManualClock& now, std::string& log) -> Task<void> {
+      using Seconds = std::chrono::duration<double>;
+      const absl::Status status = co_await sleep_until(now.now() + Seconds(0.25));
+      log += status.ok() ? 'b' : 'B';
+    }(clock, scene.log));
+    scene.settle();
+    clock.advance(250ms);
+    scene.settle();
+    CHECK(scene.log == "b");
+    clock.advance(250ms);
+    scene.settle();
+    CHECK(scene.log == "ba");
   });
 }
 

@@ -47,6 +47,28 @@ TEST_CASE("a group without tasks is joined at once") {
             .ok());
 }
 
+TEST_CASE("a group that is cancelled after a time without end is not cancelled") {
+  ManualClock clock;
+  on_every_context(
+      [&](Context& context) {
+        TaskGroup group({context, {}});
+        bool slept = false;
+        group.spawn([](bool& ended) -> Task<void> {
+          const absl::Status status = co_await sleep_for(1h);
+          ended = status.ok();
+        }(slept));
+        group.cancel_after(std::chrono::hours::max());
+        context.poll(false);
+        clock.advance(1h);
+        const absl::Status status = run(context, [](TaskGroup& tasks) -> Task<absl::Status> {
+          co_return co_await tasks.join();
+        }(group));
+        CHECK(status.ok());
+        CHECK(slept);
+      },
+      {.clock = &clock});
+}
+
 TEST_CASE("a spawned task does not run inside spawn") {
   const auto context = make_context();
   run(*context, []() -> Task<void> {

@@ -1,6 +1,10 @@
 // Where a context ends: forks, threads that are not its home, its destruction.
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <chrono>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <string>
@@ -17,6 +21,7 @@
 #include "runtime/scoped_poll_source.h"
 #include "runtime/time/timer.h"
 #include "runtime/time/wall_timer.h"
+#include "runtime/watchdog.h"
 #include "runtime/watched_fd.h"
 #include "tests/support/abort_message.h"
 #include "tests/support/child.h"
@@ -51,7 +56,9 @@ TEST_CASE("a context is refused in a forked child, by a sentence") {
     check_says([&] { context.post([] {}); }, words);
     check_says([&] { Timer(context, [] {}).arm_after(1s); }, words);
     check_says([&] { IdleBottomHalf(context, [] {}).schedule(); }, words);
-    check_says([&] { context.set_fd_handler(0, {}); }, words);
+    check_says([&] { context.set_fd_handler(0, {.read = [] {}, .write = nullptr}); }, words);
+    check_says([&] { context.set_fd_handler(0, {.read = nullptr, .write = [] {}}); }, words);
+    check_says([&] { ContextAccess(context).fds(); }, words);
     check_says([&] { context.disable_external(); }, words);
     check_says([&] { context.set_polling(PollOff{}); }, words);
     check_says(
@@ -63,6 +70,12 @@ TEST_CASE("a context is refused in a forked child, by a sentence") {
   });
 }
 
+struct Waiter : FdWaiter {
+  explicit Waiter(bool& w) : FdWaiter(&Waiter::wake), woken(w) {}
+  static void wake(FdWaiter& waiter, Events) { static_cast<Waiter&>(waiter).woken = true; }
+  bool& woken;
+};
+
 // On the home thread, and as the copy of another one.
 TEST_CASE("in a forked child everything that uses a context can be destroyed") {
   const auto use_and_fork = [](Context& context, bool at_home) {
@@ -73,6 +86,15 @@ TEST_CASE("in a forked child everything that uses a context can be destroyed") {
     FakePollSource slot;
     auto added = std::make_unique<ScopedPollSource>(context, slot);
     auto owner = std::make_unique<WatchedFd>(context, make_eventfd(0));
+    bool woken = false;
+    Waiter waiter(woken);
+    ContextAccess(context).fds().wait(owner->record(), waiter, Events::kIn);
+    auto watchdog =
+        std::make_unique<Watchdog>(context, WatchdogOptions{.limit = 1h, .report = nullptr});
+    const Pair pair = make_pipe();
+    context.set_fd_handler(pair.a.get(), {.read = [] {}, .write = nullptr});
+    context.set_fd_handler(pair.b.get(), {.read = [] {}, .write = nullptr});
+    context.disable_external();
     half->schedule();
     idle->schedule();
     timer->arm_after(1h);
@@ -86,6 +108,13 @@ TEST_CASE("in a forked child everything that uses a context can be destroyed") {
               wall_timer.reset();
               added.reset();
               owner.reset();
+              watchdog.reset();
+              context.set_fd_handler(pair.a.get(), {});
+              context.remove_fd_handler_and_wait(pair.b.get());
+              context.enable_external();
+              if (woken) {
+                return "a waiter of the parent was woken";
+              }
               return slot.log == log ? "destroyed" : "a source was told of polling";
             }) == "destroyed");
     };
@@ -94,6 +123,10 @@ TEST_CASE("in a forked child everything that uses a context can be destroyed") {
     } else {
       std::thread(destroy_in_child).join();
     }
+    context.enable_external();
+    context.set_fd_handler(pair.a.get(), {});
+    context.set_fd_handler(pair.b.get(), {});
+    ContextAccess(context).fds().remove(waiter);
   };
   for (const bool at_home : {true, false}) {
     on_every_context([&](Context& context) {
@@ -137,6 +170,27 @@ TEST_CASE("destroying a context in a forked child leaves the parent's watches al
     context->poll(true);
     waker.join();
   }
+}
+
+TEST_CASE("a forked child that returns from a callback into the loop is stopped by a sentence") {
+  on_every_context([](Context& context) {
+    check_says(
+        [&] {
+          context.bind();
+          context.post([] {
+            if (fork() != 0) {
+              int status = 0;
+              wait(&status);
+              if (WIFSIGNALED(status)) {
+                std::abort();
+              }
+              _exit(EXIT_SUCCESS);
+            }
+          });
+          context.run();
+        },
+        "forked child");
+  });
 }
 
 TEST_CASE("a child makes its own context") {
@@ -184,12 +238,26 @@ TEST_CASE("a context that is destroyed before what uses it names that") {
         words);
   };
   left_behind([](Context& context) { (new BottomHalf(context, [] {}))->schedule(); },
-              "1 scheduled");
+              "1 scheduled bottom half;");
   left_behind([](Context& context) { (new BottomHalf(context, [] {}, "flush"))->schedule(); },
               "the bottom half \"flush\"");
-  left_behind([](Context& context) { (new IdleBottomHalf(context, [] {}))->schedule(); }, "idle");
+  left_behind([](Context& context) { (new IdleBottomHalf(context, [] {}))->schedule(); },
+              "1 scheduled idle bottom half;");
+  left_behind([](Context& context) { (new IdleBottomHalf(context, [] {}, "tidy"))->schedule(); },
+              "the idle bottom half \"tidy\"");
   left_behind([](Context& context) { (new Timer(context, [] {}))->arm_after(1s); },
-              "1 armed timers");
+              "1 armed timer;");
+  left_behind([](Context& context) { (new Timer(context, [] {}, "tick"))->arm_after(1s); },
+              "the timer \"tick\";");
+  left_behind(
+      [](Context& context) {
+        for (int i = 0; i < 2; ++i) {
+          (new WallTimer(context, [] {}))->arm_at(std::chrono::system_clock::now());
+        }
+      },
+      "2 armed timers;");
+  left_behind([](Context& context) { ContextAccess(context).add(*new FakePollSource); },
+              "1 poll source;");
   left_behind(
       [](Context& context) {
         Pair* pair = new Pair(make_pipe());
@@ -199,6 +267,31 @@ TEST_CASE("a context that is destroyed before what uses it names that") {
       "who waits for descriptor");
   left_behind([](Context& context) { new WatchedFd(context, make_eventfd(0)); },
               "the owner of descriptor");
+}
+
+TEST_CASE("a context that one of its own callbacks destroys says so") {
+  const auto destroyed_by_callback = [](const std::function<void(Context&)>& turn) {
+    check_says(
+        [&] {
+          std::unique_ptr<Context> context = make_context();
+          context->post([&] { context.reset(); });
+          turn(*context);
+        },
+        "destroyed by a callback that it runs");
+  };
+  destroyed_by_callback([](Context& context) { context.poll(false); });
+  destroyed_by_callback([](Context& context) { context.run(); });
+}
+
+TEST_CASE("a scheduled bottom half that only a posted function owns ends with that") {
+  on_every_context([](Context& context) {
+    auto half = std::make_shared<BottomHalf>(context, [] {});
+    half->schedule();
+    context.post([half] {});
+    auto timer = std::make_shared<Timer>(context, [] {});
+    timer->arm_after(1h);
+    context.set_fd_handler(0, {.read = [timer] {}, .write = nullptr});
+  });
 }
 
 TEST_CASE("a context that another thread runs is not destroyed here") {

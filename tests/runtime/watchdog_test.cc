@@ -2,15 +2,20 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "backends/events.h"
 #include "backends/unique_fd.h"
 #include "doctest/doctest.h"
+#include "runtime/activity.h"
 #include "runtime/bottom_half.h"
 #include "runtime/context.h"
+#include "runtime/context_access.h"
+#include "runtime/fd_table.h"
 #include "runtime/scoped_poll_source.h"
 #include "runtime/time/clock.h"
 #include "runtime/time/timer.h"
@@ -80,7 +85,9 @@ TEST_CASE("whatever takes too long is named by its kind") {
     BottomHalf named(context, [&] { scene.take_long(); }, "flush");
     BottomHalf nameless(context, [&] { scene.take_long(); });
     IdleBottomHalf idle(context, [&] { scene.take_long(); });
+    IdleBottomHalf named_idle(context, [&] { scene.take_long(); }, "tidy");
     Timer timer(context, [&] { scene.take_long(); });
+    Timer named_timer(context, [&] { scene.take_long(); }, "tick");
     const UniqueFd doorbell = make_eventfd(0);
     FakePollSource slot;
     FakePollSource with_doorbell(doorbell);
@@ -97,18 +104,90 @@ TEST_CASE("whatever takes too long is named by its kind") {
     nameless.schedule();
     context.post([&] { scene.take_long(); });
     timer.arm_after(0ns);
+    named_timer.arm_after(0ns);
     context.poll(false);
     idle.schedule();
+    named_idle.schedule();
     context.poll(false);
     CHECK(scene.reports ==
           Reports{"the bottom half \"flush\" has been running for 2000 ms",
                   "a bottom half has been running for 2000 ms",
-                  "a task has been running for 2000 ms",
+                  "a posted function has been running for 2000 ms",
                   "a poll source has been running for 2000 ms",
                   "the poll source with doorbell " + std::to_string(doorbell.get()) +
                       " has been running for 2000 ms",
                   "a timer has been running for 2000 ms",
-                  "an idle bottom half has been running for 2000 ms"});
+                  "the timer \"tick\" has been running for 2000 ms",
+                  "an idle bottom half has been running for 2000 ms",
+                  "the idle bottom half \"tidy\" has been running for 2000 ms"});
+  });
+}
+
+// The name outlives its bottom half, as its header asks for, and no longer.
+TEST_CASE("a name that is freed by the callback itself is not read afterwards") {
+  on_every_context([](Context& context) {
+    Scene scene(context);
+    auto name = std::make_unique<std::string>("a name that is freed while the watchdog looks on");
+    const std::string copy = *name;
+    std::unique_ptr<BottomHalf> half;
+    half = std::make_unique<BottomHalf>(
+        context,
+        [&] {
+          Scene& still_there = scene;
+          std::unique_ptr<std::string>& freed = name;
+          half.reset();
+          freed->assign(freed->size(), 'x');
+          freed.reset();
+          still_there.take_long();
+        },
+        name->c_str());
+    half->schedule();
+    context.poll(false);
+    CHECK(scene.reports ==
+          Reports{"the bottom half \"" + copy + "\" has been running for 2000 ms"});
+  });
+}
+
+TEST_CASE("a name of any length is reported, a long one by its beginning") {
+  on_every_context([](Context& context) {
+    Scene scene(context);
+    Reports expected;
+    for (const std::size_t length : {0U, 1U, 7U, 8U, 9U, 62U, 63U, 64U, 200U, 3U}) {
+      std::string name;
+      while (name.size() < length) {
+        name += static_cast<char>('a' + name.size() % 26);
+      }
+      BottomHalf half(context, [&] { scene.take_long(); }, name.c_str());
+      half.schedule();
+      context.poll(false);
+      expected.push_back("the bottom half \"" + name.substr(0, Activity::kNameBytes) +
+                         "\" has been running for 2000 ms");
+    }
+    CHECK(scene.reports == expected);
+  });
+}
+
+TEST_CASE("a waiter that readiness wakes and that takes too long is named by its descriptor") {
+  struct Waiter : FdWaiter {
+    Waiter(Scene& s, const Pair& p) : FdWaiter(&Waiter::wake), scene(s), pair(p) {}
+    static void wake(FdWaiter& waiter, Events) {
+      auto& self = static_cast<Waiter&>(waiter);
+      read_all(self.pair.a);
+      self.scene.take_long();
+    }
+    Scene& scene;
+    const Pair& pair;
+  };
+  on_every_context([](Context& context) {
+    Scene scene(context);
+    const Pair pair = make_pipe();
+    Waiter waiter(scene, pair);
+    context.bind();
+    ContextAccess(context).fds().wait(pair.a.get(), waiter, Events::kIn);
+    write_all(pair.b, "x");
+    context.poll(true);
+    CHECK(scene.reports == Reports{"a task that waited for descriptor " +
+                                   std::to_string(pair.a.get()) + " has been running for 2000 ms"});
   });
 }
 

@@ -60,7 +60,7 @@ class FakeLoop final : public AdaptiveWait::Loop {
 // An adaptive wait over a fake loop, without poll sources.
 struct Scene {
   explicit Scene(const PollPolicy& policy, double share = 1.0)
-      : wait(loop, sources, figures, trace, {.policy = policy, .share = share, .clock = &clock}) {}
+      : wait(loop, sources, stats, trace, {.policy = policy, .share = share, .clock = &clock}) {}
 
   void wait_for_event(nanoseconds after) {
     loop.event = clock.now() + after;
@@ -78,7 +78,7 @@ struct Scene {
   FakeMonitor monitor;
   FdTable fds{monitor};
   SourceList sources{fds, clock, 7s, PollOff{}};
-  PollFigures figures;
+  PollStats stats;
   Trace trace;
   AdaptiveWait wait;
 };

@@ -157,6 +157,63 @@ TEST_CASE("a timer that always re-arms itself in the past lets the run end, and 
   CHECK(bench.fire(at(10)) == Ids{0});
 }
 
+TEST_CASE("a timer that is armed in a callback for a time that has come keeps its deadline") {
+  Bench bench(5);
+  bench[0].then = [&] {
+    bench.queue.arm(bench[1], at(3));
+    bench.queue.arm(bench[2], at(2));
+    bench.queue.arm(bench[3], at(2));
+    CHECK(bench.queue.size() == 4);
+    CHECK(bench.queue.next_deadline() == at(2));
+    int visited = 0;
+    bench.queue.for_each([&](const TimerNode&) { ++visited; });
+    CHECK(visited == 4);
+  };
+  bench.queue.arm(bench[0], at(0));
+  bench.queue.arm(bench[4], at(9));
+  CHECK(bench.fire(at(10)) == Ids{0, 4});
+  CHECK(bench.fire(at(1)).empty());  // of a clock that was set back
+  CHECK(bench.fire(at(2)) == Ids{2, 3});
+  CHECK(bench.fire(at(3)) == Ids{1});
+}
+
+TEST_CASE(
+    "a timer that waits for the end of a run can be moved, cancelled and fired by a nested one") {
+  Bench bench(5);
+  bench[0].then = [&] {
+    for (int i = 1; i < 5; ++i) {
+      bench.queue.arm(bench[i], at(i));
+    }
+    bench.queue.arm(bench[1], at(20));
+    bench.queue.arm(bench[4], at(0));
+    CHECK(bench.queue.cancel(bench[2]));
+    CHECK(!bench.queue.cancel(bench[2]));
+    CHECK(bench.queue.size() == 3);
+    bench.queue.fire_due(at(10));
+  };
+  bench.queue.arm(bench[0], at(0));
+  CHECK(bench.fire(at(10)) == Ids{0, 4, 3});
+  CHECK(bench.queue.next_deadline() == at(20));
+}
+
+TEST_CASE("the queue grows while timers wait for the end of a run") {
+  constexpr int kTimers = 2000;
+  Bench bench(kTimers);
+  bench[0].then = [&] {
+    for (int i = 1; i < kTimers; ++i) {
+      bench.queue.arm(bench[i], at(i % 2 == 0 ? i : 10'000 + i));
+    }
+  };
+  bench.queue.arm(bench[0], at(0));
+  CHECK(bench.fire(at(5'000)) == Ids{0});
+  Ids even;
+  for (int i = 2; i < kTimers; i += 2) {
+    even.push_back(i);
+  }
+  CHECK(bench.fire(at(5'000)) == even);
+  CHECK(bench.queue.size() == kTimers / 2);
+}
+
 TEST_CASE("a deadline in the past is an ordinary one") {
   Bench bench(2);
   bench.queue.arm(bench[0], at(-10));
@@ -196,9 +253,16 @@ class Model {
  public:
   void arm(int id, TimePoint deadline) {
     cancel(id);
-    where_[id] = pending_.emplace(std::max(deadline, earliest_), id);
+    if (deadline <= firing_at_) {
+      held_.emplace_back(id, deadline);
+    } else {
+      where_[id] = pending_.emplace(deadline, id);
+    }
   }
   bool cancel(int id) {
+    if (std::erase_if(held_, [&](const auto& held) { return held.first == id; }) != 0) {
+      return true;
+    }
     const auto entry = where_.find(id);
     if (entry == where_.end()) {
       return false;
@@ -213,22 +277,26 @@ class Model {
   template <typename Then>
   Ids fire_due(TimePoint now, Then then) {
     Ids fired;
-    earliest_ = now;
-    const std::size_t limit = pending_.size();
-    while (fired.size() < limit && next() <= now) {
+    firing_at_ = now;
+    while (next() <= now) {
       const int id = pending_.begin()->second;
       cancel(id);
       fired.push_back(id);
       then(id, fired.size());
     }
-    earliest_ = TimePoint::min();
+    // What was armed meanwhile for a time that had come, in the order of arming.
+    firing_at_ = TimePoint::min();
+    for (const auto& [id, deadline] : std::exchange(held_, {})) {
+      arm(id, deadline);
+    }
     return fired;
   }
 
  private:
   std::multimap<TimePoint, int> pending_;
   std::map<int, std::multimap<TimePoint, int>::iterator> where_;
-  TimePoint earliest_ = TimePoint::min();
+  std::vector<std::pair<int, TimePoint>> held_;
+  TimePoint firing_at_ = TimePoint::min();
 };
 
 // What the callback of a timer does, decided by its number and its turn: re-arms itself or another,

@@ -9,6 +9,7 @@
 #include "runtime/bottom_half.h"
 #include "runtime/context.h"
 #include "runtime/time/clock.h"
+#include "runtime/time/duration.h"
 #include "tests/support/contexts.h"
 
 namespace coaio::testing {
@@ -125,6 +126,46 @@ TEST_CASE("never is armed like any other time, and does not come") {
     CHECK(!context.poll(true));
     CHECK(fired == 0);
   });
+}
+
+TEST_CASE("for ever in any unit does not fire at once") {
+  on_every_back_end_and_clock([](Context& context, ManualClock& clock) {
+    int fired = 0;
+    Timer seconds(context, [&] { ++fired; });
+    Timer hours(context, [&] { ++fired; });
+    Timer at_seconds(context, [&] { ++fired; });
+    seconds.arm_after(std::chrono::seconds::max());
+    hours.arm_after(std::chrono::hours::max());
+    at_seconds.arm_at(
+        std::chrono::time_point<std::chrono::steady_clock, std::chrono::seconds>::max());
+    clock.advance(24h * 365);
+    CHECK(!context.poll(false));
+    CHECK(fired == 0);
+    CHECK(seconds.pending());
+    CHECK(hours.pending());
+    CHECK(at_seconds.pending());
+  });
+}
+
+TEST_CASE("options that are for ever do not overflow") {
+  for (const Duration& extreme :
+       {Duration(std::chrono::hours::max()), Duration(std::chrono::nanoseconds::max())}) {
+    on_every_context(
+        [](Context& context) {
+          int fired = 0;
+          Timer timer(context, [&] { ++fired; });
+          BottomHalf half(context, [&] { timer.arm_after(1us); });
+          half.schedule();
+          while (fired == 0) {
+            context.poll(true);
+          }
+          bool done = false;
+          BottomHalf end(context, [&] { done = true; });
+          end.schedule();
+          context.run_until(done);
+        },
+        {.idle_source_limit = extreme, .time_between_looks = extreme});
+  }
 }
 
 TEST_CASE("a nested turn in a timer fires the timers that the outer turn has not come to") {

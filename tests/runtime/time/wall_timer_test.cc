@@ -14,6 +14,7 @@
 #include "backends/fd_monitor.h"
 #include "backends/unique_fd.h"
 #include "doctest/doctest.h"
+#include "runtime/bottom_half.h"
 #include "runtime/context.h"
 #include "runtime/time/clock.h"
 #include "runtime/time/timer.h"
@@ -95,6 +96,72 @@ TEST_CASE(
     wall.adjust(kNoon + 24h);
     CHECK(context.poll(false));
     CHECK(log == "el");
+  });
+}
+
+TEST_CASE(
+    "a timer armed in the callback that sets the clock back keeps the time it was armed for") {
+  on_every_wall([](Context& context, WallClockByHand& wall) {
+    std::string log;
+    WallTimer soon(context, [&] { log += 's'; });
+    WallTimer half_hour(context, [&] { log += 'h'; });
+    WallTimer far(context, [&] { log += 'f'; });
+    WallTimer setter(context, [&] {
+      wall.adjust(kNoon - 1h);
+      half_hour.arm_at(kNoon - 30min);
+      soon.arm_at(kNoon - 1h + 5ms);
+    });
+    far.arm_at(kNoon + 5h);
+    setter.arm_at(kNoon);
+    CHECK(context.poll(false));
+    CHECK(log.empty());  // not early, by the old time
+    CHECK(!context.poll(false));
+    wall.adjust(kNoon - 1h + 5ms);
+    CHECK(context.poll(false));
+    CHECK(log == "s");  // not late, by the old time
+    wall.adjust(kNoon - 30min - 1ns);
+    CHECK(!context.poll(false));
+    wall.adjust(kNoon - 30min);
+    CHECK(context.poll(false));
+    CHECK(log == "sh");
+  });
+}
+
+TEST_CASE(
+    "a timer armed in a turn that a wall timer nests, after the clock was set back, is on time") {
+  on_every_wall([](Context& context, WallClockByHand& wall) {
+    std::string log;
+    WallTimer inner(context, [&] { log += 'i'; });
+    BottomHalf half(context, [&] { inner.arm_at(kNoon - 1h + 5ms); });
+    WallTimer outer(context, [&] {
+      wall.adjust(kNoon - 1h);
+      half.schedule();
+      context.poll(false);
+      CHECK(log.empty());
+      wall.adjust(kNoon - 1h + 5ms);
+      context.poll(false);
+      log += 'o';
+    });
+    outer.arm_at(kNoon);
+    context.poll(false);
+    CHECK(log == "io");
+  });
+}
+
+TEST_CASE("a wall timer that always re-arms itself in the past leaves the others their turn") {
+  on_every_wall([](Context& context, WallClockByHand&) {
+    std::string log;
+    WallTimer always(context, [&] {
+      log += 'a';
+      always.arm_at(kNoon - 2h);
+    });
+    WallTimer other(context, [&] { log += 'o'; });
+    always.arm_at(kNoon - 1h);
+    other.arm_at(kNoon);
+    context.poll(false);
+    CHECK(log == "ao");
+    context.poll(false);
+    CHECK(log == "aoa");
   });
 }
 
