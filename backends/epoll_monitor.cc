@@ -98,9 +98,22 @@ class EpollMonitor final : public FdMonitor {
   }
 
   void disarm(Key key) override {
-    if (watches_.disarm(key) != nullptr) {
+    if (const EpollWatch* watch = watches_.disarm(key)) {
       watches_.touch(key.slot);
+      if (watch->registered) {
+        disarmed_.push_back(key.slot);
+      }
     }
+  }
+
+  // Once a descriptor is closed, EPOLL_CTL_DEL cannot name it, although its file may live on.
+  void settle() override {
+    for (const std::uint32_t slot : disarmed_) {
+      if (EpollWatch& watch = watches_[slot]; !watch.live) {
+        forget(slot, watch);
+      }
+    }
+    disarmed_.clear();
   }
 
   // --- wait -------------------------------------------------------------------------------------
@@ -151,6 +164,7 @@ class EpollMonitor final : public FdMonitor {
   [[gnu::noinline]] absl::Status prepare(std::chrono::nanoseconds& timeout,
                                          std::vector<FdEvent>& ready) {
     const std::size_t before = ready.size();
+    disarmed_.clear();
     doubt_files();
     if (absl::Status status = apply_changes(ready); !status.ok()) {
       return status;
@@ -374,7 +388,8 @@ class EpollMonitor final : public FdMonitor {
   UniqueFd set_;
   UniqueFd outer_;
   WatchTable<EpollWatch> watches_;
-  std::vector<std::uint32_t> owners_;        // by descriptor: the slot that registered it last
+  std::vector<std::uint32_t> disarmed_;  // slots of registered watches, since settle() or wait()
+  std::vector<std::uint32_t> owners_;    // by descriptor: the slot that registered it last
   std::vector<std::uint32_t> always_ready_;  // slots
   bool answers_for_files_ = false;           // some watch was always ready: few programs have one
   std::vector<epoll_event> buffer_;
