@@ -17,6 +17,7 @@ namespace coaio {
 Readiness::~Readiness() {
   if (waiting()) {
     ContextAccess(context()).fds().remove(*this);
+    context().settle();
   }
 }
 
@@ -46,6 +47,7 @@ void Readiness::withdraw(CancelNode& node) {
 
 absl::StatusOr<Events> Readiness::await_resume() const {
   if (was_cancelled()) {
+    context().settle();  // the first of several cancelled waits does it for all
     return cancelled();
   }
   if (any(seen_ & Events::kInvalid)) {

@@ -78,7 +78,7 @@ Context::Context(const ContextOptions& options, SelectedMonitor selected)
       reason_(std::move(selected.reason)) {}
 
 // In a forked child, only its own memory and descriptors are given back: what the kernel keeps
-// behind them belongs to the parent as well.
+// behind them belongs to the parent as well. Elsewhere the monitor's end takes all of it back.
 Context::~Context() {
   if (was_forked()) {
     return;
@@ -186,7 +186,11 @@ void Context::post(absl::AnyInvocable<void()> function) {
 void Context::set_fd_handler(int fd, FdHandlers handlers) {
   check_not_forked();
   if (home_.may_act()) {
+    const bool removed = handlers.read == nullptr && handlers.write == nullptr;
     fds_.set_handlers(fd, std::move(handlers));
+    if (removed) {
+      monitor_->settle();
+    }
   } else {
     post([this, fd, change = std::move(handlers)]() mutable {
       fds_.set_handlers(fd, std::move(change));
@@ -197,10 +201,16 @@ void Context::set_fd_handler(int fd, FdHandlers handlers) {
 void Context::remove_fd_handler_and_wait(int fd) {
   if (home_.may_act()) {
     fds_.set_handlers(fd, {});
+    monitor_->settle();
     return;
   }
   std::binary_semaphore removed(0);
-  post([this, fd, &removed] { fds_.remove_handlers(fd, [&removed] { removed.release(); }); });
+  post([this, fd, &removed] {
+    fds_.remove_handlers(fd, [this, &removed] {
+      monitor_->settle();
+      removed.release();
+    });
+  });
   removed.acquire();
 }
 
@@ -231,6 +241,7 @@ void Context::arm_wall(TimerNode& node, WallTime deadline) {
 void Context::clock_was_set() {
   if (!wall_timers_.renew_notice()) {
     fds_.set_handlers(wall_timers_.notice().get(), {});
+    monitor_->settle();
     wall_timers_.give_up_notice();
   }
 }

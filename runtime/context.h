@@ -149,12 +149,14 @@ class Context {
   // Calls the function on the home thread. Allocates.
   void post(absl::AnyInvocable<void()> function);
 
-  // Replaces the callbacks for a descriptor; empty ones remove it. Remove, then close. At home, the
-  // old callbacks are not called any more when this returns; from elsewhere, the change is queued.
+  // Replaces the callbacks for a descriptor; empty ones remove it. Remove, then close: at home, the
+  // old callbacks are not called any more when this returns, and close(2) closes the file. From
+  // elsewhere, the change is queued.
   void set_fd_handler(int fd, FdHandlers handlers);
 
-  // Removes the handlers and returns when they are not called any more, nor running. The home
-  // thread must be in a turn, or come to one, and must not wait for the caller.
+  // Removes the handlers and returns when they are not called any more, nor running, and the
+  // descriptor may be closed. The home thread must be in a turn, or come to one, and must not wait
+  // for the caller.
   void remove_fd_handler_and_wait(int fd);
 
   // --- at home ----------------------------------------------------------------------------------
@@ -195,6 +197,7 @@ class Context {
   void remove(PollSource& source) {
     if (may_take_back()) {
       sources_.remove(source);
+      monitor_->settle();  // the owner may close the doorbell
     } else {
       SourceList::abandon(source);
     }
@@ -212,6 +215,15 @@ class Context {
   FdTable& fds() {
     static_cast<void>(may_take_back());
     return fds_;
+  }
+
+  // For those who end waits in fds(): when it returns, the kernel holds no file on account of a
+  // wait that has ended, so that close(2) closes the file. One call does for all of them. Does
+  // nothing in a forked child.
+  void settle() {
+    if (may_take_back()) {
+      monitor_->settle();
+    }
   }
 
   // "ppoll", "epoll" or "io_uring", and why it is this one: what was asked for, and what each back

@@ -142,6 +142,7 @@ void Context::run_turns(Done done) {
     turn(true);
     run_batches(done);
   }
+  monitor_->settle();
 }
 
 // A hop between coroutines of this thread costs what a queue costs, not what a look at the kernel

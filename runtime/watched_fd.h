@@ -1,8 +1,9 @@
 // WatchedFd: a descriptor that coaio owns, with the watch that lasts as long as it.
 //
 // The owner tries its operation first and waits only when it found nothing: one registration, and a
-// wait costs no system call besides the loop's own. Closing withdraws the watch and closes the
-// descriptor after it, in this order; who still waits is woken with Events::kNone.
+// wait costs no system call besides the loop's own. Closing withdraws the watch, waits until the
+// kernel has let go of it, and closes the descriptor, in this order: the file is closed when close()
+// returns. Waiters are woken with Events::kNone.
 //
 // Threads: the home thread of the context.
 // Lifetime: the context outlives it.
@@ -39,6 +40,7 @@ class WatchedFd {
   void close() {
     if (record_ != nullptr) {
       context_->fds().release(*std::exchange(record_, nullptr));
+      context_->settle();
       fd_.reset();
     }
   }
