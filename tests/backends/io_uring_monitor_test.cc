@@ -4,13 +4,18 @@
 #include "backends/io_uring_monitor.h"
 
 #include <fcntl.h>
+#include <linux/net_tstamp.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <thread>
@@ -149,6 +154,125 @@ TEST_CASE(
     seen[ready.key.slot] = seen[ready.key.slot] || any(ready.events & Events::kOut);
   }
   CHECK(std::count(seen.begin(), seen.end(), false) == 0);
+}
+
+// --- multishot requests that the kernel ended ---------------------------------------------------
+
+// So many ready descriptors that a small completion ring has no room for the events of others.
+std::vector<UniqueFd> crowd(FdMonitor& monitor, std::uint32_t count) {
+  std::vector<UniqueFd> ready;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    ready.push_back(make_eventfd(1));
+    monitor.arm(ready.back().get(), {.slot = 10 + i, .generation = 1}, Events::kIn,
+                Trigger::kLevel);
+  }
+  return ready;
+}
+
+// Full: readable and not writable, until it is read.
+UniqueFd make_full_eventfd() {
+  UniqueFd event = checked(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC | EFD_SEMAPHORE));
+  REQUIRE(eventfd_write(event.get(), std::numeric_limits<std::uint64_t>::max() - 1) == 0);
+  return event;
+}
+
+bool is_reported_writable(FdMonitor& monitor, Key key) {
+  constexpr int kManyWaits = 60;
+  for (int i = 0; i < kManyWaits; ++i) {
+    for (const FdEvent& ready : wait_once(monitor)) {
+      if (ready.key == key && any(ready.events & Events::kOut)) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+TEST_CASE("an eventfd is not taken for a file without readiness when its requests lack room") {
+  for (const Trigger trigger : kAllTriggers) {
+    for (unsigned rung = 0; rung < 3; ++rung) {
+      for (std::uint32_t others = 3; others < 12; ++others) {
+        for (const int waits : {1, 2, 3, 4, 5}) {
+          const std::unique_ptr<FdMonitor> monitor =
+              monitor_or_skip({.submissions = 2, .completions = 4, .rung = rung});
+          if (monitor == nullptr) {
+            return;
+          }
+          const UniqueFd event = make_full_eventfd();
+          const std::vector<UniqueFd> ready = crowd(*monitor, others);
+          monitor->arm(event.get(), kKey,
+                       trigger == Trigger::kEdge ? kAllDirections | Events::kPriority
+                                                 : Events::kOut | Events::kPriority,
+                       trigger);
+          monitor->want(kKey, Events::kOut | Events::kPriority);
+          for (int i = 0; i < waits; ++i) {
+            wait_once(*monitor);
+          }
+          std::uint64_t one = 0;
+          REQUIRE(eventfd_read(event.get(), &one) == 0);  // ready for both directions now
+          REQUIRE(is_reported_writable(*monitor, kKey));
+        }
+      }
+    }
+  }
+}
+
+// A send leaves a time stamp in the error queue, and POLLERR lasts until somebody reads it.
+void put_into_error_queue(const Pair& pair) {
+  const int flags = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
+  REQUIRE(setsockopt(pair.a.get(), SOL_SOCKET, SO_TIMESTAMPING, &flags, sizeof flags) == 0);
+  write_all(pair.a, "x");
+  pollfd entry{.fd = pair.a.get(), .events = 0, .revents = 0};
+  constexpr int kPatienceMs = 10'000;
+  REQUIRE(poll(&entry, 1, kPatienceMs) == 1);
+  REQUIRE((entry.revents & POLLERR) != 0);
+}
+
+// The owner of a stream finds nothing to read or no room to write after each report, and waits on.
+TEST_CASE(
+    "a stream with something in its error queue does not spin, whatever its requests ask for") {
+  constexpr int kWaits = 200;
+  constexpr std::size_t kFew = 10;
+  for (unsigned rung = 0; rung < 3; ++rung) {
+    for (const Events wanted : {Events::kIn, Events::kOut, Events::kIn | Events::kOut}) {
+      for (const bool lacks_room : {false, true}) {
+        const std::unique_ptr<FdMonitor> monitor =
+            monitor_or_skip({.submissions = 2, .completions = lacks_room ? 4U : 64U, .rung = rung});
+        if (monitor == nullptr) {
+          return;
+        }
+        const Pair pair = make_tcp_pair();
+        fill(pair.a);
+        monitor->arm(pair.a.get(), kKey, kAllDirections, Trigger::kEdge);
+        monitor->want(kKey, wanted);
+        {
+          const std::vector<UniqueFd> others = crowd(*monitor, lacks_room ? 12 : 0);
+          for (int i = 0; i < 4; ++i) {
+            write_all(pair.b, "x");
+            wait_once(*monitor);
+            read_all(pair.a);
+            monitor->want(kKey, wanted);
+          }
+          for (std::uint32_t i = 0; i < others.size(); ++i) {
+            monitor->disarm({.slot = 10 + i, .generation = 1});
+          }
+        }
+        read_all(pair.b);
+        put_into_error_queue(pair);
+        fill(pair.a);
+        std::size_t reports = 0;
+        for (int i = 0; i < kWaits; ++i) {
+          const std::size_t count = count_of(wait_once(*monitor), kKey);
+          reports += count;
+          if (count != 0) {
+            monitor->want(kKey, wanted & Events::kIn);
+            monitor->want(kKey, wanted & Events::kOut);
+          }
+        }
+        CHECK(reports < kFew);
+      }
+    }
+  }
 }
 
 TEST_CASE("a watch that is removed with its event on the way leaves no request behind") {
