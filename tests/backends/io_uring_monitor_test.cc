@@ -7,7 +7,9 @@
 #include <linux/net_tstamp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,6 +30,7 @@
 #include "backends/fd_monitor.h"
 #include "backends/unique_fd.h"
 #include "doctest/doctest.h"
+#include "tests/support/child.h"
 #include "tests/support/descriptors.h"
 #include "tests/support/skipped.h"
 #include "tests/support/watcher.h"
@@ -337,6 +340,105 @@ TEST_CASE("a wait leaves no watch out of the ring, though it removes another one
       }
     }
   }
+}
+
+// --- the size of the rings ----------------------------------------------------------------------
+
+TEST_CASE("many watches move to a large ring once, and no event is lost by that") {
+  constexpr std::uint32_t kCount = 3000;
+  if (!allow_descriptors(kCount + 100)) {
+    return report_skipped("RLIMIT_NOFILE allows fewer than 3,100 descriptors");
+  }
+  for (const Trigger trigger : kAllTriggers) {
+    const std::unique_ptr<FdMonitor> monitor = monitor_or_skip();
+    if (monitor == nullptr) {
+      return;
+    }
+    const UniqueFd ready = make_eventfd(1);
+    const UniqueFd idle = make_eventfd(0);
+    const auto is_ready = [](std::uint32_t slot) { return slot % 7 == 0; };
+    std::vector<UniqueFd> twins;
+    std::vector<int> seen(kCount, 0);
+    Watcher watcher(*monitor);
+    for (std::uint32_t slot = 0; slot < kCount; ++slot) {
+      twins.push_back(checked(dup(is_ready(slot) ? ready.get() : idle.get())));
+      monitor->arm(twins.back().get(), {slot, 1}, Events::kIn, trigger);
+      monitor->want({slot, 1}, Events::kIn);
+      if (slot % 100 == 0) {
+        for (const FdEvent& one : wait_once(*monitor)) {
+          ++seen[one.key.slot];
+        }
+      }
+    }
+    for (int i = 0; i < 200; ++i) {
+      for (const FdEvent& one : wait_once(*monitor)) {
+        ++seen[one.key.slot];
+      }
+    }
+    std::uint32_t right = 0;
+    for (std::uint32_t slot = 0; slot < kCount; ++slot) {
+      const bool once = trigger != Trigger::kOneShot || seen[slot] <= 1;
+      right += (seen[slot] != 0) == is_ready(slot) && once ? 1 : 0;
+    }
+    CHECK(right == kCount);
+    REQUIRE(eventfd_write(idle.get(), 1) == 0);
+    std::vector<bool> heard(kCount, false);
+    for (int i = 0; i < 400; ++i) {
+      for (const FdEvent& one : wait_once(*monitor)) {
+        heard[one.key.slot] = true;
+      }
+    }
+    std::uint32_t missing = 0;
+    for (std::uint32_t slot = 0; slot < kCount; ++slot) {
+      missing += is_ready(slot) || heard[slot] ? 0 : 1;
+    }
+    CHECK(missing == 0);
+  }
+}
+
+// How many rings fit into RLIMIT_MEMLOCK, which bounds those of a user together. No other process
+// may be the user's, and no earlier test: the kernel takes its time to give back what was locked.
+std::string rings_within(rlim_t bytes, int wanted, uid_t user) {
+  return run_in_child([=]() -> std::string {
+    const rlimit limit{.rlim_cur = bytes, .rlim_max = bytes};
+    if (setrlimit(RLIMIT_MEMLOCK, &limit) != 0 || setgid(user) != 0 || setuid(user) != 0) {
+      return "not allowed";
+    }
+    std::vector<std::unique_ptr<FdMonitor>> monitors;
+    for (int i = 0; i < wanted; ++i) {
+      absl::StatusOr<std::unique_ptr<FdMonitor>> monitor = make_io_uring_monitor();
+      if (!monitor.ok()) {
+        break;
+      }
+      monitors.push_back(*std::move(monitor));
+    }
+    const bool pollable = monitors.empty() || monitors.back()->pollable_fd().ok();
+    return std::to_string(monitors.size()) + (pollable ? "" : ", the last without a pollable ring");
+  });
+}
+
+TEST_CASE("RLIMIT_MEMLOCK of 8 MiB is enough for 250 contexts of an unprivileged user") {
+  if (monitor_or_skip() == nullptr) {
+    return;
+  }
+  constexpr int kMany = 250;
+  const std::string rings = rings_within(rlim_t{8} << 20, kMany, 54'321);
+  if (rings == "not allowed") {
+    return report_skipped("only root can become another user");
+  }
+  CHECK(rings == std::to_string(kMany));
+}
+
+TEST_CASE("where memory to lock is short, smaller rings are made, the pollable ring included") {
+  if (monitor_or_skip() == nullptr) {
+    return;
+  }
+  constexpr int kSome = 4;
+  const std::string rings = rings_within(rlim_t{128} << 10, kSome, 54'322);
+  if (rings == "not allowed") {
+    return report_skipped("only root can become another user");
+  }
+  CHECK(rings == std::to_string(kSome));
 }
 
 TEST_CASE("every rung of the ladder of flags makes a ring") {
