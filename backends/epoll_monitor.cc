@@ -71,9 +71,22 @@ class EpollMonitor final : public FdMonitor {
   }
 
   void disarm(Key key) override {
-    if (watches_.disarm(key) != nullptr) {
+    if (const EpollWatch* watch = watches_.disarm(key)) {
       watches_.touch(key.slot);
+      if (watch->registered) {
+        disarmed_.push_back(key.slot);
+      }
     }
+  }
+
+  // Once a descriptor is closed, EPOLL_CTL_DEL cannot name it, although its file may live on.
+  void settle() override {
+    for (const std::uint32_t slot : disarmed_) {
+      if (EpollWatch& watch = watches_[slot]; !watch.live) {
+        forget(slot, watch);
+      }
+    }
+    disarmed_.clear();
   }
 
   // --- wait -------------------------------------------------------------------------------------
@@ -126,6 +139,7 @@ class EpollMonitor final : public FdMonitor {
   [[gnu::noinline]] absl::Status prepare(std::chrono::nanoseconds& timeout,
                                          std::vector<FdEvent>& ready) {
     const std::size_t before = ready.size();
+    disarmed_.clear();
     recheck_listed();
     if (absl::Status status = apply_changes(ready); !status.ok()) {
       return status;
@@ -450,10 +464,11 @@ class EpollMonitor final : public FdMonitor {
   UniqueFd epoll_;
   UniqueFd outer_;
   WatchTable<EpollWatch> watches_;
-  std::uint32_t last_number_ = 0;      // of a key
-  std::vector<std::uint32_t> owners_;  // by descriptor: the slot that registered it last
-  std::vector<std::uint32_t> listed_;  // slots of files that the next wait reports or asks
-  bool has_special_files_ = false;     // some file was not kWatched: few programs have one
+  std::vector<std::uint32_t> disarmed_;  // slots of registered watches, since settle() or wait()
+  std::uint32_t last_number_ = 0;        // of a key
+  std::vector<std::uint32_t> owners_;    // by descriptor: the slot that registered it last
+  std::vector<std::uint32_t> listed_;    // slots of files that the next wait reports or asks
+  bool has_special_files_ = false;       // some file was not kWatched: few programs have one
   std::vector<epoll_event> buffer_;
   int capacity_ = kFirstCapacity;  // of buffer_
   bool has_pwait2_ = true;         // until the kernel, or a sandbox, says otherwise

@@ -3,7 +3,8 @@
 //   monitor->arm(fd, key, Events::kIn, Trigger::kOneShot);
 //   std::vector<FdEvent> ready;
 //   monitor->wait(FdMonitor::kForever, ready);   // ready[0].key == key
-//   monitor->disarm(key);                        // then close(fd)
+//   monitor->disarm(key);
+//   monitor->settle();                           // then close(fd)
 //
 // A monitor knows descriptors and keys; it knows nothing of callbacks, timers or coroutines.
 // backends/README.md is the table of this contract, tests/backends/fd_monitor_contract_test.cc runs
@@ -11,9 +12,14 @@
 //
 // Threads: one thread. Construction may happen elsewhere; the first wait() binds the monitor to its
 //   thread, and from then on every call comes from there.
-// Lifetime: an armed descriptor stays open until it is disarmed: disarm, then close. Closing first
+// Lifetime: an armed descriptor stays open until it is disarmed: disarm, settle, then close.
+// Without
+//   settle() the kernel may close the file later than close(2) returns. Closing an armed descriptor
 //   is an error of the caller with a bounded result: no crash, no event under another key, no
-//   endless wake-up.
+//   endless wake-up. A monitor that is destroyed settles for all its watches, if that happens on
+//   its thread; after that thread has ended, io_uring leaves its files to a kernel worker for some
+//   milliseconds. In a forked child a monitor can only be destroyed, which leaves the parent's
+//   watches alone.
 // Errors: arm() never fails; what the kernel refuses of one descriptor is reported as kInvalid
 //   under its key, and what it refuses of the mechanism is the status of wait().
 
@@ -80,6 +86,11 @@ class FdMonitor {
 
   // Ends the watch: no event of this key is delivered after it returns. Tolerates an unknown key.
   virtual void disarm(Key key) = 0;
+
+  // When it returns, the kernel holds no file on account of a disarmed watch: a close(2) that
+  // follows closes the file. Reports nothing and forgets no event. One call does for all watches
+  // that were disarmed before it, and makes no system call if the kernel knows none of them.
+  virtual void settle() = 0;
 
   // Applies the queued changes, sleeps until something is ready or `timeout` has passed (rounded up
   // to what the kernel counts in; zero does not sleep), and appends what is ready. May return early

@@ -1,14 +1,13 @@
 #include "backends/io_uring_monitor.h"
 
-#include <liburing.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <ctime>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -20,67 +19,55 @@
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
 #include "backends/io_uring_refusal.h"
+#include "backends/io_uring_ring.h"
 #include "backends/io_uring_watch.h"
-#include "backends/kernel_timeout.h"
-#include "backends/poll_bits.h"
-#include "backends/poll_now.h"
+#include "backends/pollable_file.h"
 #include "backends/watch_table.h"
 
 namespace coaio {
 namespace {
 
-// From the cheapest way to run completions to the oldest. Rings are made disabled, and enabled by
-// the first wait: SINGLE_ISSUER binds a ring to the thread that enables it.
-constexpr std::array<unsigned, 3> kLadder = {
-    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG, 0};
-
-constexpr unsigned kNeeded = IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP | IORING_FEAT_CQE_SKIP;
-
 constexpr std::chrono::nanoseconds kNoSleep{0};
 
-// The user data of removals: no request has it, since they are numbered from 1.
-constexpr std::uint64_t kNobody = 0;
-
-// Not io_uring_enable_rings(): Debian's shared liburing 2.3 does not export it.
-int enable(const io_uring& ring) {
-  return io_uring_register(static_cast<unsigned>(ring.ring_fd), IORING_REGISTER_ENABLE_RINGS,
-                           nullptr, 0);
-}
+// The kernel sizes its table of poll requests when it makes a ring, by the completion ring, and
+// never again; a removal walks a bucket of that table. So a monitor begins with a small ring, since
+// RLIMIT_MEMLOCK bounds the memory of all rings of a user, and makes a large one when it has many
+// watches. docs/decisions.md has the figures.
+constexpr unsigned kSmallRing = 512;
+constexpr unsigned kLargeRing = 8192;
+constexpr std::size_t kManyWatches = 1024;
 
 class IoUringMonitor final : public FdMonitor {
  public:
-  explicit IoUringMonitor(IoUringOptions options) : options_(options) { ring_.ring_fd = -1; }
-  ~IoUringMonitor() override { close_ring(); }
-
-  // Takes the place of the ring there is, if one can be had. Returns an errno; whatever a rung
-  // fails with, an older ring may be to be had.
-  int open_ring(std::size_t rung) {
-    io_uring next{};
-    int error = EINVAL;
-    for (; error != 0 && rung < kLadder.size(); ++rung) {
-      io_uring_params params{};
-      params.flags = kLadder[rung] | IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE;
-      params.cq_entries = options_.completions;
-      error = -io_uring_queue_init_params(options_.submissions, &next, &params);
-    }
-    if (error != 0) {
-      return error;
-    }
-    if ((next.features & kNeeded) != kNeeded) {
-      io_uring_queue_exit(&next);
-      return EOPNOTSUPP;
-    }
-    close_ring();
-    ring_ = next;
-    return 0;
+  explicit IoUringMonitor(IoUringOptions options)
+      : options_(options), may_grow_(options.completions == 0) {
+    cancellations_.reserve(kFirstCapacity);
+    backlog_.reserve(kFirstCapacity);
   }
+
+  // Closing a ring leaves its requests, and the files that they hold, to a kernel worker. In a
+  // forked child the requests belong to the parent.
+  ~IoUringMonitor() override {
+    if (::getpid() == process_) {
+      cancel_all();
+      settle();
+    }
+  }
+
+  // Returns an errno.
+  int open() { return ring_.open(size_of(kSmallRing), options_.rung); }
 
   absl::string_view name() const override { return "io_uring"; }
 
   // --- change -----------------------------------------------------------------------------------
 
   void arm(int fd, Key key, Events interest, Trigger trigger) override {
+    if (key.slot < watches_.size()) {
+      IoUringWatch& old = watches_[key.slot];
+      if (old.in_flight() && old.generation != key.generation) {
+        cancel(key.slot, old);
+      }
+    }
     watches_.arm(fd, key, interest, trigger);
     watches_.touch(key.slot);
   }
@@ -89,15 +76,23 @@ class IoUringMonitor final : public FdMonitor {
     if (IoUringWatch* watch = watches_.find(key)) {
       watch->wanted |= interest & watch->interest;
       // A live request needs no reminder, unless it asks for less than this.
-      if (!watch->in_flight() || (watch->modest && !watch->as_told())) {
+      if (!watch->in_flight() || (watch->wanted_only && !watch->is_submitted())) {
         watches_.touch(key.slot);
       }
     }
   }
 
   void disarm(Key key) override {
-    if (watches_.disarm(key) != nullptr) {
-      watches_.touch(key.slot);
+    IoUringWatch* watch = watches_.disarm(key);
+    if (watch != nullptr && watch->in_flight()) {
+      cancel(key.slot, *watch);
+    }
+  }
+
+  // What fails here is tried again by the next wait().
+  void settle() override {
+    if (letting_go_ != 0) {
+      static_cast<void>(let_go());
     }
   }
 
@@ -105,21 +100,24 @@ class IoUringMonitor final : public FdMonitor {
 
   absl::Status wait(std::chrono::nanoseconds timeout, std::vector<FdEvent>& ready) override {
     if (!enabled_) {
-      if (int result = enable(ring_); result < 0) {
-        return io_uring_refusal(-result, "io_uring_register");
+      if (int error = ring_.enable(); error != 0) {
+        return io_uring_refusal(error, "io_uring_register");
       }
       enabled_ = true;
     }
     const std::size_t before = ready.size();
     int error = 0;
-    // What comes may say nothing to the owner, but ask for something else from the ring: after this
-    // wait a foreign loop may sleep on it.
+    // A completion may be no event for the owner, but make another request necessary: after this
+    // wait a foreign loop may sleep on the ring.
     for (int left = kRounds; left > 0; --left) {
       error = go_round(timeout, ready);
       if (ready.size() != before || !watches_.has_changes() || error != 0 || refused_ != 0) {
         break;
       }
       timeout = kNoSleep;
+    }
+    if (letting_go_ != 0 && error == 0) {
+      error = let_go();  // of one-shot watches that needed a multishot request
     }
     if (error == 0 && refused_ == 0) {
       return absl::OkStatus();
@@ -128,35 +126,53 @@ class IoUringMonitor final : public FdMonitor {
   }
 
   Peek peek() const override {
-    if (kernel_asks() || io_uring_cq_ready(&ring_) != 0) {
+    if (ring_.kernel_asks() || ring_.ready() != 0 || !backlog_.empty()) {
       return Peek::kReady;
     }
     // A request for a ready descriptor shows nothing before it is submitted.
-    return watches_.has_changes() || io_uring_sq_ready(&ring_) != 0 ? Peek::kCannotTell
-                                                                    : Peek::kNothing;
+    return watches_.has_changes() || ring_.queued() != 0 || !cancellations_.empty()
+               ? Peek::kCannotTell
+               : Peek::kNothing;
   }
 
-  // Where completions are deferred to the next call, neither the ring's descriptor wakes a sleeper
-  // nor, for more than the first time, an eventfd that is registered with it, if what happens is
-  // itself a signal to an eventfd. The descriptor of a ring with the older flags does.
+  // Where completions are deferred to the next io_uring_enter(), the ring's descriptor does not
+  // wake a sleeper; nor does an eventfd that is registered with the ring, more than once, if the
+  // watched file is itself an eventfd. The descriptor of a ring with the older flags does. It stays
+  // the same from here on, so that ring has to be large.
   absl::StatusOr<int> pollable_fd() override {
-    if ((ring_.flags & IORING_SETUP_DEFER_TASKRUN) != 0) {
-      if (int error = replace_ring(); error != 0) {
+    if (ring_.defers_completions() || may_grow_) {
+      if (int error = replace_ring(std::max(options_.rung, kPollableRung)); error != 0) {
         return io_uring_refusal(error, "io_uring_setup");
       }
     }
-    return ring_.ring_fd;
+    may_grow_ = false;
+    return ring_.fd();
   }
 
  private:
-  // A watch that waits past what it did not ask for asks twice; a wait in which somebody cancels
-  // our requests behind our back is not to be endless.
+  static constexpr unsigned kPollableRung = 1;
+  static constexpr std::size_t kFirstCapacity = 16;
+
+  // A watch that ignores read-hang-up makes a second request in the same wait. The bound is for a
+  // process whose requests are cancelled by another part of it again and again.
   static constexpr int kRounds = 4;
 
-  // Tells the kernel, sleeps if there is no reason not to, and hears from it. Returns an errno.
+  struct Completion {
+    std::uint64_t user_data;
+    int result;
+    bool last;  // of its request
+  };
+
+  static Completion completion_of(const io_uring_cqe& entry) {
+    return {.user_data = entry.user_data,
+            .result = entry.res,
+            .last = (entry.flags & IORING_CQE_F_MORE) == 0};
+  }
+
+  // Submits changes, sleeps if there is no reason not to, and reports. Returns an errno.
   int go_round(std::chrono::nanoseconds timeout, std::vector<FdEvent>& ready) {
     int error = 0;
-    if (watches_.has_changes()) {
+    if (watches_.has_changes() || letting_go_ != 0 || !backlog_.empty()) {
       const std::size_t before = ready.size();
       error = prepare(ready);
       if (ready.size() != before) {
@@ -173,93 +189,52 @@ class IoUringMonitor final : public FdMonitor {
     return error;
   }
 
-  // --- telling the kernel -----------------------------------------------------------------------
+  // --- submitting -------------------------------------------------------------------------------
 
   // Returns an errno; the changes that are left then wait for the next time.
   int prepare(std::vector<FdEvent>& ready) {
-    const std::size_t before = ready.size();
+    if (may_grow_ && requests_ + watches_.changes() > kManyWatches) {
+      grow();
+    }
     int error = 0;
     watches_.apply_changes([&](std::uint32_t slot, IoUringWatch& watch) {
       error = apply(slot, watch);
       return error == 0;
     });
-    // What is left of removed watches would end the sleep, so it has to come first. The kernel
-    // brings a few at a time.
-    for (unsigned left = std::exchange(removed_, 0); left > 0 && error == 0; --left) {
-      error = enter(kNoSleep);
-      reap(ready);
-      if (ready.size() != before || !kernel_asks()) {
-        break;
-      }
+    // The completions of cancelled requests would end the sleep, so they come first.
+    if (letting_go_ != 0 && error == 0) {
+      error = let_go();
+    }
+    if (!backlog_.empty()) {
+      report_backlog(ready);
     }
     return error;
   }
 
-  void close_ring() {
-    if (ring_.ring_fd >= 0) {
-      io_uring_queue_exit(&ring_);
-    }
-  }
-
-  // All watches go to a ring that a foreign loop can sleep on. Returns an errno, and all stays as
-  // it is.
-  int replace_ring() {
-    constexpr std::size_t kSleepable = 1;
-    if (int error = open_ring(kSleepable); error != 0) {
-      return error;
-    }
-    enabled_ = false;
-    for (std::uint32_t slot = 0; slot < watches_.size(); ++slot) {
-      if (std::exchange(watches_[slot].request, 0) != 0) {
-        watches_.touch(slot);
-      }
-    }
-    return 0;
-  }
-
   int apply(std::uint32_t slot, IoUringWatch& watch) {
+    const bool asks = any(watch.asked());
+    if (watch.in_flight() && !(asks && watch.is_submitted())) {
+      cancel(slot, watch);
+    }
+    if (!asks || watch.in_flight()) {
+      return 0;
+    }
     if (int error = make_room(); error != 0) {
       return error;
     }
-    const bool asks = any(watch.asked());
-    if (watch.in_flight() && !(asks && watch.as_told())) {
-      remove(slot, watch);
-    }
-    if (asks && !watch.in_flight()) {
-      add(slot, watch);
-    }
+    watch.submit_as(next_request());
+    ring_.add_poll(watch.fd, watch.bits(), watch.multishot(), watch.user_data(slot));
+    ++requests_;
     return 0;
   }
 
-  // For the two requests that a change may need. Returns an errno.
+  // For one request. Returns an errno.
   int make_room() {
-    constexpr unsigned kRequests = 2;
-    if (io_uring_sq_space_left(&ring_) >= kRequests) {
+    if (ring_.room() != 0) {
       return 0;
     }
-    const int result = io_uring_submit(&ring_);
-    return result < 0 ? -result : io_uring_sq_space_left(&ring_) >= kRequests ? 0 : EAGAIN;
-  }
-
-  void add(std::uint32_t slot, IoUringWatch& watch) {
-    watch.tell(next_request());
-    io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
-    io_uring_prep_poll_add(sqe, watch.fd, watch.bits());
-    sqe->len = watch.multishot() ? IORING_POLL_ADD_MULTI : 0;
-    io_uring_sqe_set_data64(sqe, watch.user_data(slot));
-  }
-
-  // By number: a removal by descriptor costs ten times as much. A cancellation, not a poll removal:
-  // the latter leaves a multishot request alone (EALREADY) whose event is on its way, and with it a
-  // reference that keeps a closed socket open. Only a failure is worth a report, and the one there
-  // is, ENOENT, means that the request has completed by itself.
-  void remove(std::uint32_t slot, IoUringWatch& watch) {
-    io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
-    io_uring_prep_cancel64(sqe, watch.user_data(slot), 0);
-    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-    io_uring_sqe_set_data64(sqe, kNobody);
-    watch.request = 0;
-    ++removed_;
+    const int error = ring_.submit();
+    return error != 0 ? error : ring_.room() != 0 ? 0 : EAGAIN;
   }
 
   std::uint32_t next_request() {
@@ -267,103 +242,226 @@ class IoUringMonitor final : public FdMonitor {
     return last_request_;
   }
 
-  // --- hearing from it --------------------------------------------------------------------------
+  // --- cancelling -------------------------------------------------------------------------------
 
-  // The kernel has events that it publishes only when we enter. Relaxed: what it publishes is read
-  // after that system call, or behind the acquire of the completion ring's tail.
-  bool kernel_asks() const {
-    return (__atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED) &
-            (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+  // The watch has no request any more. The kernel has until let_go().
+  void cancel(std::uint32_t slot, IoUringWatch& watch) {
+    cancellations_.push_back(watch.user_data(slot));
+    watch.request = 0;
+    --requests_;
+    ++letting_go_;
   }
 
-  // Submits, lets the kernel publish, and sleeps if there is nothing to report. Returns an errno.
-  int enter(std::chrono::nanoseconds timeout) {
-    const bool asked = kernel_asks();
-    if (timeout > kNoSleep && !asked && io_uring_cq_ready(&ring_) == 0) {
-      return sleep(timeout);
+  // Every watch is to get another request.
+  void cancel_all() {
+    for (std::uint32_t slot = 0; slot < watches_.size(); ++slot) {
+      if (watches_[slot].in_flight()) {
+        cancel(slot, watches_[slot]);
+        watches_.touch(slot);
+      }
     }
-    if (asked || io_uring_sq_ready(&ring_) != 0) {
-      return std::max(0, -io_uring_submit_and_get_events(&ring_));
+  }
+
+  // Returns when each cancelled request has posted its last completion: the kernel has dropped its
+  // reference to the file by then. One system call, unless more requests are cancelled than the
+  // rings have places, or an event of one is being processed on another CPU. Returns an errno.
+  int let_go() {
+    constexpr int kMostVainRounds = 10;
+    constexpr std::chrono::milliseconds kPatience{10};
+    retire_from_backlog();
+    take_completions();
+    int error = 0;
+    // Cancellations that came too late may also have overflowed, and would end the next sleep.
+    for (int vain = 0; (letting_go_ != 0 || ring_.overflows()) && vain < kMostVainRounds;) {
+      error = queue_cancellations();
+      if (error == 0) {
+        error = ring_.enter(std::min(letting_go_, ring_.completions()), kPatience);
+      }
+      vain = take_completions() == 0 ? vain + 1 : 0;
+      if (!io_uring_enter_status(error).ok()) {
+        return error;
+      }
     }
+    if (letting_go_ == 0) {
+      cancellations_.clear();
+      return 0;
+    }
+    // What the kernel was told to cancel and did not, it does not know: no reason to wait again.
+    letting_go_ = static_cast<unsigned>(cancellations_.size());
+    return error == ETIME ? 0 : error;
+  }
+
+  // Returns an errno; the rest then stays listed.
+  int queue_cancellations() {
+    std::size_t done = 0;
+    int error = 0;
+    while (done < cancellations_.size() && error == 0) {
+      error = make_room();
+      if (error == 0) {
+        ring_.cancel(cancellations_[done++]);
+      }
+    }
+    cancellations_.erase(cancellations_.begin(),
+                         cancellations_.begin() + static_cast<std::ptrdiff_t>(done));
+    return error;
+  }
+
+  // Empties the completion ring without reporting: the reports are for the next wait(). Returns how
+  // many completions there were.
+  unsigned take_completions() {
+    const unsigned count = ring_.ready();
+    ring_.take_all([this](const io_uring_cqe& entry) {
+      const Completion completion = completion_of(entry);
+      if (is_current(completion)) {
+        backlog_.push_back(completion);
+      } else {
+        retire(completion);
+      }
+    });
+    return count;
+  }
+
+  // Those whose watch was disarmed since they came.
+  void retire_from_backlog() {
+    std::erase_if(backlog_, [this](const Completion& completion) {
+      if (is_current(completion)) {
+        return false;
+      }
+      retire(completion);
+      return true;
+    });
+  }
+
+  // Of a request that was cancelled, or of a cancellation that came too late.
+  void retire(const Completion& completion) {
+    if (completion.last && completion.user_data != IoUringRing::kCancellation && letting_go_ != 0) {
+      --letting_go_;
+    }
+  }
+
+  // --- another ring -----------------------------------------------------------------------------
+
+  IoUringRing::Size size_of(unsigned completions) const {
+    return {.submissions = options_.submissions,
+            .completions = options_.completions != 0 ? options_.completions : completions};
+  }
+
+  // Without memory for a larger ring, removals are slow.
+  [[gnu::noinline]] void grow() {
+    may_grow_ = false;
+    static_cast<void>(replace_ring(options_.rung));
+  }
+
+  // Moves all watches to a large ring. Returns an errno, and then everything is as before.
+  int replace_ring(unsigned rung) {
+    IoUringRing next;
+    int error = next.open(size_of(kLargeRing), rung);
+    if (error == 0 && enabled_) {
+      error = next.enable();
+    }
+    if (error != 0) {
+      return error;
+    }
+    cancel_all();
+    settle();
+    ring_ = std::move(next);
+    backlog_.clear();
+    cancellations_.clear();
+    letting_go_ = 0;
     return 0;
   }
 
-  int sleep(std::chrono::nanoseconds timeout) {
-    if (timeout == kForever) {
-      return std::max(0, -io_uring_submit_and_wait(&ring_, 1));
+  // --- hearing from the kernel ------------------------------------------------------------------
+
+  // Submits, lets the kernel publish, and sleeps if there is nothing to report. Returns an errno.
+  int enter(std::chrono::nanoseconds timeout) {
+    const bool asked = ring_.kernel_asks();
+    if (timeout > kNoSleep && !asked && ring_.ready() == 0) {
+      return ring_.enter(1, timeout);
     }
-    const timespec limit = to_timespec(timeout);
-    __kernel_timespec kernel_limit{.tv_sec = limit.tv_sec, .tv_nsec = limit.tv_nsec};
-    io_uring_cqe* unused = nullptr;
-    return std::max(0,
-                    -io_uring_submit_and_wait_timeout(&ring_, &unused, 1, &kernel_limit, nullptr));
+    return asked || ring_.queued() != 0 ? ring_.enter(0, kNoSleep) : 0;
   }
 
   void reap(std::vector<FdEvent>& ready) {
-    const unsigned count = io_uring_cq_ready(&ring_);
-    const unsigned head = *ring_.cq.khead;
-    for (unsigned i = 0; i < count; ++i) {
-      complete(ring_.cq.cqes[(head + i) & ring_.cq.ring_mask], ready);
-    }
-    io_uring_cq_advance(&ring_, count);
+    ring_.take_all([&](const io_uring_cqe& entry) { complete(completion_of(entry), ready); });
   }
 
-  void complete(const io_uring_cqe& cqe, std::vector<FdEvent>& ready) {
-    const auto slot = static_cast<std::uint32_t>(cqe.user_data);
-    IoUringWatch& watch = watches_[slot];
-    if (watch.request != cqe.user_data >> 32 || !watch.in_flight()) {
-      return;  // of a watch that was changed or removed, or a removal that came too late
+  [[gnu::noinline]] void report_backlog(std::vector<FdEvent>& ready) {
+    for (const Completion& completion : backlog_) {
+      complete(completion, ready);
     }
-    if ((cqe.flags & IORING_CQE_F_MORE) == 0) {
-      watch.request = 0;
-      watch.modest = watch.trigger == Trigger::kEdge;
-    }
-    if (!any(watch.interest & watch.told_interest) || watch.told_generation != watch.generation) {
-      return;  // disarmed, changed or reported, and the ring is not told yet
-    }
-    if (cqe.res < 0) {
-      refuse(slot, watch, -cqe.res, ready);
+    backlog_.clear();
+  }
+
+  bool is_current(const Completion& completion) {
+    const auto request = static_cast<std::uint32_t>(completion.user_data >> 32);
+    return request != 0 &&
+           watches_[static_cast<std::uint32_t>(completion.user_data)].request == request;
+  }
+
+  void complete(const Completion& completion, std::vector<FdEvent>& ready) {
+    if (!is_current(completion)) {
+      retire(completion);
       return;
     }
-    const Events events = watch.meant_by(static_cast<std::uint32_t>(cqe.res));
+    const auto slot = static_cast<std::uint32_t>(completion.user_data);
+    IoUringWatch& watch = watches_[slot];
+    if (completion.last) {
+      watch.request = 0;
+      watch.wanted_only = watch.trigger == Trigger::kEdge;
+      --requests_;
+    }
+    if (!any(watch.interest & watch.submitted_interest)) {
+      return;  // changed or reported, and the next request is not submitted yet
+    }
+    if (completion.result < 0) {
+      refuse(slot, watch, -completion.result, ready);
+      return;
+    }
+    const Events events = watch.meant_by(static_cast<std::uint32_t>(completion.result));
     if (!any(events)) {
       wait_past(slot, watch);
       return;
     }
     ready.emplace_back(Key{slot, watch.generation}, events);
     if (watch.trigger == Trigger::kEdge) {
-      settle_edge(slot, watch, events);
+      renew_edge(slot, watch, events);
     } else {
-      settle_level(slot, watch);
+      end_or_renew(slot, watch);
     }
   }
 
-  // After a report that nobody asked for. A file without readiness has no other to wait for. This
-  // and refuse() are kept out of line for the sake of the common end.
+  // After events that the owner did not ask for. A file without readiness has no others. This and
+  // refuse() are kept out of line for the sake of the common case.
   [[gnu::noinline]] void wait_past(std::uint32_t slot, IoUringWatch& watch) {
-    if (!watch.in_flight() && !(std::exchange(watch.patient, true) && is_always_ready(watch.fd))) {
+    if (watch.in_flight()) {
+      return;
+    }
+    if (!std::exchange(watch.ignore_rdhup, true) || is_pollable(watch.fd)) {
       watches_.touch(slot);
     }
   }
 
-  // Where the kernel has ended the request, what is still wanted is asked for again; else want()
-  // does it, lest a hang-up that nobody waits for be reported for ever.
-  void settle_edge(std::uint32_t slot, IoUringWatch& watch, Events events) {
+  // If the kernel has ended the request, the next one asks for what is still wanted. If nothing is,
+  // want() makes it, since a hang-up would be reported again and again.
+  void renew_edge(std::uint32_t slot, IoUringWatch& watch, Events events) {
     watch.wanted = any(events & kFailure) ? Events::kNone : watch.wanted & ~events;
     if (!watch.in_flight() && any(watch.wanted)) {
       watches_.touch(slot);
     }
   }
 
-  // kLevel asks again with the next wait, for the kernel has no level-triggered poll request; and a
-  // patient request, which is multishot, has done its work.
-  void settle_level(std::uint32_t slot, IoUringWatch& watch) {
-    watch.patient = false;
+  // kLevel makes another request with the next wait, for the kernel has no level-triggered poll
+  // request. A request that ignores read-hang-up is multishot, and has served its purpose.
+  void end_or_renew(std::uint32_t slot, IoUringWatch& watch) {
+    watch.ignore_rdhup = false;
     if (watch.trigger == Trigger::kOneShot) {
       watch.interest = Events::kNone;
     }
-    if (watch.trigger == Trigger::kLevel || watch.in_flight()) {
-      watch.told_interest = Events::kNone;
+    if (watch.in_flight()) {
+      cancel(slot, watch);
+    }
+    if (watch.trigger == Trigger::kLevel) {
       watches_.touch(slot);
     }
   }
@@ -371,46 +469,53 @@ class IoUringMonitor final : public FdMonitor {
   [[gnu::noinline]] void refuse(std::uint32_t slot, IoUringWatch& watch, int error,
                                 std::vector<FdEvent>& ready) {
     switch (error) {
-      case ECANCELED:  // by nobody we know
+      case ECANCELED:  // not by this monitor
         break;
       case EBADF:
         watch.interest = Events::kNone;
         ready.emplace_back(Key{slot, watch.generation}, Events::kInvalid);
         return;
-      case EINVAL:  // an always ready file, asked for what it never shows
-        if (is_always_ready(watch.fd)) {
+      case EINVAL:  // a file without readiness, and events that it never has
+        if (!is_pollable(watch.fd)) {
           return;
         }
         [[fallthrough]];
-      default:  // of the mechanism: ENOMEM, or a sandbox
+      default:  // an error of the mechanism: ENOMEM, or a sandbox's
         refused_ = error;
     }
-    watches_.touch(slot);  // asks again, unless the owner moves to another monitor
+    watches_.touch(slot);  // makes another request, unless the owner moves to another monitor
   }
 
-  IoUringOptions options_;
-  io_uring ring_{};
+  const IoUringOptions options_;
+  const pid_t process_ = ::getpid();
+  IoUringRing ring_;
   bool enabled_ = false;
-  unsigned removed_ = 0;  // requests that the kernel still has to let go of
-  int refused_ = 0;       // an errno that a completion brought and wait() has not returned yet
+  bool may_grow_;
+  int refused_ = 0;  // an errno that a completion brought and wait() has not returned yet
   std::uint32_t last_request_ = 0;
+  std::size_t requests_ = 0;  // that watches have in flight
+  unsigned letting_go_ = 0;   // cancelled requests whose last completion has not come
+  std::vector<std::uint64_t>
+      cancellations_;                // user data of requests that are still to be cancelled
+  std::vector<Completion> backlog_;  // completions that came outside wait()
   WatchTable<IoUringWatch> watches_;
 };
 
 // Each of the three calls that a ring needs may be refused by itself.
 absl::Status probe() {
-  io_uring ring{};
-  if (int error = -io_uring_queue_init(2, &ring, IORING_SETUP_R_DISABLED); error != 0) {
+  IoUringRing ring;
+  if (int error = ring.open({.submissions = 2, .completions = 4}, IoUringRing::kOldestRung);
+      error != 0) {
     return io_uring_refusal(error, "io_uring_setup");
   }
-  io_uring_prep_nop(io_uring_get_sqe(&ring));
-  const int enabled = enable(ring);
-  const int submitted = enabled < 0 ? 0 : io_uring_submit_and_wait(&ring, 1);
-  io_uring_queue_exit(&ring);
-  if (enabled < 0) {
-    return io_uring_refusal(-enabled, "io_uring_register");
+  if (int error = ring.enable(); error != 0) {
+    return io_uring_refusal(error, "io_uring_register");
   }
-  return submitted < 0 ? io_uring_refusal(-submitted, "io_uring_enter") : absl::OkStatus();
+  ring.add_nop();
+  if (int error = ring.enter(1, IoUringRing::kForever); error != 0) {
+    return io_uring_refusal(error, "io_uring_enter");
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -425,7 +530,7 @@ absl::StatusOr<std::unique_ptr<FdMonitor>> make_io_uring_monitor(IoUringOptions 
     return io_uring_support();
   }
   auto monitor = std::make_unique<IoUringMonitor>(options);
-  if (int error = monitor->open_ring(options.rung); error != 0) {
+  if (int error = monitor->open(); error != 0) {
     return io_uring_refusal(error, "io_uring_setup");
   }
   return monitor;

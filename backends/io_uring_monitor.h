@@ -12,15 +12,14 @@
 
 namespace coaio {
 
-// The sizes are those of production; tests make rings that overflow, and rings as old kernels give.
+// For tests and measurements, which need rings that overflow and rings as old kernels make them.
 struct IoUringOptions {
   // A full submission ring costs one more system call for each `submissions` changes.
   unsigned submissions = 256;
-  // The kernel sizes its table of poll requests by this, so removals among many watches need a
-  // large one: docs/decisions.md has the curve. 16 bytes each.
-  unsigned completions = 8192;
-  // The first rung of the ladder of flags to try: 0 is the cheapest way to run completions, 2 the
-  // oldest.
+  // Places in the completion ring, 16 bytes each. 0: few at first, many once there are many
+  // watches.
+  unsigned completions = 0;
+  // The first set of setup flags to try: 0 is the cheapest way to run completions, 2 the oldest.
   unsigned rung = 0;
 };
 

@@ -1,4 +1,5 @@
-// IoUringWatch: a watch, and what the ring was told of it. Private to the io_uring back end.
+// IoUringWatch: a watch, and the poll request that the ring has for it. Private to the io_uring
+// back end.
 
 #ifndef COAIO_BACKENDS_IO_URING_WATCH_H_
 #define COAIO_BACKENDS_IO_URING_WATCH_H_
@@ -16,74 +17,72 @@
 namespace coaio {
 
 struct IoUringWatch : Watch {
-  std::uint32_t request = 0;             // the ring holds a poll request of this number, if not 0,
-  int told_fd = -1;                      // for this descriptor,
-  std::uint32_t told_generation = 0;     // under this generation,
-  Events told_interest = Events::kNone;  // with these bits
+  std::uint32_t request = 0;  // the number of the poll request in flight; 0 if there is none
+  Events submitted_interest = Events::kNone;  // of that request
 
   Events wanted = Events::kNone;  // kEdge: what of the interest the owner is waiting for
 
-  // A kEdge watch whose multishot request the kernel has ended, for lack of room for its event,
-  // asks for no more than is wanted from then on: an idle socket that is asked for all directions
-  // reports "out" at once, and where room is short that would end the request again, without end.
-  bool modest = false;
+  // The requests of this watch ask for what is wanted, not for the whole interest. True of a kEdge
+  // watch whose multishot request was ended by the kernel for lack of room in the completion ring:
+  // an idle socket is ready for "out" at once, so a request for all directions would take room
+  // again, without end.
+  bool wanted_only = false;
 
-  // One-shot requests end with whatever the kernel shows, and read-hang-up it shows unasked: after
-  // such an end the watch waits past it with a multishot request, which shows it once.
-  bool patient = false;
+  // A poll request reports POLLRDHUP even if it does not ask for it. A one-shot request on a
+  // half-closed socket therefore completes at once, each time. A multishot request reports the
+  // condition once and stays in flight, so the watch uses one from then on.
+  bool ignore_rdhup = false;
 
   void renew() {
     wanted = Events::kNone;
-    modest = false;
-    patient = false;
+    wanted_only = false;
+    ignore_rdhup = false;
   }
 
   bool in_flight() const { return request != 0; }
 
-  // What the ring should hold. A disarmed watch has no interest.
-  Events asked() const { return modest ? with_read_hang_up(wanted, interest) : interest; }
+  // What a request should ask for. A disarmed watch has no interest.
+  Events asked() const { return wanted_only ? with_read_hang_up(wanted, interest) : interest; }
 
-  bool as_told() const {
-    const Events told = modest ? told_interest & asked() : told_interest;
-    return told_fd == fd && told_generation == generation && told == asked();
+  // Whether the request in flight does.
+  bool is_submitted() const {
+    return (wanted_only ? submitted_interest & asked() : submitted_interest) == asked();
   }
 
-  bool multishot() const { return trigger == Trigger::kEdge || patient; }
+  bool multishot() const { return trigger == Trigger::kEdge || ignore_rdhup; }
 
-  // A wake-up for urgent data passes the kernel's filter only as one for data.
+  // The kernel wakes a request for urgent data only if it also asks for data.
   std::uint32_t bits() const {
-    return any(asked() & Events::kPriority) ? poll_bits(asked() | Events::kIn) | kNoLook
+    return any(asked() & Events::kPriority) ? poll_bits(asked() | Events::kIn) | kWakeUpBits
                                             : poll_bits(asked());
   }
 
-  // What the bits of a completion mean to the owner: read-hang-up comes unasked, urgent data
-  // doubtful, and the interest may have changed since the ring was told.
+  // The events that a completion has for the owner: without read-hang-up that was not asked for,
+  // without urgent data that is not there, and by the interest of now.
   Events meant_by(std::uint32_t completed) const {
-    const Events events = events_of(completed) & ((told_interest & interest) | kFailure);
-    const bool doubtful = any(events & Events::kPriority) && (completed & kNoLook) != 0;
-    return doubtful ? without_doubt(events) : events;
+    const Events events = events_of(completed) & ((submitted_interest & interest) | kFailure);
+    const bool uncertain = any(events & Events::kPriority) && (completed & kWakeUpBits) != 0;
+    return uncertain ? checked_priority(events) : events;
   }
 
-  // A socket wakes for data and for urgent data with the same bits. Of a single wake-up, the kernel
-  // passes them on; of several together, it looks what there is. Only the former have this bit.
-  static constexpr std::uint32_t kNoLook = POLLRDBAND;
+  // A socket wakes its sleepers for data and for urgent data with the same bits, POLLRDBAND among
+  // them. After one wake-up the kernel completes the request with these bits. After several it asks
+  // the socket, which never has POLLRDBAND. So the bit says that the urgent data may be none.
+  static constexpr std::uint32_t kWakeUpBits = POLLRDBAND;
 
-  // The look is made here, for those who wait for urgent data; to others the bit says nothing, so
-  // they do not get it.
-  [[gnu::noinline]] Events without_doubt(Events events) const {
-    const bool wait_for_it = trigger != Trigger::kEdge || any(wanted & Events::kPriority);
-    const bool is_there = wait_for_it && any(poll_now(fd, Events::kPriority) & Events::kPriority);
+  // Asks the socket, on behalf of an owner that waits for urgent data.
+  [[gnu::noinline]] Events checked_priority(Events events) const {
+    const bool waits = trigger != Trigger::kEdge || any(wanted & Events::kPriority);
+    const bool is_there = waits && any(poll_now(fd, Events::kPriority) & Events::kPriority);
     return is_there ? events : events & ~Events::kPriority;
   }
 
-  // What a completion of the request brings back.
+  // The user data of the request.
   std::uint64_t user_data(std::uint32_t slot) const { return std::uint64_t{request} << 32 | slot; }
 
-  void tell(std::uint32_t number) {
+  void submit_as(std::uint32_t number) {
     request = number;
-    told_fd = fd;
-    told_generation = generation;
-    told_interest = asked();
+    submitted_interest = asked();
   }
 };
 

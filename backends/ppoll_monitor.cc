@@ -88,6 +88,8 @@ class PpollMonitor final : public FdMonitor {
     }
   }
 
+  void settle() override {}
+
   // --- wait -------------------------------------------------------------------------------------
 
   absl::Status wait(std::chrono::nanoseconds timeout, std::vector<FdEvent>& ready) override {

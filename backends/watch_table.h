@@ -80,6 +80,7 @@ class WatchTable {
   }
 
   bool has_changes() const { return !changed_.empty(); }
+  std::size_t changes() const { return changed_.size(); }
 
   // Calls apply(slot, record) for each changed slot; apply() says whether to go on. A record at
   // which it stopped, and those after it, stay changed.

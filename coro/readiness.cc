@@ -17,6 +17,7 @@ namespace coaio {
 Readiness::~Readiness() {
   if (waiting() && !context().was_forked()) {
     ContextAccess(context()).fds().remove(*this);
+    ContextAccess(context()).settle();
   }
 }
 
@@ -46,6 +47,7 @@ void Readiness::withdraw(CancelNode& node) {
 
 absl::StatusOr<Events> Readiness::await_resume() const {
   if (was_cancelled()) {
+    ContextAccess(context()).settle();  // the first of several cancelled waits does it for all
     return cancelled();
   }
   if (any(seen_ & Events::kInvalid)) {

@@ -11,7 +11,8 @@
 // May complete without suspending? Only when cancelled before.
 // Observes cancellation? Yes: kCancelled.
 // Resumes where? On the task's home, inside the turn that found the descriptor ready.
-// Who must outlive whom? The descriptor stays open while it is waited for.
+// Who must outlive whom? The descriptor stays open while it is waited for. Once a wait has ended,
+//   with whatever result, close(2) closes the file.
 // Errors: a number that is not open is kFailedPrecondition (EBADF).
 
 #ifndef COAIO_CORO_READINESS_H_

@@ -90,7 +90,7 @@ Context::Context(const ContextOptions& options, SelectedMonitor selected)
       wait_(*this, sources_, stats_, trace_, wait_options(options)) {}
 
 // In a forked child, only its own memory and descriptors are given back: what the kernel keeps
-// behind them belongs to the parent as well.
+// behind them belongs to the parent as well. Elsewhere the monitor's end takes all of it back.
 Context::~Context() {
   if (affinity_.was_forked()) {
     return;
@@ -203,7 +203,11 @@ void Context::set_fd_handler(int fd, FdHandlers handlers) {
     return;
   }
   if (affinity_.may_change()) {
+    const bool removed = handlers.read == nullptr && handlers.write == nullptr;
     fds_.set_handlers(fd, std::move(handlers));
+    if (removed) {
+      fds_.settle();
+    }
   } else {
     post([this, fd, change = std::move(handlers)]() mutable {
       fds_.set_handlers(fd, std::move(change));
@@ -217,10 +221,16 @@ void Context::remove_fd_handler_and_wait(int fd) {
   }
   if (affinity_.may_change()) {
     fds_.set_handlers(fd, {});
+    fds_.settle();
     return;
   }
   std::binary_semaphore removed(0);
-  post([this, fd, &removed] { fds_.remove_handlers(fd, [&removed] { removed.release(); }); });
+  post([this, fd, &removed] {
+    fds_.remove_handlers(fd, [this, &removed] {
+      fds_.settle();
+      removed.release();
+    });
+  });
   removed.acquire();
 }
 
@@ -243,6 +253,12 @@ void Context::arm_wall(TimerNode& node, WallTime deadline) {
   wall_timers_.arm(node, deadline);
 }
 
+void Context::settle() {
+  if (affinity_.may_take_back()) {
+    fds_.settle();
+  }
+}
+
 void Context::add(PollSource& source) {
   affinity_.check_home();
   sources_.add(source);
@@ -251,6 +267,7 @@ void Context::add(PollSource& source) {
 void Context::remove(PollSource& source) {
   if (affinity_.may_take_back()) {
     sources_.remove(source);
+    fds_.settle();  // the owner may close the doorbell
   } else {
     SourceList::abandon(source);
   }

@@ -146,14 +146,15 @@ class Context final : private AdaptiveWait::Loop {
   void post(absl::AnyInvocable<void()> function);
 
   // Replaces the callbacks for a descriptor; empty ones remove it. Remove, then close. On the home
-  // thread the old callbacks are not called any more when this returns. From any other thread, and
-  // before the context has a home thread, the change is queued: the next turn makes it.
+  // thread the old callbacks are not called any more when this returns, and close(2) closes the
+  // file. From any other thread, and before the context has a home thread, the change is queued:
+  // the next turn makes it.
   void set_fd_handler(int fd, FdHandlers handlers);
 
-  // Removes the handlers and returns when they are not called any more, nor running. On another
-  // thread than the home thread it blocks until the home thread runs a turn: for ever if no thread
-  // runs the context, or if the home thread waits for the caller. A thread that is going to be the
-  // home thread calls bind() first.
+  // Removes the handlers and returns when they are not called any more, nor running, and the
+  // descriptor may be closed. On another thread than the home thread it blocks until the home
+  // thread runs a turn: for ever if no thread runs the context, or if the home thread waits for the
+  // caller. A thread that is going to be the home thread calls bind() first.
   void remove_fd_handler_and_wait(int fd);
 
   // --- at home ----------------------------------------------------------------------------------
@@ -170,7 +171,6 @@ class Context final : private AdaptiveWait::Loop {
   TimePoint now() const { return clock_->now(); }
   const Clock& clock() const { return *clock_; }
 
-#include "runtime/time/duration.h"
   // "ppoll", "epoll" or "io_uring", and why it is this one: what was asked for, and what each back
   // end that was passed over said.
   absl::string_view backend() const { return kernel_.name(); }
@@ -228,6 +228,7 @@ class Context final : private AdaptiveWait::Loop {
   }
   void add(PollSource& source);
   void remove(PollSource& source);
+  void settle();
   FdTable& fds() {
     affinity_.check_home();
     return fds_;

@@ -62,6 +62,11 @@ class ContextAccess {
 
   FdTable& fds() const { return context_.fds(); }
 
+  // For a caller that has ended waits in fds(): when it returns, the kernel holds no file on
+  // account of a wait that has ended, so that close(2) closes the file. One call does for all of
+  // them. Does nothing in a forked child.
+  void settle() const { context_.settle(); }
+
   // --- coroutines -------------------------------------------------------------------------------
 
   // The coop budget. Work that completes without suspending consumes one unit before it goes on.

@@ -151,6 +151,7 @@ void Context::run_turns(Done done) {
     turn(true);
     run_batches(done);
   }
+  fds_.settle();
 }
 
 // A hop between coroutines of this thread costs what a queue costs, not what a look at the kernel

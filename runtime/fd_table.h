@@ -182,6 +182,10 @@ class FdTable {
   void disable_external() { ++external_disabled_; }
   void enable_external();
 
+  // When it returns, the kernel holds no file on account of a wait, a handler or an owner that has
+  // ended, so that close(2) closes the file. One call does for all of them.
+  void settle() { monitor_->settle(); }
+
   // The monitor reported this. A report under a dead key is dropped.
   void report(Key key, Events events);
 

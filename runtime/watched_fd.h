@@ -1,8 +1,9 @@
 // WatchedFd: a descriptor that coaio owns, with the watch that lasts as long as it.
 //
 // The owner tries its operation first and waits only when it found nothing: one registration, and a
-// wait costs no system call besides the loop's own. Closing withdraws the watch and closes the
-// descriptor after it, in this order; who still waits is woken with Events::kNone.
+// wait costs no system call besides the loop's own. Closing withdraws the watch, waits until the
+// kernel has let go of it, and closes the descriptor, in this order: the file is closed when
+// close() returns. Waiters are woken with Events::kNone.
 //
 // Threads: the home thread of the context.
 // Lifetime: the context outlives it. In a forked child the descriptor is closed and nothing else
@@ -45,6 +46,7 @@ class WatchedFd {
       FdRecord& record = *std::exchange(record_, nullptr);
       if (!context_->was_forked()) {
         ContextAccess(*context_).fds().release(record);
+        ContextAccess(*context_).settle();
       }
       fd_.reset();
     }

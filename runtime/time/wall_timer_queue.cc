@@ -34,6 +34,7 @@ void WallTimerQueue::watch_steps() {
 void WallTimerQueue::clock_was_set() {
   if (!clock_.renew(step_notice_)) {
     fds_.set_handlers(step_notice_.get(), {});
+    fds_.settle();
     step_notice_.reset();
   }
 }

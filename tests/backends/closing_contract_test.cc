@@ -8,8 +8,11 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
 #include "backends/unique_fd.h"
@@ -17,6 +20,7 @@
 #include "tests/support/back_ends.h"
 #include "tests/support/child.h"
 #include "tests/support/descriptors.h"
+#include "tests/support/skipped.h"
 #include "tests/support/watcher.h"
 
 namespace coaio::testing {
@@ -126,6 +130,216 @@ TEST_CASE("two numbers of one file are two watches") {
     arm_and_want(monitor, twin.get(), {.slot = 1, .generation = 2}, Events::kIn, trigger);
     CHECK(watcher.next_of({.slot = 1, .generation = 2}) == Events::kIn);
   });
+}
+
+// --- settled ------------------------------------------------------------------------------------
+
+TEST_CASE("a file is closed by close(2), without another wait, once its watch has been settled") {
+  on_all([](FdMonitor& monitor, Trigger trigger) {
+    std::uint32_t generation = 0;
+    for (const bool submitted : {false, true}) {
+      for (const bool pending_event : {false, true}) {
+        Pair pair = make_unix_pair();
+        const Key key{.slot = 0, .generation = ++generation};
+        arm_and_want(monitor, pair.a.get(), key, Events::kIn, trigger);
+        if (submitted) {
+          Watcher(monitor).settle();
+        }
+        if (pending_event) {
+          write_all(pair.b, "x");
+        }
+        monitor.disarm(key);
+        monitor.settle();
+        pair.a.reset();
+        CHECK(has_hung_up(pair.b));
+      }
+    }
+    CHECK(Watcher(monitor).quiet());
+  });
+}
+
+TEST_CASE("the read end of a pipe is closed by close(2) once its watch has been settled") {
+  on_all([](FdMonitor& monitor, Trigger trigger) {
+    Pair pipe = make_pipe();
+    arm_and_want(monitor, pipe.a.get(), kKey, Events::kIn, trigger);
+    Watcher(monitor).settle();
+    CHECK(!has_hung_up(pipe.b));
+    monitor.disarm(kKey);
+    monitor.settle();
+    pipe.a.reset();
+    CHECK(has_hung_up(pipe.b));
+  });
+}
+
+// The slot's next generation ends the watch of the one before.
+TEST_CASE("a watch that another key of its slot has replaced is settled as if it were disarmed") {
+  on_all([](FdMonitor& monitor, Trigger trigger) {
+    Pair pair = make_unix_pair();
+    const Pair other = make_unix_pair();
+    arm_and_want(monitor, pair.a.get(), kKey, Events::kIn, trigger);
+    Watcher watcher(monitor);
+    watcher.settle();
+    const Key next{.slot = kKey.slot, .generation = kKey.generation + 1};
+    arm_and_want(monitor, other.a.get(), next, Events::kIn, trigger);
+    monitor.settle();
+    pair.a.reset();
+    CHECK(has_hung_up(pair.b));
+    write_all(other.b, "x");
+    CHECK(watcher.next_of(next) == Events::kIn);
+  });
+}
+
+TEST_CASE("settling reports nothing and forgets no event of another watch") {
+  on_all([](FdMonitor& monitor, Trigger trigger) {
+    Pair pair = make_unix_pair();
+    const Pair other = make_unix_pair();
+    arm_and_want(monitor, pair.a.get(), kKey, Events::kIn, trigger);
+    arm_and_want(monitor, other.a.get(), kOther, Events::kIn, trigger);
+    Watcher watcher(monitor);
+    watcher.settle();
+    write_all(pair.b, "x");
+    write_all(other.b, "x");
+    monitor.disarm(kKey);
+    monitor.settle();
+    CHECK(monitor.peek() != Peek::kNothing);
+    CHECK(watcher.next_of(kOther) == Events::kIn);
+    read_all(other.a);
+    CHECK(watcher.quiet());
+  });
+}
+
+TEST_CASE("an event that came while another watch was settled dies with its own watch") {
+  on_all([](FdMonitor& monitor, Trigger trigger) {
+    Pair pairs[] = {make_unix_pair(), make_unix_pair()};
+    arm_and_want(monitor, pairs[0].a.get(), kKey, Events::kIn, trigger);
+    arm_and_want(monitor, pairs[1].a.get(), kOther, Events::kIn, trigger);
+    Watcher watcher(monitor);
+    watcher.settle();
+    for (Pair& pair : pairs) {
+      write_all(pair.b, "x");
+    }
+    monitor.disarm(kKey);
+    monitor.settle();
+    monitor.disarm(kOther);
+    monitor.settle();
+    for (Pair& pair : pairs) {
+      pair.a.reset();
+      CHECK(has_hung_up(pair.b));
+    }
+    CHECK(watcher.quiet());
+  });
+}
+
+TEST_CASE("one call settles many watches, with events and without") {
+  constexpr std::uint32_t kCount = 700;
+  if (!allow_descriptors(2 * kCount + 100)) {
+    return report_skipped("RLIMIT_NOFILE allows fewer than 1,500 descriptors");
+  }
+  on_all([&](FdMonitor& monitor, Trigger trigger) {
+    std::vector<Pair> pairs;
+    for (std::uint32_t slot = 0; slot < kCount; ++slot) {
+      pairs.push_back(make_unix_pair());
+      arm_and_want(monitor, pairs.back().a.get(), {slot, 1}, Events::kIn, trigger);
+    }
+    Watcher watcher(monitor);
+    watcher.settle();
+    for (std::uint32_t slot = 0; slot < kCount; ++slot) {
+      if (slot % 3 == 0) {
+        write_all(pairs[slot].b, "x");
+      }
+      monitor.disarm({slot, 1});
+    }
+    monitor.settle();
+    std::uint32_t hung_up = 0;
+    for (Pair& pair : pairs) {
+      pair.a.reset();
+      hung_up += has_hung_up(pair.b) ? 1 : 0;
+    }
+    CHECK(hung_up == kCount);
+    CHECK(watcher.quiet());
+  });
+}
+
+// A poll request reports read-hang-up unasked; a watch for "out" on such a socket needs a request
+// that outlives its report.
+TEST_CASE("a one-shot watch that was reported holds no file, also on a half-closed socket") {
+  on_every_back_end([](FdMonitor& monitor) {
+    Pair pair = make_unix_pair();
+    fill(pair.a);
+    REQUIRE(shutdown(pair.b.get(), SHUT_WR) == 0);
+    Watcher watcher(monitor);
+    monitor.arm(pair.a.get(), kKey, Events::kOut, Trigger::kOneShot);
+    CHECK(watcher.quiet());
+    read_all(pair.b);
+    CHECK(any(watcher.next_of(kKey) & Events::kOut));
+    pair.a.reset();
+    CHECK(has_hung_up(pair.b));
+  });
+}
+
+TEST_CASE("a monitor that is destroyed holds no file") {
+  for (const Trigger trigger : kAllTriggers) {
+    for (const BackEnd& back_end : all_back_ends()) {
+      absl::StatusOr<std::unique_ptr<FdMonitor>> monitor = back_end.make();
+      if (!monitor.ok()) {
+        continue;
+      }
+      INFO("back end: ", back_end.name);
+      Pair pairs[] = {make_unix_pair(), make_unix_pair()};
+      arm_and_want(**monitor, pairs[0].a.get(), kKey, Events::kIn, trigger);
+      arm_and_want(**monitor, pairs[1].a.get(), kOther, Events::kIn, trigger);
+      Watcher(**monitor).settle();
+      write_all(pairs[0].b, "x");
+      monitor->reset();
+      for (Pair& pair : pairs) {
+        pair.a.reset();
+        CHECK(has_hung_up(pair.b));
+      }
+    }
+  }
+}
+
+TEST_CASE("a forked child of a monitor's process keeps no file open that was watched afterwards") {
+  for (const BackEnd& back_end : all_back_ends()) {
+    absl::StatusOr<std::unique_ptr<FdMonitor>> monitor = back_end.make();
+    if (!monitor.ok()) {
+      continue;
+    }
+    INFO("back end: ", back_end.name);
+    Watcher(**monitor).settle();
+    const IdleChild child;
+    Pair pairs[] = {make_unix_pair(), make_unix_pair()};
+    arm_and_want(**monitor, pairs[0].a.get(), kKey, Events::kIn, Trigger::kEdge);
+    arm_and_want(**monitor, pairs[1].a.get(), kOther, Events::kIn, Trigger::kEdge);
+    Watcher(**monitor).settle();
+    (*monitor)->disarm(kKey);
+    (*monitor)->settle();
+    pairs[0].a.reset();
+    CHECK(has_hung_up(pairs[0].b));
+    monitor->reset();
+    pairs[1].a.reset();
+    CHECK(has_hung_up(pairs[1].b));
+  }
+}
+
+TEST_CASE("a monitor that is destroyed in a forked child leaves the parent's watches alone") {
+  for (const BackEnd& back_end : all_back_ends()) {
+    absl::StatusOr<std::unique_ptr<FdMonitor>> monitor = back_end.make();
+    if (!monitor.ok()) {
+      continue;
+    }
+    INFO("back end: ", back_end.name);
+    const Pair pair = make_unix_pair();
+    arm_and_want(**monitor, pair.a.get(), kKey, Events::kIn, Trigger::kEdge);
+    Watcher watcher(**monitor);
+    watcher.settle();
+    CHECK(run_in_child([&]() -> std::string {
+            monitor->reset();
+            return "destroyed";
+          }) == "destroyed");
+    write_all(pair.b, "x");
+    CHECK(any(watcher.next_of(kKey) & Events::kIn));
+  }
 }
 
 // --- not disarmed -------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -65,6 +66,50 @@ TEST_CASE("a kernel that does not know the newest flags gets the older ones") {
   CHECK(fall_from(0, IORING_SETUP_TASKRUN_FLAG) == "2 refused, 1 reported");
   CHECK(fall_from(1, IORING_SETUP_COOP_TASKRUN) == "1 refused, 1 reported");
   CHECK(fall_from(0, IORING_SETUP_CQSIZE).find("io_uring_setup: EINVAL") == 0);
+}
+
+// --- sleeping -----------------------------------------------------------------------------------
+
+// liburing 2.3 has no names for these.
+constexpr unsigned kFeatureNoIowait = 1U << 17;
+constexpr std::uint32_t kEnterNoIowait = 1U << 7;
+
+bool kernel_has_no_iowait() {
+  io_uring ring{};
+  REQUIRE(io_uring_queue_init(1, &ring, 0) == 0);
+  const bool has = (ring.features & kFeatureNoIowait) != 0;
+  io_uring_queue_exit(&ring);
+  return has;
+}
+
+// What a wait says when calls of io_uring_enter() with exactly these flags are refused.
+std::string wait_without(std::uint32_t flags, std::chrono::nanoseconds timeout) {
+  constexpr unsigned kFlags = 3;
+  return run_in_child([&]() -> std::string {
+    const std::unique_ptr<FdMonitor> monitor = *make_io_uring_monitor();
+    const UniqueFd event = make_eventfd(0);
+    monitor->arm(event.get(), kKey, Events::kIn, Trigger::kOneShot);
+    refuse_system_calls(
+        {{.number = SYS_io_uring_enter, .error = EPERM, .where = {{kFlags, flags}}}});
+    std::vector<FdEvent> ready;
+    return absl::StrCat(errno_of(monitor->wait(timeout, ready)));
+  });
+}
+
+TEST_CASE("a CPU whose loop sleeps in io_uring is not shown as one that waits for a disk") {
+  if (!io_uring_support().ok()) {
+    return report_skipped(std::string(io_uring_support().message()));
+  }
+  if (!sandbox_works()) {
+    return report_skipped(kNoSandbox);
+  }
+  if (!kernel_has_no_iowait()) {
+    return report_skipped("the kernel is older than 6.15 and has no IORING_ENTER_NO_IOWAIT");
+  }
+  const std::string refused = absl::StrCat(EPERM);
+  const std::uint32_t flags = IORING_ENTER_GETEVENTS | kEnterNoIowait;
+  CHECK(wait_without(flags, FdMonitor::kForever) == refused);
+  CHECK(wait_without(flags | IORING_ENTER_EXT_ARG, std::chrono::milliseconds(1)) == refused);
 }
 
 // --- requests that fail -------------------------------------------------------------------------

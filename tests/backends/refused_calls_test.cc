@@ -145,9 +145,19 @@ TEST_CASE("where no descriptor is left, auto takes ppoll") {
         }) == "ppoll");
 }
 
-// The probe's ring is small, and fits where the ring that is to be used does not.
-TEST_CASE(
-    "where there is memory to lock for a small ring only, auto takes epoll and names the limit") {
+// A ring of the size that production begins with, or of a smaller one, down to `fewest` places for
+// submissions, is refused as RLIMIT_MEMLOCK does. The probe's ring is smaller still.
+std::vector<Refusal> no_memory_for_rings_of(unsigned fewest) {
+  constexpr unsigned kEntries = 0;
+  std::vector<Refusal> refusals;
+  for (unsigned entries = IoUringOptions{}.submissions; entries >= fewest; entries /= 2) {
+    refusals.push_back(
+        {.number = SYS_io_uring_setup, .error = ENOMEM, .where = {{kEntries, entries}}});
+  }
+  return refusals;
+}
+
+TEST_CASE("where there is memory to lock for a smaller ring only, io_uring takes a smaller ring") {
   if (!sandbox_works()) {
     return report_skipped(kNoSandbox);
   }
@@ -155,12 +165,20 @@ TEST_CASE(
   if (!refusal.empty()) {
     return report_skipped(refusal);
   }
-  constexpr unsigned kEntries = 0;
-  const std::vector<Refusal> refusals = {{.number = SYS_io_uring_setup,
-                                          .error = ENOMEM,
-                                          .where = {{kEntries, IoUringOptions{}.submissions}}}};
-  CHECK(auto_under(refusals, {"io_uring: io_uring_setup: ENOMEM", "RLIMIT_MEMLOCK (ulimit -l)"}) ==
-        "epoll");
+  CHECK(auto_under(no_memory_for_rings_of(64), {"auto"}) == "io_uring");
+}
+
+TEST_CASE(
+    "where there is memory to lock for a tiny ring only, auto takes epoll and names the limit") {
+  if (!sandbox_works()) {
+    return report_skipped(kNoSandbox);
+  }
+  const std::string refusal = refusal_of_io_uring();
+  if (!refusal.empty()) {
+    return report_skipped(refusal);
+  }
+  CHECK(auto_under(no_memory_for_rings_of(4),
+                   {"io_uring: io_uring_setup: ENOMEM", "RLIMIT_MEMLOCK (ulimit -l)"}) == "epoll");
 }
 
 TEST_CASE("with no memory to lock, auto takes what works") {

@@ -91,7 +91,7 @@ TEST_CASE("more changes than the submission ring holds survive a refusal half wa
             monitor->arm(pipes.back().a.get(), {.slot = slot}, Events::kIn, Trigger::kOneShot);
           }
           refuse_system_calls(
-              {{.number = SYS_io_uring_enter, .error = EBUSY, .where = {{kToSubmit, 3}}}});
+              {{.number = SYS_io_uring_enter, .error = EBUSY, .where = {{kToSubmit, 4}}}});
           std::vector<FdEvent> ready;
           const absl::Status status = monitor->wait(FdMonitor::kForever, ready);
           return absl::StrCat(ready.size(), " reported ", status.ToString(), " ",

@@ -1,6 +1,7 @@
 // What each verb costs in system calls, on each back end, in the steady state.
 
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdint>
@@ -16,6 +17,7 @@
 #include "backends/backend.h"
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
+#include "backends/unique_fd.h"
 #include "doctest/doctest.h"
 #include "tests/support/descriptors.h"
 #include "tests/support/sanitized.h"
@@ -215,6 +217,102 @@ TEST_CASE("many changes cost epoll a call each, and io_uring one together with t
                 for (std::uint32_t slot = 0; slot < kTimes; ++slot) {
                   bench.monitor.disarm({slot, 1});
                 }
+                bench.wait(kNow);
+                counter.end();
+              });
+}
+
+TEST_CASE("to settle a disarmed watch costs one call, and none if the kernel does not know it") {
+  if (!tracing_works()) {
+    return;
+  }
+  for (const bool submitted : {true, false}) {
+    CAPTURE(submitted);
+    const int times = submitted ? kTimes : 0;
+    check_costs({{Backend::kPpoll, {}},
+                 {Backend::kEpoll, {.changes = times}},
+                 {Backend::kIoUring, {.waits = times}}},
+                [submitted](Bench& bench, CallCounter& counter) {
+                  const Pair pair = make_unix_pair();
+                  for (std::uint32_t i = 0; i < kTimes; ++i) {
+                    bench.monitor.arm(pair.a.get(), {0, i}, kAllDirections, Trigger::kEdge);
+                    if (submitted) {
+                      bench.wait(kNow);
+                    }
+                    counter.begin();
+                    bench.monitor.disarm({0, i});
+                    bench.monitor.settle();
+                    bench.monitor.settle();
+                    counter.end();
+                  }
+                });
+  }
+}
+
+TEST_CASE("one call settles many watches on io_uring") {
+  if (!tracing_works()) {
+    return;
+  }
+  check_costs({{Backend::kPpoll, {}},
+               {Backend::kEpoll, {.changes = 5 * kTimes}},
+               {Backend::kIoUring, {.waits = 1}}},
+              [](Bench& bench, CallCounter& counter) {
+                std::vector<Pair> pairs;
+                for (std::uint32_t slot = 0; slot < 5 * kTimes; ++slot) {
+                  pairs.push_back(make_unix_pair());
+                  bench.monitor.arm(pairs.back().a.get(), {slot, 1}, Events::kIn, Trigger::kEdge);
+                }
+                bench.wait(kNow);
+                counter.begin();
+                for (std::uint32_t slot = 0; slot < 5 * kTimes; ++slot) {
+                  bench.monitor.disarm({slot, 1});
+                }
+                bench.monitor.settle();
+                counter.end();
+              });
+}
+
+TEST_CASE("a one-shot watch that was reported is disarmed and settled without a call") {
+  if (!tracing_works()) {
+    return;
+  }
+  check_costs({{Backend::kPpoll, {}}, {Backend::kIoUring, {}}},
+              [](Bench& bench, CallCounter& counter) {
+                const Pair pair = make_unix_pair();
+                write_all(pair.b, "x");
+                bench.monitor.arm(pair.a.get(), {0, 1}, Events::kIn, Trigger::kOneShot);
+                bench.wait(kNow);
+                if (bench.ready.size() != 1) {
+                  std::abort();
+                }
+                counter.begin();
+                bench.monitor.disarm({0, 1});
+                bench.monitor.settle();
+                counter.end();
+              });
+}
+
+// A removal after the close would fail, and the next event of the file rebuild the whole set.
+TEST_CASE("closing a file that a forked child has too does not make epoll watch all others anew") {
+  if (!tracing_works()) {
+    return;
+  }
+  check_costs({{Backend::kEpoll, {.waits = 1, .changes = 1}}},
+              [](Bench& bench, CallCounter& counter) {
+                std::vector<Pair> pairs;
+                for (std::uint32_t slot = 0; slot < kTimes; ++slot) {
+                  pairs.push_back(make_unix_pair());
+                  bench.monitor.arm(pairs.back().a.get(), {slot, 1}, Events::kIn, Trigger::kEdge);
+                }
+                bench.wait(kNow);
+                const UniqueFd twin(dup(pairs[0].a.get()));  // as a forked child has
+                counter.begin();
+                bench.monitor.disarm({0, 1});
+                bench.monitor.settle();
+                counter.end();
+                pairs[0].a.reset();
+                write_all(pairs[0].b, "x");
+                counter.begin();
                 bench.wait(kNow);
                 counter.end();
               });

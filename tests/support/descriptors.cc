@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <netinet/in.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -107,6 +108,12 @@ void fill(const UniqueFd& fd) {
   while (write(fd.get(), "x", 1) > 0) {
   }
   REQUIRE(errno == EAGAIN);
+}
+
+bool has_hung_up(const UniqueFd& fd) {
+  pollfd entry{.fd = fd.get(), .events = 0, .revents = 0};
+  REQUIRE(poll(&entry, 1, 0) >= 0);
+  return (entry.revents & (POLLHUP | POLLERR)) != 0;
 }
 
 }  // namespace coaio::testing

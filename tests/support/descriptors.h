@@ -42,6 +42,9 @@ std::string read_all(const UniqueFd& fd);
 // Until EAGAIN.
 void fill(const UniqueFd& fd);
 
+// Whether the kernel has closed the other end, of a Unix socket or a pipe, by now.
+bool has_hung_up(const UniqueFd& fd);
+
 }  // namespace coaio::testing
 
 #endif  // COAIO_TESTS_SUPPORT_DESCRIPTORS_H_

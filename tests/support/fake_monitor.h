@@ -59,6 +59,7 @@ class FakeMonitor final : public FdMonitor {
   void arm(int fd, Key key, Events interest, Trigger trigger) override;
   void want(Key key, Events interest) override;
   void disarm(Key key) override;
+  void settle() override {}
   absl::Status wait(std::chrono::nanoseconds timeout, std::vector<FdEvent>& ready) override;
   Peek peek() const override;
   absl::StatusOr<int> pollable_fd() override;

@@ -1,0 +1,30 @@
+// is_pollable: whether the kernel can report that a file becomes ready. Private to the back ends.
+
+#ifndef COAIO_BACKENDS_POLLABLE_FILE_H_
+#define COAIO_BACKENDS_POLLABLE_FILE_H_
+
+#include <sys/epoll.h>
+
+#include <cerrno>
+
+#include "backends/poll_now.h"
+#include "backends/unique_fd.h"
+
+namespace coaio {
+
+// False for regular files, directories and /dev/null. What poll(2) shows at one moment does not
+// tell: an eventfd may be ready for both directions, as these files always are. The answer is
+// epoll_ctl(2)'s EPERM, which a sandbox may also give. Makes three system calls.
+inline bool is_pollable(int fd) {
+  if (!is_always_ready(fd)) {
+    return true;
+  }
+  const UniqueFd epoll(epoll_create1(EPOLL_CLOEXEC));
+  epoll_event event{};
+  return epoll.valid() &&
+         (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) == 0 || errno != EPERM);
+}
+
+}  // namespace coaio
+
+#endif  // COAIO_BACKENDS_POLLABLE_FILE_H_
