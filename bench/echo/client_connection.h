@@ -23,7 +23,7 @@ namespace coaio::bench {
 
 class ClientConnection {
  public:
-  ClientConnection(const sockaddr_in& server, uint32_t number, size_t message_size);
+  ClientConnection(const sockaddr_in& server, std::uint32_t number, std::size_t message_size);
   ~ClientConnection();
   ClientConnection(const ClientConnection&) = delete;
   ClientConnection& operator=(const ClientConnection&) = delete;
@@ -41,8 +41,8 @@ class ClientConnection {
   void exchange_blocking();
 
   // Of the last complete exchange, from before its first send to after its last recv.
-  int64_t latency_ns() const { return finished_ns_ - started_ns_; }
-  int64_t finished_ns() const { return finished_ns_; }
+  std::int64_t latency_ns() const { return finished_ns_ - started_ns_; }
+  std::int64_t finished_ns() const { return finished_ns_; }
 
   // Ends the program unless the connection is open and silent, as one without a request must be.
   void expect_silence() const;
@@ -54,11 +54,11 @@ class ClientConnection {
 
   int fd_;
   RequestId id_;
-  size_t size_;
-  size_t sent_ = size_;
-  size_t received_ = size_;
-  int64_t started_ns_ = 0;
-  int64_t finished_ns_ = 0;
+  std::size_t size_;
+  std::size_t sent_ = size_;
+  std::size_t received_ = size_;
+  std::int64_t started_ns_ = 0;
+  std::int64_t finished_ns_ = 0;
   // The echo overwrites its own request: what has come back can never exceed what was sent. One
   // byte more shows a surplus.
   std::vector<char> buffer_;

@@ -7,6 +7,7 @@
 // else uses.
 
 #include <chrono>
+#include <cstddef>
 #include <cstdio>
 #include <deque>
 #include <map>
