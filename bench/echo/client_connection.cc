@@ -64,17 +64,30 @@ ClientConnection::ClientConnection(const sockaddr_in& server, std::uint32_t numb
 ClientConnection::~ClientConnection() { close(fd_); }
 
 void ClientConnection::start_request() {
+  stamp_request();
+  due_ns_ = steady_now_ns();
+  send_without_blocking();
+}
+
+void ClientConnection::start_request(std::int64_t due_ns) {
+  stamp_request();
+  due_ns_ = due_ns;
+  send_without_blocking();
+}
+
+void ClientConnection::stamp_request() {
   ++id_.sequence;
   sent_ = received_ = 0;
   stamp(std::span(buffer_).first(size_), id_);
-  started_ns_ = steady_now_ns();
+}
+
+void ClientConnection::send_without_blocking() {
   while (sent_ < size_ && send_some(MSG_DONTWAIT)) {
   }
 }
 
 bool ClientConnection::exchange() {
-  while (sent_ < size_ && send_some(MSG_DONTWAIT)) {
-  }
+  send_without_blocking();
   while (!idle() && receive_some(MSG_DONTWAIT)) {
   }
   if (idle()) {

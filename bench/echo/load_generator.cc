@@ -39,7 +39,8 @@ constexpr std::string_view kUsage =
   --wait=block|spin        ping_pong: how the client waits for the echo (default block)
   --connections=N          concurrent, idle: how many (default 64)
   --size=BYTES             of a message, 8 to 65536 (default 64)
-  --think=MICROSECONDS     between an echo and the next request, spent spinning (default 0)
+  --think=MICROSECONDS     between an echo and the next request, spent spinning (default 0);
+                           latency counts from the end of this time, also if the request is late
   --warm_up=SECONDS        before the measurement (default 0.1)
   --duration=SECONDS       of the measurement (default 1)
   --server_pid=PID         also measure the CPU time of this process
@@ -119,10 +120,13 @@ void run_ping_pong(const Options& options) {
   ClientConnection connection(options.server, 0, options.size);
   MeasuredWindow window(options.warm_up, options.duration, options.server_pid);
   do {
-    if (options.think_ns != 0) {
-      spin_until(connection.finished_ns() + options.think_ns);
+    if (options.think_ns != 0 && connection.finished_ns() != 0) {
+      const std::int64_t due_ns = connection.finished_ns() + options.think_ns;
+      spin_until(due_ns);
+      connection.start_request(due_ns);
+    } else {
+      connection.start_request();
     }
-    connection.start_request();
     if (options.spin) {
       while (!connection.exchange()) {
       }
@@ -148,15 +152,17 @@ void run_concurrent(const Options& options) {
   // Every connection thinks equally long, so those that think stand in the order in which they are
   // due.
   std::deque<ClientConnection*> thinking;
+  const auto due_ns = [&](const ClientConnection& connection) {
+    return connection.finished_ns() + options.think_ns;
+  };
   MeasuredWindow window(options.warm_up, options.duration, options.server_pid);
   for (const auto& connection : connections) {
     connection->start_request();
   }
   std::vector<epoll_event> events(256);
   for (;;) {
-    while (!thinking.empty() &&
-           steady_now_ns() >= thinking.front()->finished_ns() + options.think_ns) {
-      thinking.front()->start_request();
+    while (!thinking.empty() && steady_now_ns() >= due_ns(*thinking.front())) {
+      thinking.front()->start_request(due_ns(*thinking.front()));
       thinking.pop_front();
     }
     const int n = epoll_wait(epoll_fd, events.data(), static_cast<int>(events.size()), 0);
