@@ -18,6 +18,7 @@ import measure
 import options as options_module
 import processes
 import progress as progress_module
+import readme_table
 import results
 import scenarios as scenarios_module
 import tables
@@ -47,6 +48,12 @@ def copy_programs(source, servers, folder):
             shutil.copy(path, folder)
 
 
+def _as_asked(options, document):
+    if options.readme:
+        return readme_table.as_readme(document)
+    return tables.as_markdown(document) if options.markdown else tables.as_text(document)
+
+
 def run(options, contenders, scenarios):
     """Measures, writes the results and prints them. Returns the exit code."""
     contenders = [(c, contenders_module.reason_not_to_run(c, options.binaries)) for c in contenders]
@@ -68,7 +75,7 @@ def run(options, contenders, scenarios):
         progress.close()
     document = results.make_document(options, plan, runs, described_machine, contenders, scenarios)
     written = results.write(document, options.out)
-    print(tables.as_markdown(document) if options.markdown else tables.as_text(document))
+    print(_as_asked(options, document))
     print(f"\nreport: {os.path.relpath(written)}", file=sys.stderr)
     return 1 if runs.failures else 0
 
