@@ -146,6 +146,10 @@ void print_halves() {
 // --- wake-ups -----------------------------------------------------------------------------------
 
 void print_wakes() {
+  if (!can_measure_wakes()) {
+    std::printf("wakes are skipped: two threads that wake each other need two CPUs\n");
+    return;
+  }
   const auto print_against = [](absl::string_view what, Backend backend, WakePair& subject,
                                 WakePair& floor) {
     print(what, make(backend)->backend(),
