@@ -149,7 +149,8 @@ void ClientConnection::expect_silence() const {
   if (n < 0 && would_block()) {
     return;
   }
-  fail(id_, n > 0 ? "the server sent what nobody asked for" : "the connection was lost while idle");
+  fail(id_,
+       n > 0 ? "the server sent data without a request" : "the connection was lost while idle");
 }
 
 }  // namespace coaio::bench

@@ -41,7 +41,7 @@ def able(items_with_reasons, what):
 
 
 def copy_programs(source, servers, folder):
-    """What is measured must stay the same when somebody builds in this checkout meanwhile."""
+    """A build in this checkout must not change the programs while they are measured."""
     for program in ("load_generator", *servers):
         path = os.path.join(source, program)
         if os.path.exists(path):

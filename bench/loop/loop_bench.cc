@@ -3,8 +3,8 @@
 //   bazel run -c opt //bench/loop:loop_bench -- [turns|halves|wakes]...
 //
 // In nanoseconds, beside a named floor: the same work without coaio, in the same run. Ratios are
-// medians over interleaved pairs with a 95 % bootstrap interval. Wake-ups want two CPUs that nobody
-// else uses.
+// medians over interleaved pairs with a 95 % bootstrap interval. Wake-ups want two CPUs that no
+// other process uses.
 
 #include <chrono>
 #include <cstddef>
