@@ -42,7 +42,11 @@ std::string CommandLine::choice(const std::string& name,
                                 std::initializer_list<std::string_view> allowed) {
   std::string value = text(name, std::string(*allowed.begin()));
   if (std::find(allowed.begin(), allowed.end(), value) == allowed.end()) {
-    reject("--" + name + " does not know '" + value + "'");
+    std::string known;
+    for (const std::string_view& one : allowed) {
+      known += (known.empty() ? "" : ", ") + std::string(one);
+    }
+    reject("--" + name + " does not know '" + value + "': use one of " + known);
   }
   return value;
 }

@@ -141,6 +141,17 @@ class TheCommandLine(unittest.TestCase):
             self.assertEqual(result.returncode, 2, argument)
             self.assertIn("usage:", result.stderr)
 
+    def test_names_the_value_that_it_refuses_and_what_it_takes_instead(self):
+        for argument, sentence in (
+            ("--transport=udp", "--transport does not know 'udp': use one of tcp, eventfd"),
+            ("--share=101", "--share wants an integer from 0 to 100, not '101'"),
+        ):
+            result = subprocess.run(
+                [HERE / "live", argument], capture_output=True, text=True, timeout=60
+            )
+            self.assertEqual(result.returncode, 2, argument)
+            self.assertEqual(result.stderr.splitlines()[0], sentence)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
