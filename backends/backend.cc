@@ -10,9 +10,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/cord.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "backends/check.h"
 #include "backends/epoll_monitor.h"
 #include "backends/fd_monitor.h"
 #include "backends/io_uring_monitor.h"
@@ -95,6 +97,20 @@ SelectedMonitor begin_small(std::size_t epoll_threshold) {
           epoll_threshold};
 }
 
+// ppoll fails if RLIMIT_NOFILE is lowered below the number of watches, which does not disturb
+// epoll. A context that has come from epoll would go round in circles.
+SelectedMonitor leave_ppoll(const std::string& reason, absl::string_view history) {
+  absl::StatusOr<std::unique_ptr<FdMonitor>> epoll =
+      absl::StrContains(history, "epoll failed: ") ? absl::UnavailableError("has failed before")
+                                                   : make(Backend::kEpoll);
+  if (!epoll.ok()) {
+    fail(absl::StrCat("ppoll fails, and there is nothing left to move to: ", reason,
+                      "; epoll: ", epoll.status().message())
+             .c_str());
+  }
+  return {*std::move(epoll), reason};
+}
+
 // Scripts clear a variable by an empty value, which is why that counts as unset.
 absl::string_view of_environment() {
   const char* variable = std::getenv(kVariable);
@@ -136,13 +152,18 @@ SelectedMonitor monitor_for_many(std::size_t watches) {
   return first_that_works(without_io_uring, absl::StrCat(watches, " watches"));
 }
 
-SelectedMonitor next_monitor(const FdMonitor& failed, const absl::Status& why) {
+SelectedMonitor next_monitor(const FdMonitor& failed, const absl::Status& why,
+                             absl::string_view history) {
+  const std::string reason = absl::StrCat(failed.name(), " failed: ", why.message());
+  if (failed.name() == "ppoll") {
+    return leave_ppoll(reason, history);
+  }
   absl::Span<const Candidate> rest = kCandidates;
   while (!rest.empty() && rest.front().name != failed.name()) {
     rest.remove_prefix(1);
   }
   rest.remove_prefix(rest.empty() ? 0 : 1);
-  return first_that_works(rest, absl::StrCat(failed.name(), " failed: ", why.message()));
+  return first_that_works(rest, reason);
 }
 
 }  // namespace coaio

@@ -45,8 +45,11 @@ absl::StatusOr<SelectedMonitor> select_monitor(Backend wanted, std::size_t epoll
 SelectedMonitor monitor_for_many(std::size_t watches);
 
 // For moving off a monitor whose wait() has begun to fail: the next of io_uring, epoll and ppoll
-// that works. Always finds one, for ppoll takes nothing from the kernel.
-SelectedMonitor next_monitor(const FdMonitor& failed, const absl::Status& why);
+// that works, also for a context whose back end was forced, since the alternative is the end of the
+// program. ppoll is left for epoll. `history` is the reason so far of the context that moves. If
+// nothing is left to move to, the program ends with a sentence that names each failure.
+SelectedMonitor next_monitor(const FdMonitor& failed, const absl::Status& why,
+                             absl::string_view history = "");
 
 }  // namespace coaio
 

@@ -1,7 +1,7 @@
 // FdMonitor: how the loop learns that a file descriptor is ready. The contract of every back end.
 //
 //   monitor->arm(fd, key, Events::kIn, Trigger::kOneShot);
-//   std::vector<Ready> ready;
+//   std::vector<FdEvent> ready;
 //   monitor->wait(FdMonitor::kForever, ready);   // ready[0].key == key
 //   monitor->disarm(key);                        // then close(fd)
 //
@@ -41,7 +41,7 @@ struct Key {
   friend constexpr bool operator==(Key, Key) = default;
 };
 
-struct Ready {
+struct FdEvent {
   Key key;
   Events events = Events::kNone;
 };
@@ -85,7 +85,7 @@ class FdMonitor {
   // to what the kernel counts in; zero does not sleep), and appends what is ready. May return early
   // with nothing (a signal). An error means that the mechanism itself is refused or exhausted: no
   // watch is forgotten, and the owner can arm them all on another monitor.
-  virtual absl::Status wait(std::chrono::nanoseconds timeout, std::vector<Ready>& ready) = 0;
+  virtual absl::Status wait(std::chrono::nanoseconds timeout, std::vector<FdEvent>& ready) = 0;
 
   // Whether a wait(0) would report something, as far as user space can see; never a system call. A
   // false kReady costs one such call; kNothing is never false for longer than the kernel needs to

@@ -103,7 +103,7 @@ class IoUringMonitor final : public FdMonitor {
 
   // --- wait -------------------------------------------------------------------------------------
 
-  absl::Status wait(std::chrono::nanoseconds timeout, std::vector<Ready>& ready) override {
+  absl::Status wait(std::chrono::nanoseconds timeout, std::vector<FdEvent>& ready) override {
     if (!enabled_) {
       if (int result = enable(ring_); result < 0) {
         return io_uring_refusal(-result, "io_uring_register");
@@ -154,7 +154,7 @@ class IoUringMonitor final : public FdMonitor {
   static constexpr int kRounds = 4;
 
   // Tells the kernel, sleeps if there is no reason not to, and hears from it. Returns an errno.
-  int go_round(std::chrono::nanoseconds timeout, std::vector<Ready>& ready) {
+  int go_round(std::chrono::nanoseconds timeout, std::vector<FdEvent>& ready) {
     int error = 0;
     if (watches_.has_changes()) {
       const std::size_t before = ready.size();
@@ -176,7 +176,7 @@ class IoUringMonitor final : public FdMonitor {
   // --- telling the kernel -----------------------------------------------------------------------
 
   // Returns an errno; the changes that are left then wait for the next time.
-  int prepare(std::vector<Ready>& ready) {
+  int prepare(std::vector<FdEvent>& ready) {
     const std::size_t before = ready.size();
     int error = 0;
     watches_.apply_changes([&](std::uint32_t slot, IoUringWatch& watch) {
@@ -299,7 +299,7 @@ class IoUringMonitor final : public FdMonitor {
                     -io_uring_submit_and_wait_timeout(&ring_, &unused, 1, &kernel_limit, nullptr));
   }
 
-  void reap(std::vector<Ready>& ready) {
+  void reap(std::vector<FdEvent>& ready) {
     const unsigned count = io_uring_cq_ready(&ring_);
     const unsigned head = *ring_.cq.khead;
     for (unsigned i = 0; i < count; ++i) {
@@ -308,7 +308,7 @@ class IoUringMonitor final : public FdMonitor {
     io_uring_cq_advance(&ring_, count);
   }
 
-  void complete(const io_uring_cqe& cqe, std::vector<Ready>& ready) {
+  void complete(const io_uring_cqe& cqe, std::vector<FdEvent>& ready) {
     const auto slot = static_cast<std::uint32_t>(cqe.user_data);
     IoUringWatch& watch = watches_[slot];
     if (watch.request != cqe.user_data >> 32 || !watch.in_flight()) {
@@ -369,7 +369,7 @@ class IoUringMonitor final : public FdMonitor {
   }
 
   [[gnu::noinline]] void refuse(std::uint32_t slot, IoUringWatch& watch, int error,
-                                std::vector<Ready>& ready) {
+                                std::vector<FdEvent>& ready) {
     switch (error) {
       case ECANCELED:  // by nobody we know
         break;

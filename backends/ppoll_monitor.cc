@@ -1,7 +1,9 @@
 #include "backends/ppoll_monitor.h"
 
 #include <poll.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
@@ -9,10 +11,12 @@
 #include <ctime>
 #include <limits>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "backends/errno_status.h"
 #include "backends/events.h"
@@ -24,13 +28,18 @@
 namespace coaio {
 namespace {
 
+// How long a wait sleeps while some watch waits beside a failure that lasts.
+constexpr std::chrono::milliseconds kRecheckInterval{1};
+
 struct PpollWatch : Watch {
   static constexpr std::uint32_t kAbsent = std::numeric_limits<std::uint32_t>::max();
 
-  Events wanted = Events::kNone;  // kEdge: what of the interest the owner is waiting for
-  std::uint32_t index = kAbsent;  // into the array
+  Events wanted = Events::kNone;   // kEdge: what of the interest the owner is waiting for
+  Events lasting = Events::kNone;  // kEdge: failures that were reported and have not gone since
+  bool listed = false;             // the slot stands in lasting_
+  std::uint32_t index = kAbsent;   // into the array
 
-  void renew() { wanted = Events::kNone; }
+  void renew() { wanted = lasting = Events::kNone; }
 };
 
 // An idle socket is always ready for "out", so an edge-triggered watch asks for what is wanted.
@@ -39,8 +48,8 @@ Events asked_of(const PpollWatch& watch) {
                                          : watch.interest;
 }
 
-// A negative number makes the kernel pass over an entry; that is the only way to hear nothing of
-// hang-up and error.
+// The kernel ignores an entry with a negative descriptor. There is no other way to be spared
+// reports of hang-up and error.
 pollfd entry_of(const PpollWatch& watch) {
   const Events asked = asked_of(watch);
   return {.fd = any(asked) ? watch.fd : ~watch.fd,
@@ -52,7 +61,7 @@ class PpollMonitor final : public FdMonitor {
  public:
   absl::string_view name() const override { return "ppoll"; }
 
-  // --- change: the array is ours, so there is nothing to queue ----------------------------------
+  // --- change: the array lives in this process, so there is nothing to queue ---------------------
 
   void arm(int fd, Key key, Events interest, Trigger trigger) override {
     PpollWatch& watch = watches_.arm(fd, key, interest, trigger);
@@ -67,6 +76,9 @@ class PpollMonitor final : public FdMonitor {
     if (PpollWatch* watch = watches_.find(key)) {
       watch->wanted |= interest & watch->interest;
       array_[watch->index] = entry_of(*watch);
+      if (any(watch->lasting)) [[unlikely]] {
+        list_lasting(key.slot, *watch);
+      }
     }
   }
 
@@ -78,12 +90,23 @@ class PpollMonitor final : public FdMonitor {
 
   // --- wait -------------------------------------------------------------------------------------
 
-  absl::Status wait(std::chrono::nanoseconds timeout, std::vector<Ready>& ready) override {
+  absl::Status wait(std::chrono::nanoseconds timeout, std::vector<FdEvent>& ready) override {
+    return lasting_.empty() ? call_ppoll(timeout, ready) : wait_beside_failures(timeout, ready);
+  }
+
+  Peek peek() const override { return array_.empty() ? Peek::kNothing : Peek::kCannotTell; }
+
+  absl::StatusOr<int> pollable_fd() override {
+    return absl::UnimplementedError("ppoll has no descriptor that stands for its set");
+  }
+
+ private:
+  absl::Status call_ppoll(std::chrono::nanoseconds timeout, std::vector<FdEvent>& ready) {
     const timespec limit = to_timespec(timeout);
     int count =
         ppoll(array_.data(), array_.size(), timeout == kForever ? nullptr : &limit, nullptr);
     if (count < 0) {
-      return errno == EINTR ? absl::OkStatus() : errno_status(errno, "ppoll");
+      return errno == EINTR ? absl::OkStatus() : ppoll_status(errno);
     }
     for (std::size_t i = 0; count > 0; ++i) {
       if (array_[i].revents != 0) {
@@ -94,13 +117,64 @@ class PpollMonitor final : public FdMonitor {
     return absl::OkStatus();
   }
 
-  Peek peek() const override { return array_.empty() ? Peek::kNothing : Peek::kCannotTell; }
-
-  absl::StatusOr<int> pollable_fd() override {
-    return absl::UnimplementedError("ppoll has no descriptor that stands for its set");
+  // ppoll takes no more entries than the process may open descriptors, so EINVAL means that the
+  // limit was lowered.
+  [[gnu::noinline]] absl::Status ppoll_status(int error) const {
+    rlimit limit{};
+    if (error != EINVAL || getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+      return errno_status(error, "ppoll");
+    }
+    return errno_status(
+        error, "ppoll",
+        absl::StrCat("there are ", array_.size(), " watches, and RLIMIT_NOFILE is ", limit.rlim_cur,
+                     ": raise ulimit -n, or watch fewer descriptors"));
   }
 
- private:
+  // --- failures that last: a socket with something on its error queue ---------------------------
+
+  // POLLERR and POLLHUP end each ppoll() while they hold, and cannot be masked. An entry whose
+  // failure was reported is therefore asked without sleeping, and ignored while ppoll() sleeps: its
+  // next event is seen by the wait after that, which comes soon.
+  [[gnu::noinline]] absl::Status wait_beside_failures(std::chrono::nanoseconds timeout,
+                                                      std::vector<FdEvent>& ready) {
+    const std::size_t before = ready.size();
+    absl::Status status = call_ppoll(std::chrono::nanoseconds(0), ready);
+    forget_past_failures();
+    if (!status.ok() || ready.size() != before || timeout == std::chrono::nanoseconds(0)) {
+      return status;
+    }
+    for (const std::uint32_t slot : lasting_) {
+      pollfd& entry = array_[watches_[slot].index];
+      entry.fd = ~watches_[slot].fd;
+    }
+    timeout =
+        lasting_.empty() ? timeout : std::min<std::chrono::nanoseconds>(timeout, kRecheckInterval);
+    status = call_ppoll(timeout, ready);
+    for (const std::uint32_t slot : lasting_) {
+      array_[watches_[slot].index] = entry_of(watches_[slot]);
+    }
+    return status;
+  }
+
+  void list_lasting(std::uint32_t slot, PpollWatch& watch) {
+    if (!std::exchange(watch.listed, true)) {
+      lasting_.push_back(slot);
+    }
+  }
+
+  // After a ppoll() that asked all entries. An entry that was not asked tells nothing.
+  void forget_past_failures() {
+    std::erase_if(lasting_, [this](std::uint32_t slot) {
+      PpollWatch& watch = watches_[slot];
+      if (watch.index != PpollWatch::kAbsent && any(watch.wanted)) {
+        const pollfd& entry = array_[watch.index];
+        watch.lasting &= events_of(static_cast<std::uint16_t>(entry.revents));
+      }
+      watch.listed = watch.live && any(watch.wanted) && any(watch.lasting);
+      return !watch.listed;
+    });
+  }
+
   // --- the array stays dense --------------------------------------------------------------------
 
   void add(std::uint32_t slot, PpollWatch& watch) {
@@ -120,25 +194,32 @@ class PpollMonitor final : public FdMonitor {
 
   // --- hearing from it --------------------------------------------------------------------------
 
-  void deliver(std::size_t index, std::vector<Ready>& ready) {
+  void deliver(std::size_t index, std::vector<FdEvent>& ready) {
     pollfd& entry = array_[index];
     PpollWatch& watch = watches_[slots_[index]];
     const Events events = events_of(static_cast<std::uint16_t>(entry.revents));
+    if (!any(events & ~watch.lasting)) {
+      return;  // a failure that was reported before
+    }
     ready.emplace_back(Key{slots_[index], watch.generation}, events);
     if (watch.trigger == Trigger::kLevel && !any(events & Events::kInvalid)) {
       return;
     }
-    // A number that is no file is not asked again, whatever the trigger.
+    // A descriptor that is not open is not asked again, whatever the trigger.
     if (watch.trigger == Trigger::kOneShot || any(events & Events::kInvalid)) {
       watch.interest = Events::kNone;
     }
-    watch.wanted = any(events & kFailure) ? Events::kNone : watch.wanted & ~events;
+    if (watch.trigger == Trigger::kEdge) {
+      watch.lasting = events & kFailure;
+      watch.wanted = any(watch.lasting) ? Events::kNone : watch.wanted & ~events;
+    }
     entry = entry_of(watch);
   }
 
   WatchTable<PpollWatch> watches_;
   std::vector<pollfd> array_;
-  std::vector<std::uint32_t> slots_;  // of the entry of array_ with the same index
+  std::vector<std::uint32_t> slots_;    // of the entry of array_ with the same index
+  std::vector<std::uint32_t> lasting_;  // slots of watches that wait beside a failure that lasts
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "backends/check.h"
 #include "runtime/context.h"
+#include "runtime/context_access.h"
 #include "runtime/run_queue.h"
 
 namespace coaio {
@@ -19,7 +20,7 @@ CancelSource::~CancelSource() {
 void CancelSource::request_cancel() {
   // Release: pairs with the acquire in cancel_requested().
   if (!requested_.exchange(true, std::memory_order_release)) {
-    context_.schedule(*this);
+    ContextAccess(context_).schedule(*this);
   }
 }
 
@@ -33,7 +34,7 @@ void CancelSource::deliver(RunNode& node) {
 
 void CancelSource::close() {
   if (!closed_ && cancel_requested()) {
-    context_.cancel(*this);
+    ContextAccess(context_).cancel(*this);
   }
   closed_ = true;
 }

@@ -10,6 +10,7 @@
 #include "coro/cancel.h"
 #include "coro/promise.h"
 #include "runtime/context.h"
+#include "runtime/context_access.h"
 
 namespace coaio {
 
@@ -37,10 +38,10 @@ class Operation : protected CancelNode {
   // or does not mind that it was cancelled, leaves the others their turn.
   bool complete_at_once() {
     unlink();
-    if (context().may_go_on()) {
+    if (ContextAccess(context()).consume_budget()) {
       return false;
     }
-    context().schedule(*task_);
+    ContextAccess(context()).schedule(*task_);
     return true;
   }
 
@@ -54,7 +55,7 @@ class Operation : protected CancelNode {
   // The same through the queue, for those who are inside somebody else's call.
   void complete_soon() {
     unlink();
-    task_->context().schedule(*task_);
+    ContextAccess(task_->context()).schedule(*task_);
   }
 
   // For the withdraw function, once the loop has let go of the operation.

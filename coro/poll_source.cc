@@ -7,12 +7,13 @@
 #include "coro/cancel.h"
 #include "coro/promise.h"
 #include "runtime/context.h"
+#include "runtime/context_access.h"
 
 namespace coaio {
 
 // The task may have been cancelled since the source was found ready: then it stays ready, and the
 // next wait sees that.
-void CoSource::on_ready() {
+void AwaitablePollSource::on_ready() {
   if (SourceWait* waiter = std::exchange(waiter_, nullptr); waiter != nullptr) {
     waiter->complete();
   }
@@ -25,7 +26,7 @@ bool SourceWait::suspend(PromiseBase& task) {
   if (!start(task)) {
     return complete_at_once();
   }
-  check(context().has(source_),
+  check(ContextAccess(context()).has(source_),
         "a task waits for a poll source that is not added to its home context: add() it before");
   if (source_.ready()) {
     return complete_at_once();

@@ -1,16 +1,17 @@
-// CoSource and poll_source: waiting for readiness that can be seen in memory.
+// AwaitablePollSource and poll_source: waiting for readiness that can be seen in memory.
 //
-//   class Inbox final : public CoSource { bool ready() override { return !ring_.empty(); } ... };
+//   class Inbox final : public AwaitablePollSource { bool ready() override { return !ring_.empty();
+//   } ... };
 //
-//   const AddedSource added(context, inbox);
+//   const ScopedPollSource added(context, inbox);
 //   while ((co_await poll_source(inbox)).ok()) {
 //     while (auto message = ring.take()) { ... }
 //   }
 //
-// A CoSource is a PollSource, with its doorbell, poll_begin() and poll_end(), whose on_ready()
-// resumes the task that waits for it. While no task waits, nobody looks at it. After a wait the
-// task takes all that is there; if it does not, the next wait ends at once. One task waits at a
-// time.
+// A AwaitablePollSource is a PollSource, with its doorbell, poll_begin() and poll_end(), whose
+// on_ready() resumes the task that waits for it. While no task waits, nobody looks at it. After a
+// wait the task takes all that is there; if it does not, the next wait ends at once. One task waits
+// at a time.
 //
 // May complete without suspending? When the source is ready already, or cancelled before.
 // Observes cancellation? Yes: kCancelled.
@@ -32,10 +33,10 @@ namespace coaio {
 
 class SourceWait;
 
-class CoSource : public PollSource {
+class AwaitablePollSource : public PollSource {
  public:
   using PollSource::PollSource;
-  ~CoSource() override {
+  ~AwaitablePollSource() override {
     check(waiter_ == nullptr, "a source ends while a task waits for it: end the task before");
   }
 
@@ -53,7 +54,8 @@ class CoSource : public PollSource {
 
 class SourceWait : private Operation {
  public:
-  explicit SourceWait(CoSource& source) : Operation(&SourceWait::withdraw), source_(source) {}
+  explicit SourceWait(AwaitablePollSource& source)
+      : Operation(&SourceWait::withdraw), source_(source) {}
   ~SourceWait();
 
   bool await_ready() const noexcept { return false; }
@@ -64,16 +66,18 @@ class SourceWait : private Operation {
   absl::Status await_resume() const;
 
  private:
-  friend class CoSource;
+  friend class AwaitablePollSource;
 
   bool suspend(PromiseBase& task);
   void leave();
   static void withdraw(CancelNode& node);
 
-  CoSource& source_;
+  AwaitablePollSource& source_;
 };
 
-[[nodiscard]] inline SourceWait poll_source(CoSource& source) { return SourceWait(source); }
+[[nodiscard]] inline SourceWait poll_source(AwaitablePollSource& source) {
+  return SourceWait(source);
+}
 
 }  // namespace coaio
 

@@ -7,13 +7,14 @@
 #include "coro/cancel.h"
 #include "coro/cancel_relay.h"
 #include "runtime/context.h"
+#include "runtime/context_access.h"
 #include "runtime/run_queue.h"
 
 namespace coaio {
 
 PromiseBase::~PromiseBase() {
   if (queued()) {
-    context_->cancel(*this);
+    ContextAccess(*context_).cancel(*this);
   }
 }
 
@@ -27,10 +28,10 @@ std::coroutine_handle<> PromiseBase::start(PromiseBase& parent) {
   parent_ = &parent;
   context_ = parent.context_;
   cancel_ = parent.cancel_;
-  if (context_->may_go_on()) {
+  if (ContextAccess(*context_).consume_budget()) {
     return self_;
   }
-  context_->schedule(*this);
+  ContextAccess(*context_).schedule(*this);
   return std::noop_coroutine();
 }
 
@@ -38,7 +39,7 @@ void PromiseBase::start(TaskOwner& owner, CancelToken token) {
   owner_ = &owner;
   context_ = &owner.context_;
   cancel_ = token.source();
-  context_->schedule(*this);
+  ContextAccess(*context_).schedule(*this);
 }
 
 std::coroutine_handle<> PromiseBase::finish() noexcept {
@@ -52,18 +53,18 @@ std::coroutine_handle<> PromiseBase::finish() noexcept {
     Context& here = *context_;
     context_ = &destination;
     set_function(&PromiseBase::depart_to_end);
-    here.schedule(*this);
+    ContextAccess(here).schedule(*this);
     return std::noop_coroutine();
   }
   if (parent_ == nullptr) {
     set_function(&PromiseBase::end);  // the owner destroys the frame: not while it is running
-    context_->schedule(*this);
+    ContextAccess(*context_).schedule(*this);
     return std::noop_coroutine();
   }
-  if (context_->may_go_on()) {
+  if (ContextAccess(*context_).consume_budget()) {
     return parent_->self_;
   }
-  context_->schedule(*parent_);
+  ContextAccess(*context_).schedule(*parent_);
   return std::noop_coroutine();
 }
 
@@ -81,7 +82,7 @@ void PromiseBase::end(RunNode& node) {
 void PromiseBase::move_to(Context& target) {
   Context& here = *context_;
   if (&target == &here) {
-    here.schedule(*this);
+    ContextAccess(here).schedule(*this);
     return;
   }
   if (cancel_ != nullptr) {
@@ -92,19 +93,19 @@ void PromiseBase::move_to(Context& target) {
   }
   context_ = &target;
   set_function(&PromiseBase::depart);
-  here.schedule(*this);
+  ContextAccess(here).schedule(*this);
 }
 
 void PromiseBase::depart(RunNode& node) {
   auto& promise = static_cast<PromiseBase&>(node);
   promise.set_function(&PromiseBase::run);
-  promise.context_->schedule(promise);
+  ContextAccess(*promise.context_).schedule(promise);
 }
 
 void PromiseBase::depart_to_end(RunNode& node) {
   auto& promise = static_cast<PromiseBase&>(node);
   promise.set_function(&PromiseBase::end);
-  promise.context_->schedule(promise);
+  ContextAccess(*promise.context_).schedule(promise);
 }
 
 }  // namespace coaio

@@ -6,7 +6,8 @@
 //   bool await_suspend(std::coroutine_handle<Promise> task) { return suspend(task.promise()); }
 //   ...
 //   promise.resume();                       // called by the loop
-//   promise.context().schedule(promise);    // from elsewhere, or when inside somebody else's call
+//   // From elsewhere, or inside a call of another task:
+//   ContextAccess(promise.context()).schedule(promise);
 //
 // A promise is a RunNode: being queued needs nothing but the frame. Its home context, cancel token
 // and parent come from whoever awaits or spawns it.
@@ -22,6 +23,7 @@
 #include "coro/cancel_relay.h"
 #include "coro/frame_memory.h"
 #include "runtime/context.h"
+#include "runtime/context_access.h"
 #include "runtime/run_queue.h"
 
 namespace coaio {
@@ -63,7 +65,7 @@ class PromiseBase : public RunNode {
 
   // Resumes the task. On its home thread, and not inside a call of another task.
   void resume() {
-    context_->grant_allowance();
+    ContextAccess(*context_).refill_budget();
     self_.resume();
   }
 

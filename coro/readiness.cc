@@ -9,13 +9,14 @@
 #include "coro/cancel.h"
 #include "coro/promise.h"
 #include "runtime/context.h"
+#include "runtime/context_access.h"
 #include "runtime/fd_table.h"
 
 namespace coaio {
 
 Readiness::~Readiness() {
   if (waiting()) {
-    context().fds().remove(*this);
+    ContextAccess(context()).fds().remove(*this);
   }
 }
 
@@ -23,7 +24,7 @@ bool Readiness::suspend(PromiseBase& task) {
   if (!start(task)) {
     return complete_at_once();
   }
-  context().fds().wait(fd_, *this, interest_);
+  ContextAccess(context()).fds().wait(fd_, *this, interest_);
   return true;
 }
 
@@ -39,7 +40,7 @@ void Readiness::wake(FdWaiter& waiter, Events events) {
 
 void Readiness::withdraw(CancelNode& node) {
   auto& self = static_cast<Readiness&>(static_cast<Operation&>(node));
-  self.context().fds().remove(self);
+  ContextAccess(self.context()).fds().remove(self);
   self.complete_cancelled();
 }
 

@@ -3,15 +3,16 @@
 #include "absl/status/status.h"
 #include "coro/cancel.h"
 #include "coro/promise.h"
-#include "runtime/clock.h"
 #include "runtime/context.h"
-#include "runtime/timer_queue.h"
+#include "runtime/context_access.h"
+#include "runtime/time/clock.h"
+#include "runtime/time/timer_queue.h"
 
 namespace coaio {
 
 Sleep::~Sleep() {
   if (pending()) {
-    context().cancel(static_cast<TimerNode&>(*this));
+    ContextAccess(context()).cancel(static_cast<TimerNode&>(*this));
   }
 }
 
@@ -24,7 +25,7 @@ bool Sleep::suspend(PromiseBase& task) {
   if (deadline <= now) {
     return complete_at_once();
   }
-  context().arm(*this, deadline);
+  ContextAccess(context()).arm(*this, deadline);
   return true;
 }
 
@@ -32,7 +33,7 @@ void Sleep::fire(TimerNode& timer) { static_cast<Sleep&>(timer).complete(); }
 
 void Sleep::withdraw(CancelNode& node) {
   auto& self = static_cast<Sleep&>(static_cast<Operation&>(node));
-  self.context().cancel(static_cast<TimerNode&>(self));
+  ContextAccess(self.context()).cancel(static_cast<TimerNode&>(self));
   self.complete_cancelled();
 }
 

@@ -19,8 +19,8 @@
 #include "absl/status/status.h"
 #include "coro/operation.h"
 #include "coro/promise.h"
-#include "runtime/clock.h"
-#include "runtime/timer_queue.h"
+#include "runtime/time/clock.h"
+#include "runtime/time/timer_queue.h"
 
 namespace coaio {
 

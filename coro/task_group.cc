@@ -12,12 +12,13 @@
 #include "coro/promise.h"
 #include "coro/task.h"
 #include "coro/yield.h"
-#include "runtime/clock.h"
 #include "runtime/context.h"
+#include "runtime/context_access.h"
+#include "runtime/time/clock.h"
 
 namespace coaio {
 
-TaskGroup::TaskGroup(const TaskRef& here)
+TaskGroup::TaskGroup(const TaskEnv& here)
     : CancelNode(&TaskGroup::pass_on),
       source_(here.context),
       owner_of_void_(*this),
@@ -34,7 +35,7 @@ TaskGroup::~TaskGroup() {
   check(size_ == 0, "a task group ends before its tasks: co_await join()");
   check(!listed() || context().is_home(),
         "a task group ends on another context than its own: resume_on the one where it was made");
-  context().cancel(deadline_);
+  ContextAccess(context()).cancel(deadline_);
 }
 
 void TaskGroup::pass_on(CancelNode& node) {
@@ -55,7 +56,7 @@ void TaskGroup::start(Task<T> task, Owner<T>& owner) {
 
 void TaskGroup::cancel_after(std::chrono::nanoseconds delay) {
   if (size_ != 0) {
-    context().arm(deadline_, saturating_add(context().now(), delay));
+    ContextAccess(context()).arm(deadline_, saturating_add(context().now(), delay));
   }
 }
 
@@ -102,7 +103,7 @@ void TaskGroup::child_ended() {
   if (--size_ != 0) {
     return;
   }
-  context().cancel(deadline_);
+  ContextAccess(context()).cancel(deadline_);
   if (PromiseBase* joiner = std::exchange(joiner_, nullptr)) {
     joiner->resume();  // may destroy the group
   }

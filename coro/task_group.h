@@ -29,14 +29,14 @@
 #include "coro/task.h"
 #include "coro/yield.h"
 #include "runtime/context.h"
-#include "runtime/timer_queue.h"
+#include "runtime/time/timer_queue.h"
 
 namespace coaio {
 
 class TaskGroup : private CancelNode {
  public:
   // Children run on the context of the task, and are cancelled with it.
-  explicit TaskGroup(const TaskRef& here);
+  explicit TaskGroup(const TaskEnv& here);
   TaskGroup(const TaskGroup&) = delete;
   TaskGroup& operator=(const TaskGroup&) = delete;
   ~TaskGroup();

@@ -2,7 +2,7 @@
 //
 //   co_await yield();                    // behind everything that is queued on this context
 //   co_await resume_on(other);           // the rest of this task runs on the other's home thread
-//   TaskRef here = co_await this_task();
+//   TaskEnv here = co_await this_task();
 //
 // May complete without suspending? this_task always does; the others never.
 // Observes cancellation? No.
@@ -18,6 +18,7 @@
 #include "coro/cancel.h"
 #include "coro/promise.h"
 #include "runtime/context.h"
+#include "runtime/context_access.h"
 
 namespace coaio {
 
@@ -27,7 +28,7 @@ class Yield {
   template <typename Promise>
   void await_suspend(std::coroutine_handle<Promise> task) const {
     PromiseBase& promise = task.promise();
-    promise.context().schedule(promise);
+    ContextAccess(promise.context()).schedule(promise);
   }
   void await_resume() const noexcept {}
 };
@@ -48,7 +49,7 @@ class ResumeOn {
 };
 
 // What a task may know of itself. The token is good until the task ends or moves.
-struct TaskRef {
+struct TaskEnv {
   Context& context;
   CancelToken token;
 };
@@ -61,7 +62,7 @@ class ThisTask {
     promise_ = &task.promise();
     return false;
   }
-  TaskRef await_resume() const noexcept { return {promise_->context(), promise_->token()}; }
+  TaskEnv await_resume() const noexcept { return {promise_->context(), promise_->token()}; }
 
  private:
   const PromiseBase* promise_ = nullptr;

@@ -72,7 +72,7 @@ coaio::Task<absl::Status> cancel_at_signal(coaio::Signals& signals, coaio::TaskG
 }
 
 coaio::Task<absl::Status> serve(const Options& options) {
-  const coaio::TaskRef here = co_await coaio::this_task();
+  const coaio::TaskEnv here = co_await coaio::this_task();
   const absl::StatusOr<coaio::SocketAddress> address =
       coaio::SocketAddress::resolve(options.address, options.port);
   if (!address.ok()) {

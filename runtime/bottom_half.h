@@ -19,6 +19,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "runtime/context.h"
+#include "runtime/context_access.h"
 #include "runtime/run_queue.h"
 
 namespace coaio {
@@ -33,11 +34,11 @@ class BottomHalf final : private RunNode {
         name_(name) {}
   ~BottomHalf() { cancel(); }
 
-  void schedule() { context_.schedule(*this); }
-  void schedule_from_signal() { context_.schedule_from_signal(*this); }
+  void schedule() { ContextAccess(context_).schedule(*this); }
+  void schedule_from_signal() { ContextAccess(context_).schedule_from_signal(*this); }
 
   // Takes back what was scheduled so far.
-  void cancel() { context_.cancel(*this); }
+  void cancel() { ContextAccess(context_).cancel(*this); }
 
   // Null if the node is none.
   static const BottomHalf* from(const RunNode& node) {
@@ -64,8 +65,8 @@ class IdleBottomHalf final : private RunNode {
       : RunNode(&IdleBottomHalf::call), context_(context), callback_(std::move(callback)) {}
   ~IdleBottomHalf() { cancel(); }
 
-  void schedule() { context_.schedule_idle(*this); }
-  void cancel() { context_.cancel(*this); }
+  void schedule() { ContextAccess(context_).schedule_idle(*this); }
+  void cancel() { ContextAccess(context_).cancel(*this); }
 
  private:
   static void call(RunNode& node) { static_cast<IdleBottomHalf&>(node).callback_(); }

@@ -3,9 +3,8 @@
 #include <sys/prctl.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
-#include <cstdint>
-#include <limits>
 #include <memory>
 #include <semaphore>
 #include <string>
@@ -17,17 +16,19 @@
 #include "absl/strings/str_cat.h"
 #include "backends/backend.h"
 #include "backends/check.h"
-#include "backends/events.h"
-#include "backends/fd_monitor.h"
-#include "backends/unique_fd.h"
 #include "runtime/activity.h"
 #include "runtime/bottom_half.h"
-#include "runtime/clock.h"
 #include "runtime/fd_table.h"
 #include "runtime/fork_generation.h"
+#include "runtime/poll_source.h"
+#include "runtime/polling/adaptive_wait.h"
+#include "runtime/polling/poll_environment.h"
+#include "runtime/polling/poll_policy.h"
 #include "runtime/run_queue.h"
-#include "runtime/timer_queue.h"
-#include "runtime/wall_clock.h"
+#include "runtime/source_list.h"
+#include "runtime/time/clock.h"
+#include "runtime/time/timer_queue.h"
+#include "runtime/time/wall_clock.h"
 
 namespace coaio {
 namespace {
@@ -43,47 +44,57 @@ struct Posted : RunNode {
   absl::AnyInvocable<void()> function;
 };
 
+// A longer slack than this makes a sleep that ends with a timer say nothing about a wake.
+constexpr std::chrono::nanoseconds kPreciseSlack = std::chrono::microseconds(1);
+
+AdaptiveWait::Options wait_options(const ContextOptions& options) {
+  return {.policy = options.polling,
+          .share = options.polling_share,
+          .environment =
+              options.polling_gives_way ? PollEnvironment::real() : PollEnvironment::ignored(),
+          .precise_sleeps =
+              options.timer_slack.value_or(std::chrono::nanoseconds::max()) <= kPreciseSlack};
+}
+
 }  // namespace
 
 // --- life ---------------------------------------------------------------------------------------
 
 absl::StatusOr<std::unique_ptr<Context>> Context::create(const ContextOptions& options) {
   watch_forks();
+  // Before the back end: where one descriptor is left, ppoll does without one of its own.
+  absl::StatusOr<UniqueFd> event = Wakeup::make_event();
+  if (!event.ok()) {
+    return event.status();
+  }
   absl::StatusOr<SelectedMonitor> selected =
       select_monitor(options.backend, options.epoll_threshold);
   if (!selected.ok()) {
     return selected.status();
   }
   std::unique_ptr<Context> context(new Context(options, *std::move(selected)));
-  if (absl::Status status = context->wakeup_.open(); !status.ok()) {
-    return status;
-  }
-  context->watch_wakeup();
+  context->wakeup_.open(*std::move(event));
+  context->kernel_.watch_wakeup();
   return context;
 }
 
 Context::Context(const ContextOptions& options, SelectedMonitor selected)
-    : monitor_(std::move(selected.monitor)),
-      enough_watches_(selected.enough),
-      fds_(*monitor_),
-      wall_timers_(options.wall_clock == nullptr ? WallClock::system() : *options.wall_clock),
-      sources_(fds_, options.clock == nullptr ? Clock::steady() : *options.clock,
-               options.idle_source_limit, options.polling),
-      budget_(options.polling),
-      guard_(options.polling_share,
-             options.polling_gives_way ? Surroundings::real() : Surroundings::ignored(),
-             figures_.guard),
+    : options_(options),
       clock_(options.clock == nullptr ? &Clock::steady() : options.clock),
-      options_(options),
-      reason_(std::move(selected.reason)) {}
+      kernel_(std::move(selected), fds_, wakeup_, stats_.moves),
+      fds_(kernel_.monitor()),
+      wall_timers_(options.wall_clock == nullptr ? WallClock::system() : *options.wall_clock, fds_),
+      sources_(fds_, *clock_, options.idle_source_limit, options.polling),
+      wait_(*this, sources_, stats_, trace_, wait_options(options)) {}
 
 // In a forked child, only its own memory and descriptors are given back: what the kernel keeps
 // behind them belongs to the parent as well.
 Context::~Context() {
-  if (was_forked()) {
+  if (affinity_.was_forked()) {
     return;
   }
-  check(home_.may_act(), "a context is destroyed while its home thread lives: destroy it there");
+  check(affinity_.may_act(),
+        "a context is destroyed while its home thread lives: destroy it there");
   if (const std::string left = discard_queued(); !left.empty()) {
     fail(left.c_str());
   }
@@ -123,19 +134,12 @@ std::string Context::discard_queued() {
                                      " destroy these first");
 }
 
-void Context::watch_wakeup() {
-  wakeup_key_ = {.slot = static_cast<std::uint32_t>(wakeup_.fd()),
-                 .generation = std::numeric_limits<std::uint32_t>::max()};
-  monitor_->arm(wakeup_.fd(), wakeup_key_, Events::kIn, Trigger::kEdge);
-  monitor_->want(wakeup_key_, Events::kIn);
-}
-
 void Context::bind() {
-  check_not_forked();
-  if (home_.is_here()) {
+  if (affinity_.is_home()) {
     return;
   }
-  check(home_.claim(), "a context is run by a second thread: make a context per thread");
+  affinity_.check_not_forked();
+  check(affinity_.claim(), "a context is run by a second thread: make a context per thread");
   if (options_.timer_slack.has_value()) {
     // Refused in some sandboxes; the loop is then as precise as the default allows.
     prctl(PR_SET_TIMERSLACK, options_.timer_slack->count(), 0, 0, 0);
@@ -145,30 +149,30 @@ void Context::bind() {
 // --- from elsewhere -----------------------------------------------------------------------------
 
 void Context::stop() {
-  check_not_forked();
+  affinity_.check_not_forked();
   stopped_.store(true, std::memory_order_release);  // pairs with the acquire in run()
   wakeup_.notify();
 }
 
 // In a forked child a signal handler may come here before exec: the parent must not notice.
 void Context::notify() {
-  if (!was_forked()) {
+  if (!affinity_.was_forked()) {
     wakeup_.notify();
   }
 }
 
 [[gnu::noinline]] void Context::schedule(RunNode& node) {
-  if (home_.is_here_now()) [[likely]] {
+  if (affinity_.is_home_now()) [[likely]] {
     queue_.push(node);
   } else {
-    check_not_forked();
+    affinity_.check_not_forked();
     schedule_remotely(node);
   }
 }
 
 // The interrupted code may be in the middle of a change of the home queue.
 void Context::schedule_from_signal(RunNode& node) {
-  if (!was_forked()) {
+  if (!affinity_.was_forked()) {
     schedule_remotely(node);
   }
 }
@@ -184,8 +188,8 @@ void Context::post(absl::AnyInvocable<void()> function) {
 }
 
 void Context::set_fd_handler(int fd, FdHandlers handlers) {
-  check_not_forked();
-  if (home_.may_act()) {
+  affinity_.check_not_forked();
+  if (affinity_.may_change()) {
     fds_.set_handlers(fd, std::move(handlers));
   } else {
     post([this, fd, change = std::move(handlers)]() mutable {
@@ -195,7 +199,7 @@ void Context::set_fd_handler(int fd, FdHandlers handlers) {
 }
 
 void Context::remove_fd_handler_and_wait(int fd) {
-  if (home_.may_act()) {
+  if (affinity_.may_change()) {
     fds_.set_handlers(fd, {});
     return;
   }
@@ -207,36 +211,48 @@ void Context::remove_fd_handler_and_wait(int fd) {
 // --- at home ------------------------------------------------------------------------------------
 
 void Context::schedule_idle(RunNode& node) {
-  check_home();
+  affinity_.check_home();
   idle_.push(node);
 }
 
 void Context::cancel(RunNode& node) {
-  if (may_take_back()) {
+  if (affinity_.may_take_back()) {
     remote_.drain(queue_);  // it may be on its way
     RunQueue::remove(node);
   }
 }
 
 void Context::arm_wall(TimerNode& node, WallTime deadline) {
-  check_home();
-  // The first one begins to watch for steps of the clock: the wake-up is all that they need.
-  if (const UniqueFd& notice = wall_timers_.notice(); notice.valid() && !watches_clock_) {
-    watches_clock_ = true;
-    fds_.set_handlers(notice.get(), {.read = [this] { clock_was_set(); }, .write = nullptr});
-  }
+  affinity_.check_home();
   wall_timers_.arm(node, deadline);
 }
 
-void Context::clock_was_set() {
-  if (!wall_timers_.renew_notice()) {
-    fds_.set_handlers(wall_timers_.notice().get(), {});
-    wall_timers_.give_up_notice();
+void Context::add(PollSource& source) {
+  affinity_.check_home();
+  sources_.add(source);
+}
+
+void Context::remove(PollSource& source) {
+  if (affinity_.may_take_back()) {
+    sources_.remove(source);
+  } else {
+    SourceList::abandon(source);
   }
 }
 
+void Context::set_polling(const PollPolicy& policy) {
+  affinity_.check_home();
+  wait_.set_policy(policy);
+  sources_.set_policy(policy);
+}
+
+void Context::set_polling_share(double share) {
+  affinity_.check_home();
+  wait_.set_share(share);
+}
+
 const Activity& Context::watch() {
-  check_home();
+  affinity_.check_home();
   check(activity_ == nullptr, "a context has two watchdogs: one is enough");
   if (watched_activity_ == nullptr) {
     watched_activity_ = std::make_unique<Activity>();
@@ -248,18 +264,18 @@ const Activity& Context::watch() {
 
 // The words stay: whoever unwatches may be in a callback that they are about.
 void Context::unwatch() {
-  check_home();
+  affinity_.check_home();
   activity_ = nullptr;
   fds_.set_activity(nullptr);
 }
 
 void Context::disable_external() {
-  check_home();
+  affinity_.check_home();
   fds_.disable_external();
 }
 
 void Context::enable_external() {
-  check_home();
+  affinity_.check_home();
   fds_.enable_external();
 }
 

@@ -8,8 +8,8 @@
 //
 // Threads: the home thread is the one that first calls bind(), poll(), run() or run_until(); before
 //   that, and after that thread has ended, one thread at a time may use the context. From other
-//   threads only schedule, post, notify, stop, set_fd_handler and remove_fd_handler_and_wait are
-//   legal; schedule_from_signal and notify also in signal handlers.
+//   threads only post, notify, stop, set_fd_handler, remove_fd_handler_and_wait and the schedule()
+//   of a BottomHalf are legal; notify() and schedule_from_signal() also in signal handlers.
 // Lifetime: a context outlives what is scheduled, armed and waiting on it, which is checked, and
 //   the calls from other threads. It is destroyed on its home thread, or after that thread has
 //   ended. It does not survive a fork: in the child it and those who use it can only be destroyed.
@@ -29,32 +29,28 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "backends/backend.h"
-#include "backends/check.h"
-#include "backends/fd_monitor.h"
 #include "runtime/activity.h"
-#include "runtime/clock.h"
+#include "runtime/affinity.h"
 #include "runtime/fd_table.h"
-#include "runtime/fork_generation.h"
-#include "runtime/home_thread.h"
-#include "runtime/poll_budget.h"
-#include "runtime/poll_guard.h"
-#include "runtime/poll_policy.h"
+#include "runtime/kernel_port.h"
 #include "runtime/poll_source.h"
+#include "runtime/polling/adaptive_wait.h"
+#include "runtime/polling/poll_policy.h"
 #include "runtime/remote_queue.h"
 #include "runtime/run_queue.h"
 #include "runtime/source_list.h"
-#include "runtime/timer_queue.h"
+#include "runtime/time/clock.h"
+#include "runtime/time/timer_queue.h"
+#include "runtime/time/wall_clock.h"
+#include "runtime/time/wall_timer_queue.h"
 #include "runtime/trace.h"
 #include "runtime/wakeup.h"
-#include "runtime/wall_clock.h"
-#include "runtime/wall_timers.h"
 
 namespace coaio {
 
@@ -91,24 +87,22 @@ struct ContextOptions {
 
   // How often, and for how long, run() runs what is queued before it looks at the kernel again. A
   // look costs a system call; what it would find waits for at most this long.
-  unsigned batches_between_looks = 128;
+  unsigned nodes_between_looks = 128;
   std::chrono::nanoseconds time_between_looks = std::chrono::microseconds(50);
 };
 
 // Counted on the home thread, readable there at no cost.
-struct ContextFigures {
+struct ContextStats : PollFigures {
   std::uint64_t turns = 0;
-  std::uint64_t looks = 0;      // at the kernel, without sleeping
-  std::uint64_t waits = 0;      // that were allowed to sleep
-  std::uint64_t polls = 0;      // times that the loop looked for work in user space before a wait,
-  std::uint64_t poll_hits = 0;  // and found some
-  std::uint64_t wakeups = 0;    // turns that began with something from elsewhere
-  std::uint64_t moves = 0;      // to another back end
-  std::chrono::nanoseconds polled{0};  // of CPU time, nearly
-  PollGuardFigures guard;              // what kept it from polling
+  std::uint64_t looks = 0;    // at the kernel, without sleeping
+  std::uint64_t waits = 0;    // that were allowed to sleep
+  std::uint64_t wakeups = 0;  // turns that began with something from elsewhere
+  std::uint64_t moves = 0;    // to another back end
 };
 
-class Context {
+class ContextAccess;
+
+class Context final : private AdaptiveWait::Loop {
  public:
   static absl::StatusOr<std::unique_ptr<Context>> create(const ContextOptions& options = {});
 
@@ -140,67 +134,26 @@ class Context {
   // Ends the sleep of the loop, if it sleeps, or the next one. Legal in signal handlers.
   void notify();
 
-  // Queues the node; it runs in the next step for bottom halves. No-op while it is queued.
-  void schedule(RunNode& node);
-
-  // The same for signal handlers, on whatever thread they run.
-  void schedule_from_signal(RunNode& node);
-
   // Calls the function on the home thread. Allocates.
   void post(absl::AnyInvocable<void()> function);
 
-  // Replaces the callbacks for a descriptor; empty ones remove it. Remove, then close. At home, the
-  // old callbacks are not called any more when this returns; from elsewhere, the change is queued.
+  // Replaces the callbacks for a descriptor; empty ones remove it. Remove, then close. On the home
+  // thread the old callbacks are not called any more when this returns. From any other thread, and
+  // before the context has a home thread, the change is queued: the next turn makes it.
   void set_fd_handler(int fd, FdHandlers handlers);
 
-  // Removes the handlers and returns when they are not called any more, nor running. The home
-  // thread must be in a turn, or come to one, and must not wait for the caller.
+  // Removes the handlers and returns when they are not called any more, nor running. On another
+  // thread than the home thread it blocks until the home thread runs a turn: for ever if no thread
+  // runs the context, or if the home thread waits for the caller. A thread that is going to be the
+  // home thread calls bind() first.
   void remove_fd_handler_and_wait(int fd);
 
   // --- at home ----------------------------------------------------------------------------------
 
-  bool is_home() const { return home_.is_here(); }
-
-  // Queues the node for the first turn that finds nothing else to do, which is not counted as
-  // progress; the loop sleeps at most 10 ms before it. A node is used with this or with schedule(),
-  // not both.
-  void schedule_idle(RunNode& node);
-
-  // Takes back what was scheduled so far, from wherever.
-  void cancel(RunNode& node);
-
-  void arm(TimerNode& node, TimePoint deadline) {
-    check_home();
-    timers_.arm(node, deadline);
-  }
-  bool cancel(TimerNode& node) {
-    return may_take_back() ? timers_.cancel(node) : TimerQueue::abandon(node);
-  }
-
-  // The same by the time of day: a timer fires when the clock shows its deadline, however it got
-  // there. A timer is armed and cancelled by one of the two kinds.
-  void arm_wall(TimerNode& node, WallTime deadline);
-  bool cancel_wall(TimerNode& node) {
-    return may_take_back() ? wall_timers_.cancel(node) : TimerQueue::abandon(node);
-  }
+  bool is_home() const { return affinity_.is_home(); }
 
   // Makes room for this many timers, so that arming does not allocate.
   void reserve_timers(std::size_t count) { timers_.reserve(count); }
-
-  // From add() to remove() the loop looks at the source in every turn, and while it polls.
-  void add(PollSource& source) {
-    check_home();
-    sources_.add(source);
-  }
-  void remove(PollSource& source) {
-    if (may_take_back()) {
-      sources_.remove(source);
-    } else {
-      SourceList::abandon(source);
-    }
-  }
-
-  bool has(const PollSource& source) const { return sources_.has(source); }
 
   // Between the two, which nest, no handler is called that is marked external.
   void disable_external();
@@ -209,74 +162,69 @@ class Context {
   TimePoint now() const { return clock_->now(); }
   const Clock& clock() const { return *clock_; }
 
-  FdTable& fds() {
-    static_cast<void>(may_take_back());
-    return fds_;
-  }
-
   // "ppoll", "epoll" or "io_uring", and why it is this one: what was asked for, and what each back
   // end that was passed over said.
-  absl::string_view backend() const { return monitor_->name(); }
-  const std::string& backend_reason() const { return reason_; }
+  absl::string_view backend() const { return kernel_.name(); }
+  const std::string& backend_reason() const { return kernel_.reason(); }
 
-  const ContextFigures& figures() const { return figures_; }
+  const ContextStats& stats() const { return stats_; }
 
   // Both take effect with the next wait.
-  void set_polling(const PollPolicy& policy) {
-    check_home();
-    budget_ = PollBudget(policy);
-    sources_.set_policy(policy);
-  }
-  void set_polling_share(double share) {
-    check_home();
-    guard_.set_share(share);
-  }
+  void set_polling(const PollPolicy& policy);
+  void set_polling_share(double share);
 
-  // Null, as in the beginning: nobody is told.
+  // Null, as in the beginning: no trace.
   void set_trace(Trace trace) { trace_ = std::move(trace); }
 
-  // For a Watchdog: says in words that another thread may read what is being called, which costs a
-  // little, until unwatch(). They last as long as the context.
-  const Activity& watch();
-  void unwatch();
-
-  // For coroutines: work that completes without suspending asks before it goes on. False once in a
-  // while: then it goes through the queue, so that neither the stack nor others' waiting grows
-  // without bound. The loop grants a new allowance with each resumption.
-  bool may_go_on() {
-    if (allowance_ == 0) {
-      return false;
-    }
-    --allowance_;
-    return true;
-  }
-  void grant_allowance() { allowance_ = kAllowance; }
-
  private:
-  static constexpr unsigned kAllowance = 64;
+  friend class ContextAccess;  // and says what these are
+
+  static constexpr unsigned kCoopBudget = 64;
 
   Context(const ContextOptions& options, SelectedMonitor selected);
 
-  // The steps of a turn.
+  // --- for ContextAccess ------------------------------------------------------------------------
+
+  void schedule(RunNode& node);
+  void schedule_from_signal(RunNode& node);
+  void schedule_idle(RunNode& node);
+  void cancel(RunNode& node);
+  void arm(TimerNode& node, TimePoint deadline) {
+    affinity_.check_home();
+    timers_.arm(node, deadline);
+  }
+  bool cancel(TimerNode& node) {
+    return affinity_.may_take_back() ? timers_.cancel(node) : TimerQueue::abandon(node);
+  }
+  void arm_wall(TimerNode& node, WallTime deadline);
+  bool cancel_wall(TimerNode& node) {
+    return affinity_.may_take_back() ? wall_timers_.cancel(node) : TimerQueue::abandon(node);
+  }
+  void add(PollSource& source);
+  void remove(PollSource& source);
+  FdTable& fds() {
+    static_cast<void>(affinity_.may_take_back());
+    return fds_;
+  }
+  bool consume_budget() {
+    if (coop_budget_ == 0) {
+      return false;
+    }
+    --coop_budget_;
+    return true;
+  }
+  void refill_budget() { coop_budget_ = kCoopBudget; }
+  const Activity& watch();
+  void unwatch();
+
+  // --- a turn -----------------------------------------------------------------------------------
+
   bool turn(bool may_block) noexcept;
-  std::chrono::nanoseconds time_to_next_work() const;
-  bool look();
-  bool glance();
-  bool kernel_is_due();
-  void ask_without_sleeping();
-  void wait_for_work(std::chrono::nanoseconds limit);
-  std::chrono::nanoseconds budget() const;
-  bool finds_work_at_once();
-  PollRecord search_late(std::chrono::nanoseconds limit, TimePoint start, FinishedWait& wait);
-  void learn(const FinishedWait& wait);
-  void sleep_until_work(std::chrono::nanoseconds tail);
-  void sleep_towards_timer(std::chrono::nanoseconds rest, std::chrono::nanoseconds tail);
-  bool has_work() const;
-  PollRecord poll_for(std::chrono::nanoseconds budget, TimePoint start);
-  void sleep(std::chrono::nanoseconds limit);
+  void find_work(bool may_block);
   void accept_wakeup();
   bool run_queued();
   static bool run_watched(RunQueue& queue, Activity& activity, Activity::Step step);
+  bool dispatch_fds();
   bool fire_timers();
   void run_idle();
 
@@ -284,73 +232,55 @@ class Context {
   void run_turns(Done done);
   template <typename Done>
   void run_batches(Done done) noexcept;
-  void schedule_remotely(RunNode& node);
-  void collect(std::chrono::nanoseconds timeout);
-  void move_to(SelectedMonitor next);
-  void watch_wakeup();
-  void clock_was_set();
+
+  // --- waiting: what AdaptiveWait asks of the loop ----------------------------------------------
+
+  Probe probe() override;
+  void sleep(std::chrono::nanoseconds limit) override;
+  bool has_work() const override;
+  std::chrono::nanoseconds time_to_next() const override;
+
+  bool probe_fully();
+  bool probe_cheaply();
+  bool kernel_is_due();
+  void poll_kernel();
+
+  // ----------------------------------------------------------------------------------------------
 
   void tell(TraceEvent::Kind kind, std::chrono::nanoseconds duration) {
     if (trace_ != nullptr) [[unlikely]] {
       trace_({.kind = kind, .duration = duration});
     }
   }
-  void check_home() const {
-    if (!home_.is_here()) [[unlikely]] {  // so it is in a forked child
-      check_not_forked();
-      check_may_act();
-    }
-  }
-  void check_may_act() const {
-    check(home_.may_act(), "a context is used by another thread than its home: post() the call");
-  }
-  // False in a forked child, where those who used the context may end, and do nothing else: its
-  // queues may have been copied in the middle of a change.
-  bool may_take_back() const {
-    if (home_.is_here()) [[likely]] {
-      return true;
-    }
-    if (was_forked()) {
-      return false;
-    }
-    check_may_act();
-    return true;
-  }
-  bool was_forked() const { return fork_generation() != born_in_; }
-  void check_not_forked() const {
-    check(!was_forked(), "a context is used in a forked child: make a new one there");
-  }
+  void schedule_remotely(RunNode& node);
   std::string discard_queued();
 
-  std::unique_ptr<FdMonitor> monitor_;
-  std::size_t enough_watches_;  // for this monitor
+  const ContextOptions options_;
+  const Clock* clock_;
+  ContextStats stats_;
+  Trace trace_;
+
+  // Work of each kind. The kernel port refers to the fd table and to the wake-up.
+  KernelPort kernel_;
   FdTable fds_;
   RunQueue queue_;
   RunQueue idle_;
   TimerQueue timers_;
-  WallTimers wall_timers_;
+  WallTimerQueue wall_timers_;
   SourceList sources_;
-  unsigned glances_ = 0;
-  TimePoint asked_kernel_{};
-  bool watches_clock_ = false;
-  PollBudget budget_;
-  ContextFigures figures_;
-  PollGuard guard_;
-  unsigned allowance_ = kAllowance;
-  const Clock* clock_;
-  Activity* activity_ = nullptr;  // while somebody watches
+
+  AdaptiveWait wait_;
+  unsigned probes_ = 0;       // while sources are polled
+  TimePoint asked_kernel_{};  // when a probe did so last
+
+  unsigned coop_budget_ = kCoopBudget;
+  Activity* activity_ = nullptr;  // while a Watchdog is there
   std::unique_ptr<Activity> watched_activity_;
-  Trace trace_;
-  std::vector<Ready> ready_;  // what one wait reports
-  Key wakeup_key_;
-  const ContextOptions options_;
-  std::string reason_;
 
-  const std::uint32_t born_in_ = fork_generation();
-  HomeThread home_;
+  Affinity affinity_;
 
-  // What other threads write to is kept off the lines above; and what each of them writes, off what
-  // they only read while the loop is awake.
+  // Other threads write these two. Each has a cache line of its own, apart from the members that
+  // other threads only read while the loop is awake.
   alignas(64) RemoteQueue remote_;
   alignas(64) Wakeup wakeup_;
   std::atomic<bool> stopped_{false};

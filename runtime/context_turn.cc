@@ -3,19 +3,13 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <utility>
 
-#include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
-#include "backends/backend.h"
-#include "backends/check.h"
-#include "backends/events.h"
 #include "backends/fd_monitor.h"
 #include "runtime/activity.h"
 #include "runtime/bottom_half.h"
-#include "runtime/clock.h"
 #include "runtime/context.h"
 #include "runtime/run_queue.h"
+#include "runtime/time/clock.h"
 #include "runtime/trace.h"
 
 namespace coaio {
@@ -40,16 +34,11 @@ bool Context::poll(bool may_block) {
 // has passed while its event was waiting loses against the event. A nested turn goes through the
 // same steps, and does what the outer one has collected and not yet called.
 bool Context::turn(bool may_block) noexcept {
-  ++figures_.turns;
-  const nanoseconds limit = may_block ? time_to_next_work() : nanoseconds(0);
-  if (limit == nanoseconds(0)) {
-    look();
-  } else {
-    wait_for_work(limit);
-  }
+  ++stats_.turns;
+  find_work(may_block);
   accept_wakeup();
   bool progress = run_queued();
-  progress |= fds_.dispatch();
+  progress |= dispatch_fds();
   if (!sources_.empty()) {
     progress |= sources_.dispatch(activity_);
   }
@@ -62,7 +51,17 @@ bool Context::turn(bool may_block) noexcept {
   return progress;
 }
 
-nanoseconds Context::time_to_next_work() const {
+void Context::find_work(bool may_block) {
+  const nanoseconds limit = may_block ? time_to_next() : nanoseconds(0);
+  if (limit == nanoseconds(0)) {
+    probe_fully();
+  } else {
+    wait_.wait(limit, limit != FdMonitor::kForever && idle_.empty());
+  }
+}
+
+// While an idle bottom half is scheduled, a sleep is short.
+nanoseconds Context::time_to_next() const {
   if (!queue_.empty() || has_work()) {
     return nanoseconds(0);
   }
@@ -78,7 +77,7 @@ nanoseconds Context::time_to_next_work() const {
 
 void Context::accept_wakeup() {
   if (wakeup_.notified() || !remote_.empty()) {
-    ++figures_.wakeups;
+    ++stats_.wakeups;
   }
   wakeup_.accept();
 }
@@ -106,6 +105,17 @@ bool Context::run_watched(RunQueue& queue, Activity& activity, Activity::Step st
     ran |= queue.run_one();
   }
   return ran;
+}
+
+// A batch of the kernel may hold nothing but reports to handlers that must not be called now, and
+// what is ready behind them comes with the next batch. Each of these handlers is reported once.
+bool Context::dispatch_fds() {
+  bool called = fds_.dispatch();
+  while (!called && fds_.suspended_handlers()) {
+    ask_without_sleeping();
+    called = fds_.dispatch();
+  }
+  return called;
 }
 
 bool Context::fire_timers() {
@@ -150,7 +160,7 @@ template <typename Done>
 void Context::run_batches(Done done) noexcept {
   constexpr unsigned kBatchesPerClockReading = 32;
   TimePoint end;
-  for (unsigned batch = 0; !queue_.empty() && batch < options_.batches_between_looks; ++batch) {
+  for (unsigned batch = 0; !queue_.empty() && batch < options_.nodes_between_looks; ++batch) {
     if (batch == 0) {
       end = std::chrono::steady_clock::now() + options_.time_between_looks;
     } else if (batch % kBatchesPerClockReading == 0 && std::chrono::steady_clock::now() >= end) {
@@ -161,40 +171,6 @@ void Context::run_batches(Done done) noexcept {
     }
     run_queued();
   }
-}
-
-// --- the kernel ---------------------------------------------------------------------------------
-
-void Context::collect(nanoseconds timeout) {
-  if (fds_.watched() >= enough_watches_) {
-    move_to(monitor_for_many(fds_.watched()));
-  }
-  ready_.clear();
-  fds_.looked();
-  const absl::Status status = monitor_->wait(timeout, ready_);
-  for (const Ready& ready : ready_) {
-    if (ready.key == wakeup_key_) {
-      wakeup_.drain();
-      monitor_->want(wakeup_key_, Events::kIn);
-    } else {
-      fds_.report(ready.key, ready.events);
-    }
-  }
-  // The back end has begun to fail: a sandbox was installed, or the kernel is out of something.
-  if (!status.ok()) {
-    check(monitor_->name() != "ppoll", "ppoll fails, and there is nothing left to move to");
-    move_to(next_monitor(*monitor_, status));
-  }
-}
-
-// Nothing is lost, since the table knows every watch, and the next monitor reports what is ready.
-void Context::move_to(SelectedMonitor next) {
-  absl::StrAppend(&reason_, "; ", next.reason);
-  monitor_ = std::move(next.monitor);
-  enough_watches_ = next.enough;
-  ++figures_.moves;
-  fds_.move_to(*monitor_);
-  watch_wakeup();
 }
 
 }  // namespace coaio

@@ -1,27 +1,27 @@
 #include "runtime/fd_table.h"
 
+#include <fcntl.h>
+
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
-#include <utility>
-#include <vector>
 
-#include "absl/functional/any_invocable.h"
 #include "absl/strings/str_cat.h"
 #include "backends/check.h"
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
-#include "runtime/activity.h"
 
 namespace coaio {
 namespace {
 
 constexpr Events kBothDirections = Events::kIn | Events::kOut;
 
-// Conditions that do not go away while the descriptor is open: with one of them set, a short
-// transfer does not mean that the next event announces what follows.
-constexpr Events kSticky = kFailure | Events::kReadHangUp | Events::kPriority;
+// Records of descriptors below this number are made unasked.
+constexpr std::size_t kFirstRecords = 1024;
+
+// Conditions that last while the descriptor is open.
+constexpr Events kLasting = kFailure | Events::kReadHangUp | Events::kPriority;
 
 // The directions in which an operation would get an answer: data, space, an error or an end of
 // file.
@@ -30,39 +30,52 @@ Events directions(Events events) {
     return kBothDirections;
   }
   Events result = events & kBothDirections;
-  if (any(events & (Events::kReadHangUp | Events::kPriority))) {
+  if (any(events & Events::kReadHangUp)) {
     result |= Events::kIn;
   }
   return result;
 }
 
-// The events other than failures that end a wait with this interest.
-Events that_end(Events interest) {
-  return any(interest & Events::kIn) ? interest | Events::kReadHangUp | Events::kPriority
-                                     : interest;
+// The events that end a wait with this interest. Urgent data ends only a wait that asked for it: no
+// read returns it, unless it is also kIn.
+Events events_that_end(Events interest) {
+  const Events events = any(interest & Events::kIn) ? interest | Events::kReadHangUp : interest;
+  return events | kFailure;
 }
+
+// Anything but EBADF says that there is a file, or that a sandbox forbids the question.
+bool is_open(int fd) { return fcntl(fd, F_GETFD) != -1 || errno != EBADF; }
 
 }  // namespace
 
 // --- waiting ------------------------------------------------------------------------------------
 
 void FdTable::wait(int fd, FdWaiter& waiter, Events interest) {
-  FdRecord& record = record_of(fd);
+  FdRecord* record = find_or_add(fd);
+  if (record == nullptr) {
+    check(!waiter.waiting(), "one waiter waits for two descriptors");
+    waiter.record_ = &not_open_;
+    waiter.seen_ = Events::kInvalid;
+    ++not_open_.due_;
+    strays_.push_back(waiter);
+    return;
+  }
   // What a stream has seen reported and not used yet is not reported again.
-  check(record.trigger != Trigger::kEdge,
+  check(record->trigger_ != Trigger::kEdge,
         "a descriptor that a stream owns is waited for by its number: use the stream, or a dup() "
         "of it");
-  wait(record, waiter, interest);
+  wait(*record, waiter, interest);
 }
 
 void FdTable::wait(FdRecord& record, FdWaiter& waiter, Events interest) {
   check(!waiter.waiting(), "one waiter waits for two descriptors");
   waiter.record_ = &record;
   waiter.interest_ = interest;
-  record.waiters.push_back(waiter);
-  if (record.trigger == Trigger::kEdge) {
+  record.waiters_.push_back(waiter);
+  if (record.trigger_ == Trigger::kEdge) {
     monitor_->want(record.key(), interest);
   } else {
+    record.waiting_.add(interest);
     arm(record, interest_of(record));
   }
 }
@@ -71,180 +84,154 @@ void FdTable::remove(FdWaiter& waiter) {
   if (!waiter.waiting()) {
     return;
   }
-  waiter.unlink();
   FdRecord& record = *waiter.record_;
-  if (record.trigger == Trigger::kEdge) {
+  if (waiter.due()) {
+    take_off_due(waiter);
     return;
   }
+  waiter.unlink();
+  if (record.trigger_ == Trigger::kEdge) {
+    return;
+  }
+  record.waiting_.remove(waiter.interest_);
   const Events left = interest_of(record);
-  if (record.trigger == Trigger::kOneShot && !any(left)) {
-    // The number may be closed, and stand for another file, before the monitor hears of either.
+  if (record.trigger_ == Trigger::kOneShot && !any(left)) {
+    // The descriptor may be closed, and stand for another file, before the monitor hears of either.
     renew(record, Trigger::kOneShot);
   } else {
     arm(record, left);
   }
 }
 
-// --- handlers and owners ------------------------------------------------------------------------
-
-void FdTable::set_handlers(int fd, FdHandlers handlers) {
-  FdRecord& record = record_of(fd);
-  check(record.trigger != Trigger::kEdge,
-        "a handler is set for a descriptor that a stream owns: use the stream, or a dup() of it");
-  // It may be the one that is running; and its end may come back here, when all is done.
-  std::unique_ptr<FdHandling> replaced = std::move(record.handling);
-  if (calling_ != 0 && replaced != nullptr) {
-    replaced_.push_back(std::move(replaced));
-  }
-  const bool handled = handlers.read != nullptr || handlers.write != nullptr;
-  record.handling = handled ? std::make_unique<FdHandling>(std::move(handlers)) : nullptr;
-  // A new generation: what was reported to the old handlers is not for the new ones.
-  renew(record, handled ? Trigger::kLevel : Trigger::kOneShot);
-  arm(record, interest_of(record));
-}
-
-void FdTable::remove_handlers(int fd, absl::AnyInvocable<void()> gone) {
-  set_handlers(fd, {});
-  if (calling_ == 0) {
-    gone();
-  } else {
-    gone_.push_back(std::move(gone));
-  }
-}
-
-bool FdTable::discard_handlers() {
-  bool any_left = false;
-  // By number, for the end of a handler may add records.
-  for (int fd = 0; static_cast<std::size_t>(fd) < records_.size(); ++fd) {
-    if (records_[static_cast<std::size_t>(fd)].handling != nullptr) {
-      any_left = true;
-      set_handlers(fd, {});
-    }
-  }
-  return any_left;
-}
+// --- owners -------------------------------------------------------------------------------------
 
 FdRecord& FdTable::own(int fd) {
   FdRecord& record = record_of(fd);
   check(
-      record.trigger != Trigger::kEdge && record.waiters.empty() && record.handling == nullptr,
+      record.trigger_ != Trigger::kEdge && record.waiters_.empty() && record.handling_ == nullptr,
       "a descriptor gets an owner while others wait for it, or a second owner: has it been closed "
       "behind the back of the first?");
   renew(record, Trigger::kEdge);
-  record.untried = kBothDirections;
-  record.sticky = Events::kNone;
+  record.untried_ = kBothDirections;
+  record.lasting_ = Events::kNone;
   arm(record, kBothDirections | Events::kReadHangUp | Events::kPriority);
   return record;
 }
 
 void FdTable::release(FdRecord& record) {
   renew(record, Trigger::kOneShot);
-  while (FdWaiter* waiter = record.waiters.pop_front()) {
+  while (FdWaiter* waiter = record.waiters_.pop_front()) {
     waiter->wake_(*waiter, Events::kNone);
   }
-  // Those who are due would use a number that may belong to another file by then.
-  for (FdWaiter* waiter = due_.front(); waiter != nullptr;) {
+  // A waiter that is due would use a descriptor that may stand for another file by then.
+  for (FdWaiter* waiter = due_.front(); record.due_ != 0 && waiter != nullptr;) {
     FdWaiter* next = due_.next(*waiter);
     if (waiter->record_ == &record) {
-      waiter->unlink();
+      take_off_due(*waiter);
       waiter->wake_(*waiter, Events::kNone);
     }
     waiter = next;
   }
 }
 
-void FdTable::enable_external() {
-  check(external_disabled_ != 0, "enable_external() without a disable_external()");
-  if (--external_disabled_ != 0) {
-    return;
-  }
-  for (const Key key : std::exchange(muted_external_, {})) {
-    FdRecord& record = records_[key.slot];
-    if (record.generation == key.generation) {
-      unmute(record);
-    }
-  }
-}
-
-// --- the watch ----------------------------------------------------------------------------------
-
-FdRecord& FdTable::record_of(int fd) {
-  check(fd >= 0, "a negative number is waited for: look at the result of the call that made it");
-  const auto index = static_cast<std::size_t>(fd);
-  while (records_.size() <= index) {
-    FdRecord& record = records_.emplace_back();
-    record.fd = static_cast<int>(records_.size()) - 1;
-  }
-  return records_[index];
-}
-
-Events FdTable::interest_of(const FdRecord& record) {
-  Events interest = waiting_interest(record);
-  const FdHandling* handling = record.handling.get();
-  if (handling != nullptr && !handling->muted) {
-    interest |= handling->handlers.read != nullptr ? Events::kIn : Events::kNone;
-    interest |= handling->handlers.write != nullptr ? Events::kOut : Events::kNone;
-  }
-  return interest;
-}
-
-Events FdTable::waiting_interest(const FdRecord& record) {
-  Events interest = Events::kNone;
-  for (FdWaiter* waiter = record.waiters.front(); waiter != nullptr;
-       waiter = record.waiters.next(*waiter)) {
-    interest |= waiter->interest_;
-  }
-  return interest;
-}
-
 bool FdTable::is_waited_for(const FdRecord& record, Events interest) const {
-  Events waited_for = waiting_interest(record);
-  for (FdWaiter* waiter = due_.front(); waiter != nullptr; waiter = due_.next(*waiter)) {
-    waited_for |= waiter->record_ == &record ? waiter->interest_ : Events::kNone;
+  Events waited_for = Events::kNone;
+  for (FdWaiter* waiter = record.waiters_.front(); waiter != nullptr;
+       waiter = record.waiters_.next(*waiter)) {
+    waited_for |= waiter->interest_;
+  }
+  std::uint32_t left = record.due_;
+  for (FdWaiter* waiter = due_.front(); left != 0 && waiter != nullptr;
+       waiter = due_.next(*waiter)) {
+    if (waiter->record_ == &record) {
+      waited_for |= waiter->interest_;
+      --left;
+    }
   }
   return any(waited_for & interest);
 }
 
+// --- the watch ----------------------------------------------------------------------------------
+
+// Null if the descriptor is not open and has no record: any integer may come here, and a table for
+// it must not be made.
+FdRecord* FdTable::find_or_add(int fd) {
+  check(fd >= 0, "a negative number is waited for: look at the result of the call that made it");
+  const auto index = static_cast<std::size_t>(fd);
+  if (index >= records_.size() && index >= kFirstRecords && !is_open(fd)) {
+    return nullptr;
+  }
+  while (records_.size() <= index) {
+    FdRecord& record = records_.emplace_back();
+    record.fd_ = static_cast<int>(records_.size()) - 1;
+  }
+  return &records_[index];
+}
+
+FdRecord& FdTable::record_of(int fd) {
+  FdRecord* record = find_or_add(fd);
+  if (record == nullptr) {
+    fail(absl::StrCat("descriptor ", fd, " gets a handler or an owner and is not open (EBADF): ",
+                      "look at the result of the call that made it, and remove handlers before "
+                      "close()")
+             .c_str());
+  }
+  return *record;
+}
+
+Events FdTable::interest_of(const FdRecord& record) {
+  if (record.trigger_ == Trigger::kEdge) {
+    Events interest = Events::kNone;
+    for (FdWaiter* waiter = record.waiters_.front(); waiter != nullptr;
+         waiter = record.waiters_.next(*waiter)) {
+      interest |= waiter->interest_;
+    }
+    return interest;
+  }
+  const Events waiting = record.waiting_.interest();
+  return record.handling_ == nullptr ? waiting : waiting | interest_of(*record.handling_);
+}
+
 void FdTable::arm(FdRecord& record, Events interest) {
-  if (record.live && record.interest == interest) {
+  if (record.live_ && record.interest_ == interest) {
     return;
   }
-  if (!record.live && !any(interest)) {
+  if (!record.live_ && !any(interest)) {
     return;
   }
   watched_ += any(interest) ? 1 : 0;
-  watched_ -= any(record.interest) ? 1 : 0;
-  record.interest = interest;
-  record.live = true;
+  watched_ -= any(record.interest_) ? 1 : 0;
+  record.interest_ = interest;
+  record.live_ = true;
   changed_ = true;
-  monitor_->arm(record.fd, record.key(), interest, record.trigger);
+  monitor_->arm(record.fd_, record.key(), interest, record.trigger_);
 }
 
 void FdTable::disarm(FdRecord& record) {
-  if (record.live) {
-    watched_ -= any(record.interest) ? 1 : 0;
-    record.interest = Events::kNone;
-    record.live = false;
+  if (record.live_) {
+    watched_ -= any(record.interest_) ? 1 : 0;
+    record.interest_ = Events::kNone;
+    record.live_ = false;
     changed_ = true;
     monitor_->disarm(record.key());
   }
 }
 
-// Ends the watch, and with it every report that is still under way; the next one has this trigger.
+// Ends the watch, and with it every report that the monitor may still make; the next watch has this
+// trigger.
 void FdTable::renew(FdRecord& record, Trigger trigger) {
   disarm(record);
-  ++record.generation;
-  record.pending = Events::kNone;
-  record.trigger = trigger;
+  ++record.generation_;
+  record.trigger_ = trigger;
 }
 
 std::string FdTable::describe_users() const {
   std::string users;
   for (const FdRecord& record : records_) {
-    if (record.trigger == Trigger::kEdge) {
-      absl::StrAppend(&users, " the owner of descriptor ", record.fd, ";");
-    } else if (!record.waiters.empty()) {
-      absl::StrAppend(&users, " who waits for descriptor ", record.fd, ";");
+    if (record.trigger_ == Trigger::kEdge) {
+      absl::StrAppend(&users, " the owner of descriptor ", record.fd_, ";");
+    } else if (!record.waiters_.empty()) {
+      absl::StrAppend(&users, " who waits for descriptor ", record.fd_, ";");
     }
   }
   return users;
@@ -253,169 +240,95 @@ std::string FdTable::describe_users() const {
 void FdTable::move_to(FdMonitor& monitor) {
   monitor_ = &monitor;
   for (FdRecord& record : records_) {
-    if (!record.live) {
+    if (!record.live_) {
       continue;
     }
-    monitor.arm(record.fd, record.key(), record.interest, record.trigger);
-    if (record.trigger == Trigger::kEdge && any(interest_of(record))) {
+    monitor.arm(record.fd_, record.key(), record.interest_, record.trigger_);
+    if (record.trigger_ == Trigger::kEdge && any(interest_of(record))) {
       monitor.want(record.key(), interest_of(record));
     }
   }
 }
 
-// --- dispatch -----------------------------------------------------------------------------------
+// --- reports ------------------------------------------------------------------------------------
 
 void FdTable::report(Key key, Events events) {
   FdRecord* record = key.slot < records_.size() ? &records_[key.slot] : nullptr;
-  if (record == nullptr || record->generation != key.generation || !record->live) {
+  if (record == nullptr || record->generation_ != key.generation || !record->live_) {
     return;
   }
-  if (record->trigger == Trigger::kOneShot) {
-    watched_ -= any(record->interest) ? 1 : 0;
-    record->interest = Events::kNone;  // delivery ended it
+  switch (record->trigger_) {
+    case Trigger::kOneShot:
+      watched_ -= any(record->interest_) ? 1 : 0;
+      record->interest_ = Events::kNone;  // the report has ended it
+      break;
+    case Trigger::kEdge:
+      record->untried_ |= directions(events);
+      record->lasting_ |= events & kLasting;
+      break;
+    case Trigger::kLevel:
+      break;
   }
-  // A record is listed once, however often it is reported before its dispatch.
-  if (!any(std::exchange(record->pending, record->pending | events))) {
-    reports_.push_back(key);
+  list_due_waiters(*record, events);
+  if (record->handling_ != nullptr) {
+    list_due_handlers(*record, events);
   }
 }
 
-bool FdTable::dispatch() {
-  bool called = false;
-  while (has_reports()) {
-    called |= wake_next() || dispatch_next();
-  }
-  return called;
-}
-
-bool FdTable::dispatch_next() {
-  const Key key = reports_[next_report_++];
-  if (next_report_ == reports_.size()) {
-    reports_.clear();
-    next_report_ = 0;
-  }
-  FdRecord& record = records_[key.slot];
-  if (record.generation != key.generation) {
-    return false;
-  }
-  // Taken before anybody is called, so that a nested turn does not dispatch it again.
-  const Events events = std::exchange(record.pending, Events::kNone);
-  if (record.trigger == Trigger::kEdge) {
-    record.untried |= directions(events);
-    record.sticky |= events & kSticky;
-  }
-  list_due(record, events);
-  bool called = false;
-  while (wake_next()) {
-    called = true;
-  }
-  if (record.generation == key.generation) {
-    called |= call_handlers(record, events);
-  }
-  return called;
-}
-
-// The first waiter of each direction; of a level, the others get their turn with the next report,
-// for what the first one leaves. An edge is not reported again, and a failure stays: they end all
+// A level wakes the first waiter of each direction: the others get their turn with the next report,
+// for what the first one leaves. An edge is not reported again, and a failure lasts: they end all
 // waits.
-void FdTable::list_due(FdRecord& record, Events events) {
+void FdTable::list_due_waiters(FdRecord& record, Events events) {
+  const bool edge = record.trigger_ == Trigger::kEdge;
   Events left = events;
-  for (FdWaiter* waiter = record.waiters.front(); waiter != nullptr;) {
-    FdWaiter* next = record.waiters.next(*waiter);
-    const Events ends = that_end(waiter->interest_);
-    if (any((ends | kFailure) & left)) {
+  for (FdWaiter* waiter = record.waiters_.front(); waiter != nullptr && any(left);) {
+    FdWaiter* next = record.waiters_.next(*waiter);
+    const Events ends = events_that_end(waiter->interest_);
+    if (any(ends & left)) {
       waiter->unlink();
-      waiter->seen_ = events;
-      due_.push_back(*waiter);
-      left &= record.trigger == Trigger::kEdge ? left : ~ends;
+      make_due(*waiter, events);
+      if (!edge) {
+        record.waiting_.remove(waiter->interest_);
+        left &= ~ends | kFailure;
+      }
     }
     waiter = next;
   }
-  if (record.trigger != Trigger::kEdge) {
+  if (!edge) {
     arm(record, interest_of(record));
   }
 }
 
-// One at a time: whoever is woken may end the waits of others, begin new ones, or nest a turn,
-// which then wakes the rest.
-bool FdTable::wake_next() {
-  FdWaiter* waiter = due_.pop_front();
-  if (waiter == nullptr) {
-    return false;
-  }
-  waiter->wake_(*waiter, waiter->seen_);
-  return true;
+void FdTable::make_due(FdWaiter& waiter, Events events) {
+  waiter.seen_ = events;
+  ++waiter.record_->due_;
+  due_.push_back(waiter);
 }
 
-// --- handlers, called ---------------------------------------------------------------------------
+void FdTable::take_off_due(FdWaiter& waiter) {
+  waiter.unlink();
+  waiter.seen_ = Events::kNone;
+  --waiter.record_->due_;
+}
 
-bool FdTable::call_handlers(FdRecord& record, Events events) {
-  FdHandling* handling = record.handling.get();
-  if (handling == nullptr) {
-    return false;
-  }
-  if (!may_call(*handling)) {
-    mute(record);
-    return false;
-  }
-  const std::uint32_t generation = record.generation;
-  const Events ready = directions(events);
+// --- dispatch -----------------------------------------------------------------------------------
+
+// One at a time: a waiter or handler that is called may end the waits of others, begin new ones, or
+// nest a turn, which then calls the rest.
+bool FdTable::dispatch() {
   bool called = false;
-  ++calling_;
-  handling->running = true;
-  const Activity::Doing doing(activity_, Activity::Step::kHandler, handling->handlers.name,
-                              record.fd);
-  if (any(ready & Events::kIn) && handling->handlers.read != nullptr) {
-    called = true;
-    handling->handlers.read();
-  }
-  // The read handler may have removed both, and may have disabled them.
-  if (any(ready & Events::kOut) && record.generation == generation &&
-      handling->handlers.write != nullptr && !holds_back(handling->handlers)) {
-    called = true;
-    handling->handlers.write();
-  }
-  handling->running = false;
-  if (record.generation == generation && handling->muted) {
-    unmute(record);
-  }
-  if (--calling_ == 0) {
-    destroy_replaced();
+  due_.append(strays_);
+  while (FdWaiter* waiter = due_.front()) {
+    const Events events = waiter->seen_;
+    take_off_due(*waiter);
+    if (waiter->wake_ != nullptr) {
+      called = true;
+      waiter->wake_(*waiter, events);
+    } else {
+      called |= call_handlers(static_cast<FdHandling&>(*waiter), events);
+    }
   }
   return called;
-}
-
-// Handlers that were replaced while some were running. Their ends may replace others.
-void FdTable::destroy_replaced() {
-  std::vector<std::unique_ptr<FdHandling>> replaced = std::exchange(replaced_, {});
-  std::vector<absl::AnyInvocable<void()>> gone = std::exchange(gone_, {});
-  replaced.clear();
-  for (absl::AnyInvocable<void()>& tell : gone) {
-    tell();
-  }
-}
-
-bool FdTable::may_call(const FdHandling& handling) const {
-  return !handling.running && !holds_back(handling.handlers);
-}
-
-// The report is dropped: once the handler is heard again, the kernel repeats what still holds.
-void FdTable::mute(FdRecord& record) {
-  record.handling->muted = true;
-  if (holds_back(record.handling->handlers)) {
-    muted_external_.push_back(record.key());
-  }
-  arm(record, interest_of(record));
-}
-
-// Of what must not be heard yet, whoever ends that is told to come back.
-void FdTable::unmute(FdRecord& record) {
-  if (holds_back(record.handling->handlers)) {
-    muted_external_.push_back(record.key());
-  } else if (record.handling->muted && !record.handling->running) {
-    record.handling->muted = false;
-    arm(record, interest_of(record));
-  }
 }
 
 }  // namespace coaio

@@ -20,8 +20,9 @@
 // allowed, and count as any event of a descriptor, or as any notification.
 //
 // Threads: all four functions are called on the home thread.
-// Lifetime: from Context::add() to Context::remove() the source and its doorbell live, and nobody
-//   else uses the doorbell on that context. AddedSource does both in time.
+// Lifetime: while an ScopedPollSource is there (scoped_poll_source.h), the source and its doorbell
+// live, and
+//   nothing else uses the doorbell on that context.
 // Errors: poll(), poll_begin() and poll_end() only look at memory and change it: to run a turn, or
 //   to add or remove a source there, is checked. on_ready() may do anything, also remove its own
 //   source, and destroy it.
@@ -30,9 +31,9 @@
 #define COAIO_RUNTIME_POLL_SOURCE_H_
 
 #include "backends/check.h"
-#include "runtime/clock.h"
 #include "runtime/intrusive_list.h"
-#include "runtime/poll_budget.h"
+#include "runtime/polling/poll_budget.h"
+#include "runtime/time/clock.h"
 
 namespace coaio {
 

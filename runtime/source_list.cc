@@ -12,11 +12,11 @@
 
 #include "backends/check.h"
 #include "runtime/activity.h"
-#include "runtime/clock.h"
 #include "runtime/fd_table.h"
-#include "runtime/poll_budget.h"
-#include "runtime/poll_policy.h"
 #include "runtime/poll_source.h"
+#include "runtime/polling/poll_budget.h"
+#include "runtime/polling/poll_policy.h"
+#include "runtime/time/clock.h"
 
 namespace coaio {
 namespace {
@@ -235,7 +235,7 @@ std::chrono::nanoseconds SourceList::budget() const {
   return largest;
 }
 
-void SourceList::waited(const FinishedWait& wait) {
+void SourceList::waited(const WaitOutcome& wait) {
   for (PollSource* source = ready_.front(); source != nullptr; source = ready_.next(*source)) {
     source->budget_.waited(wait);
   }

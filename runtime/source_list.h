@@ -16,12 +16,12 @@
 #include <cstddef>
 
 #include "runtime/activity.h"
-#include "runtime/clock.h"
 #include "runtime/fd_table.h"
 #include "runtime/intrusive_list.h"
-#include "runtime/poll_budget.h"
-#include "runtime/poll_policy.h"
 #include "runtime/poll_source.h"
+#include "runtime/polling/poll_budget.h"
+#include "runtime/polling/poll_policy.h"
+#include "runtime/time/clock.h"
 
 namespace coaio {
 
@@ -74,7 +74,7 @@ class SourceList {
   bool learns() const { return budget_.learns(); }
 
   // A wait has ended; those that are ready now learn from it.
-  void waited(const FinishedWait& wait);
+  void waited(const WaitOutcome& wait);
 
  private:
   class Testing;

@@ -6,17 +6,30 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
+#include <utility>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "backends/check.h"
 #include "backends/errno_status.h"
 #include "backends/unique_fd.h"
 
 namespace coaio {
 
+absl::StatusOr<UniqueFd> Wakeup::make_event() {
+  UniqueFd event(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!event.valid()) {
+    return errno_status(errno, "eventfd");
+  }
+  return event;
+}
+
 absl::Status Wakeup::open() {
-  event_ = UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  return event_.valid() ? absl::OkStatus() : errno_status(errno, "eventfd");
+  absl::StatusOr<UniqueFd> event = make_event();
+  if (event.ok()) {
+    open(*std::move(event));
+  }
+  return event.status();
 }
 
 bool Wakeup::notify() {

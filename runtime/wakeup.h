@@ -19,8 +19,10 @@
 
 #include <atomic>
 #include <cstdint>
+#include <utility>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "backends/unique_fd.h"
 
 namespace coaio {
@@ -29,6 +31,10 @@ class Wakeup {
  public:
   // Makes the eventfd. Fails with the errno of eventfd().
   absl::Status open();
+
+  // The same in two steps, for a caller that needs to know early whether it can be made.
+  static absl::StatusOr<UniqueFd> make_event();
+  void open(UniqueFd event) { event_ = std::move(event); }
 
   // The descriptor that becomes readable for a sleeper, to be watched edge-triggered; drain() after
   // it was reported.

@@ -11,8 +11,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "runtime/activity.h"
-#include "runtime/clock.h"
 #include "runtime/context.h"
+#include "runtime/context_access.h"
+#include "runtime/time/clock.h"
 
 namespace coaio {
 namespace {
@@ -43,7 +44,7 @@ void print(const std::string& sentence) { std::fprintf(stderr, "coaio: %s\n", se
 }  // namespace
 
 Watchdog::Watchdog(Context& context, WatchdogOptions options)
-    : context_(context), options_(std::move(options)), activity_(context.watch()) {
+    : context_(context), options_(std::move(options)), activity_(ContextAccess(context).watch()) {
   if (options_.report == nullptr) {
     options_.report = print;
   }
@@ -64,7 +65,7 @@ Watchdog::~Watchdog() {
     ended_.notify_one();
     thread_.join();
   }
-  context_.unwatch();
+  ContextAccess(context_).unwatch();
 }
 
 void Watchdog::check() {

@@ -29,8 +29,8 @@
 #include <thread>
 
 #include "runtime/activity.h"
-#include "runtime/clock.h"
 #include "runtime/context.h"
+#include "runtime/time/clock.h"
 
 namespace coaio {
 

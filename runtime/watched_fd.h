@@ -14,6 +14,7 @@
 
 #include "backends/unique_fd.h"
 #include "runtime/context.h"
+#include "runtime/context_access.h"
 #include "runtime/fd_table.h"
 
 namespace coaio {
@@ -22,7 +23,9 @@ class WatchedFd {
  public:
   WatchedFd() = default;
   WatchedFd(Context& context, UniqueFd fd)
-      : fd_(std::move(fd)), context_(&context), record_(&context.fds().own(fd_.get())) {}
+      : fd_(std::move(fd)),
+        context_(&context),
+        record_(&ContextAccess(context).fds().own(fd_.get())) {}
   WatchedFd(WatchedFd&& other) noexcept
       : fd_(std::move(other.fd_)),
         context_(other.context_),
@@ -38,7 +41,7 @@ class WatchedFd {
 
   void close() {
     if (record_ != nullptr) {
-      context_->fds().release(*std::exchange(record_, nullptr));
+      ContextAccess(*context_).fds().release(*std::exchange(record_, nullptr));
       fd_.reset();
     }
   }

@@ -174,7 +174,7 @@ void print_peek() {
     }
     const UniqueFd event(eventfd(0, EFD_CLOEXEC));
     FdMonitor& monitor = *selected->monitor;
-    std::vector<Ready> ready;
+    std::vector<FdEvent> ready;
     monitor.arm(event.get(), {}, Events::kIn, Trigger::kEdge);
     check(monitor.wait(std::chrono::nanoseconds(0), ready).ok(), "a benchmark cannot wait");
     std::vector<double> samples;
@@ -198,7 +198,7 @@ void print_peek() {
 
 double milliseconds_to_remove(unsigned completions) {
   const std::unique_ptr<FdMonitor> monitor = *make_io_uring_monitor({.completions = completions});
-  std::vector<Ready> ready;
+  std::vector<FdEvent> ready;
   for (std::uint32_t slot = 0; slot < kMost; ++slot) {
     monitor->arm(idle_descriptor(slot), {slot, 1}, Events::kIn, Trigger::kEdge);
   }

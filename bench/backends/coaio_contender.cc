@@ -30,7 +30,7 @@ class CoaioContender final : public Contender {
   std::size_t wait() override {
     ready_.clear();
     check(monitor_->wait(FdMonitor::kForever, ready_).ok(), "a benchmark cannot wait");
-    for ([[maybe_unused]] const Ready& ready : ready_) {
+    for ([[maybe_unused]] const FdEvent& ready : ready_) {
       if constexpr (kTrigger == Trigger::kOneShot) {
         arm(ready.key);
       } else if constexpr (kTrigger == Trigger::kEdge) {
@@ -63,7 +63,7 @@ class CoaioContender final : public Contender {
 
   std::unique_ptr<FdMonitor> monitor_;
   std::vector<int> descriptors_;
-  std::vector<Ready> ready_;
+  std::vector<FdEvent> ready_;
   std::uint32_t pairs_ = 0;
 };
 

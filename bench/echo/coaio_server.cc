@@ -52,7 +52,7 @@ Task<void> accept_all(TcpListener& listener, TaskGroup& connections) {
 }
 
 Task<void> serve(int listener_fd) {
-  const TaskRef here = co_await this_task();
+  const TaskEnv here = co_await this_task();
   TcpListener listener(here.context, UniqueFd(listener_fd));
   TaskGroup tasks(here);
   tasks.spawn(accept_all(listener, tasks));

@@ -35,10 +35,10 @@
 #include <vector>
 
 #include "bench/backends/ratio.h"
-#include "runtime/clock.h"
 #include "runtime/context.h"
-#include "runtime/timer.h"
-#include "runtime/timer_queue.h"
+#include "runtime/time/clock.h"
+#include "runtime/time/timer.h"
+#include "runtime/time/timer_queue.h"
 
 namespace coaio::bench {
 namespace {

@@ -23,7 +23,7 @@
 #include "bench/shm_rpc/two_cpus.h"
 #include "runtime/bottom_half.h"
 #include "runtime/context.h"
-#include "runtime/poll_policy.h"
+#include "runtime/polling/poll_policy.h"
 
 namespace coaio::bench {
 namespace {

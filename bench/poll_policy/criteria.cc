@@ -9,9 +9,9 @@
 
 #include "bench/poll_policy/replay.h"
 #include "bench/poll_policy/traces.h"
-#include "runtime/learned_budget.h"
-#include "runtime/poll_budget.h"
-#include "runtime/poll_policy.h"
+#include "runtime/polling/poll_budget.h"
+#include "runtime/polling/poll_policy.h"
+#include "runtime/polling/wait_histogram.h"
 
 namespace coaio::bench {
 namespace {
@@ -96,7 +96,7 @@ double largest_share(double cap) {
 int main() {
   using namespace coaio::bench;
   std::printf("{\"ns_per_wait\": %.1f, \"bytes\": %zu, ", ns_per_wait(),
-              sizeof(coaio::LearnedBudget));
+              sizeof(coaio::WaitHistogram));
   std::printf("\"worst\": [%.2f, %.2f, %.2f], ", worst_ratio(1), worst_ratio(3), worst_ratio(10));
   std::printf("\"worst_on_shared_cpu\": [%.2f, %.2f, %.2f], ", worst_ratio_on_shared_cpu(1),
               worst_ratio_on_shared_cpu(3), worst_ratio_on_shared_cpu(10));

@@ -23,7 +23,7 @@
 #include "bench/poll_policy/thread_clock.h"
 #include "examples/command_line.h"
 #include "runtime/context.h"
-#include "runtime/poll_policy.h"
+#include "runtime/polling/poll_policy.h"
 
 namespace coaio::bench {
 namespace {
@@ -210,7 +210,7 @@ void write_record(const std::string& path, const std::vector<nanoseconds>& waits
 
 void print(const Measured& measured, const Partner& partner, const ServedLoop& loop) {
   const auto number = [](std::uint64_t value) { return static_cast<unsigned long long>(value); };
-  const ContextFigures& figures = loop.figures();
+  const ContextStats& stats = loop.stats();
   std::printf(
       "{\"requests\": %llu, \"seconds\": %.6f, \"cpu_percent\": %.3f, \"mean_us\": %.2f, "
       "\"p50_us\": %.2f, \"p99_us\": %.2f, \"largest_share\": %.4f, \"turns\": %llu, \"polls\": "
@@ -218,11 +218,10 @@ void print(const Measured& measured, const Partner& partner, const ServedLoop& l
       "\"poll_hits\": %llu, \"polled_us\": %.1f, \"over_share\": %llu, \"over_quota\": %llu, "
       "\"crowded\": %llu, \"shared_cpu\": %llu}\n",
       number(partner.requests()), measured.seconds, measured.cpu_percent, partner.mean_us(),
-      partner.us(0.5), partner.us(0.99), loop.largest_share(), number(figures.turns),
-      number(figures.polls), number(figures.poll_hits),
-      static_cast<double>(figures.polled.count()) / 1000, number(figures.guard.over_share),
-      number(figures.guard.over_quota), number(figures.guard.crowded),
-      number(figures.guard.shared_cpu));
+      partner.us(0.5), partner.us(0.99), loop.largest_share(), number(stats.turns),
+      number(stats.polls), number(stats.poll_hits),
+      static_cast<double>(stats.polled.count()) / 1000, number(stats.guard.over_share),
+      number(stats.guard.over_quota), number(stats.guard.crowded), number(stats.guard.shared_cpu));
 }
 
 int run(Options options) {

@@ -8,10 +8,10 @@
 #include <random>
 
 #include "bench/poll_policy/traces.h"
-#include "runtime/clock.h"
-#include "runtime/poll_budget.h"
-#include "runtime/poll_cap.h"
-#include "runtime/poll_policy.h"
+#include "runtime/polling/poll_budget.h"
+#include "runtime/polling/poll_cap.h"
+#include "runtime/polling/poll_policy.h"
+#include "runtime/time/clock.h"
 
 namespace coaio::bench {
 namespace {
@@ -70,7 +70,7 @@ struct Search {
 
 // What comes of it. `late`: of the wake, if the event finds the loop asleep.
 struct Outcome {
-  FinishedWait wait;
+  WaitOutcome wait;
   double polled_ns = 0;
   double late_ns = 0;
 };
@@ -158,7 +158,7 @@ Cost replay(const Trace& trace, const PollPolicy& policy, double share) {
         const double polled_ns = search.until_ns - search.sleep_ns;
         return polled_ns != 0 && cap.grants(now, rounded(polled_ns)) ? search : Search{};
       },
-      [&](const FinishedWait& wait) {
+      [&](const WaitOutcome& wait) {
         cap.spend(wait.polled);
         budget.waited(wait);
       });
@@ -170,7 +170,7 @@ Cost replay_in_hindsight(const Trace& trace, double latency_weight) {
       [&](TimePoint, double wait, double late) {
         return Search{.until_ns = !trace.shared_cpu && wait <= latency_weight * late ? wait : 0};
       },
-      [](const FinishedWait&) {});
+      [](const WaitOutcome&) {});
 }
 
 }  // namespace coaio::bench

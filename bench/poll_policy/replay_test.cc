@@ -6,7 +6,7 @@
 
 #include "bench/poll_policy/traces.h"
 #include "doctest/doctest.h"
-#include "runtime/poll_policy.h"
+#include "runtime/polling/poll_policy.h"
 
 namespace coaio::bench {
 namespace {

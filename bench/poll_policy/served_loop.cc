@@ -17,8 +17,8 @@
 #include "bench/echo/exit.h"
 #include "bench/poll_policy/link.h"
 #include "bench/poll_policy/thread_clock.h"
-#include "runtime/clock.h"
 #include "runtime/context.h"
+#include "runtime/time/clock.h"
 
 namespace coaio::bench {
 namespace {
@@ -83,7 +83,7 @@ void ServedLoop::serve(LinkEnd& link) {
 void ServedLoop::note(TimePoint now) {
   constexpr nanoseconds kApart = std::chrono::milliseconds(1);
   if (samples_.empty() || now - samples_.back().time >= kApart) {
-    samples_.push_back({.time = now, .polled = context_->figures().polled});
+    samples_.push_back({.time = now, .polled = context_->stats().polled});
   }
   if (waits_.size() < waits_to_record_ && recording_.load(std::memory_order_relaxed)) {
     waits_.push_back(now - waits_since_);

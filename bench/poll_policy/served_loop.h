@@ -15,8 +15,8 @@
 
 #include "backends/unique_fd.h"
 #include "bench/poll_policy/link.h"
-#include "runtime/clock.h"
 #include "runtime/context.h"
+#include "runtime/time/clock.h"
 
 namespace coaio::bench {
 
@@ -38,7 +38,7 @@ class ServedLoop {
   // Ends the loop. What follows is for afterwards.
   void stop();
 
-  const ContextFigures& figures() const { return context_->figures(); }
+  const ContextStats& stats() const { return context_->stats(); }
   // From the end of one handler to the begin of the next.
   const std::vector<std::chrono::nanoseconds>& waits() const { return waits_; }
   // The largest share of any 100 ms that went to polling, as seen at requests 1 ms apart or more.

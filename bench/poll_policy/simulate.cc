@@ -12,7 +12,7 @@
 #include "absl/strings/numbers.h"
 #include "bench/poll_policy/replay.h"
 #include "bench/poll_policy/traces.h"
-#include "runtime/poll_policy.h"
+#include "runtime/polling/poll_policy.h"
 
 namespace coaio::bench {
 namespace {

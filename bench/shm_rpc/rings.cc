@@ -16,8 +16,8 @@
 #include "coro/yield.h"
 #include "examples/shm_rpc/connection.h"
 #include "examples/shm_rpc/conversation.h"
-#include "runtime/added_source.h"
 #include "runtime/context.h"
+#include "runtime/scoped_poll_source.h"
 
 namespace coaio::bench {
 namespace {
@@ -53,9 +53,9 @@ Task<absl::Status> answer(Connection& client) {
 }
 
 Task<absl::Status> alone(Connection& connection, Task<absl::Status> work) {
-  const TaskRef here = co_await this_task();
-  const AddedSource inbox(here.context, connection.inbox());
-  const AddedSource outbox(here.context, connection.outbox());
+  const TaskEnv here = co_await this_task();
+  const ScopedPollSource inbox(here.context, connection.inbox());
+  const ScopedPollSource outbox(here.context, connection.outbox());
   co_return co_await std::move(work);
 }
 

@@ -16,7 +16,7 @@
 #include "bench/backends/ratio.h"
 #include "bench/shm_rpc/two_cpus.h"
 #include "runtime/context.h"
-#include "runtime/poll_policy.h"
+#include "runtime/polling/poll_policy.h"
 
 namespace coaio::bench {
 namespace {

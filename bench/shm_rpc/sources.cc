@@ -6,9 +6,9 @@
 #include "backends/backend.h"
 #include "backends/unique_fd.h"
 #include "bench/shm_rpc/round_trips.h"
-#include "runtime/added_source.h"
 #include "runtime/context.h"
 #include "runtime/poll_source.h"
+#include "runtime/scoped_poll_source.h"
 
 namespace coaio::bench {
 namespace {
@@ -53,7 +53,7 @@ class Player final : public PollSource {
   // Plays until the last change of its number. The player with a stopwatch begins.
   void play(Context& context, Stopwatch* watch) {
     watch_ = watch;
-    const AddedSource added(context, *this);
+    const ScopedPollSource added(context, *this);
     if (watch_ != nullptr) {
       partners_.set(1);
     }

@@ -17,10 +17,10 @@
 #include "bench/echo/histogram.h"
 #include "bench/poll_policy/thread_clock.h"
 #include "examples/command_line.h"
-#include "runtime/clock.h"
 #include "runtime/context.h"
-#include "runtime/poll_policy.h"
-#include "runtime/timer.h"
+#include "runtime/polling/poll_policy.h"
+#include "runtime/time/clock.h"
+#include "runtime/time/timer.h"
 
 namespace coaio::bench {
 namespace {

@@ -48,8 +48,8 @@ TryOperation::Outcome TcpStream::ReadSome::attempt(TryOperation& operation) {
   // A stream that gave less than was asked for has no more, and will report when it has: the next
   // read need not try. Not so once the peer has hung up or the like, for that is reported once
   // only.
-  if (self.count_ < self.buffer_.size() && count != 0 && !any(self.record().sticky)) {
-    self.record().untried &= ~Events::kIn;
+  if (self.count_ < self.buffer_.size() && count != 0 && self.record().short_read_exhausts()) {
+    self.record().mark_exhausted(Events::kIn);
   }
   return Outcome::kDone;
 }
@@ -142,7 +142,7 @@ bool met_itself(int fd) {
 }  // namespace
 
 Task<absl::StatusOr<TcpStream>> TcpStream::connect(SocketAddress address) {
-  const TaskRef here = co_await this_task();
+  const TaskEnv here = co_await this_task();
   UniqueFd fd(socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.valid()) {
     co_return socket_error(errno, "socket for", address);

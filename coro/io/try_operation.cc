@@ -5,6 +5,7 @@
 #include "coro/cancel.h"
 #include "coro/promise.h"
 #include "runtime/context.h"
+#include "runtime/context_access.h"
 #include "runtime/fd_table.h"
 #include "runtime/watched_fd.h"
 
@@ -24,7 +25,7 @@ TryOperation::TryOperation(const WatchedFd& fd, Events direction, Attempt attemp
       RunNode(&TryOperation::go_on),
       home_(&home_of(fd)),
       record_(&fd.record()),
-      generation_(record_->generation),
+      generation_(record_->generation()),
       direction_(direction),
       attempt_(attempt) {}
 
@@ -34,13 +35,13 @@ bool TryOperation::suspend(PromiseBase& task) {
   check(is_current(), "an operation on a socket that was closed before it was awaited");
   check(home_ == &task.context(),
         "a socket is used on another context than its own: resume_on its context first");
-  check(!home_->fds().is_waited_for(*record_, direction_),
+  check(!ContextAccess(*home_).fds().is_waited_for(*record_, direction_),
         "two tasks read one socket, or two write it, at the same time");
   if (!start(task)) {
     return complete_at_once();
   }
-  if (!any(record_->untried & direction_)) {
-    home_->fds().wait(*record_, *this, direction_);
+  if (record_->is_exhausted(direction_)) {
+    ContextAccess(*home_).fds().wait(*record_, *this, direction_);
     return true;
   }
   return try_or_wait() ? complete_at_once() : true;
@@ -53,11 +54,11 @@ bool TryOperation::try_or_wait() {
     return true;
   }
   if (outcome == Outcome::kWouldBlock) {
-    record_->untried &= ~direction_;
+    record_->mark_exhausted(direction_);
   } else {
-    home_->schedule(*this);
+    ContextAccess(*home_).schedule(*this);
   }
-  home_->fds().wait(*record_, *this, direction_);
+  ContextAccess(*home_).fds().wait(*record_, *this, direction_);
   return false;
 }
 
@@ -92,10 +93,10 @@ void TryOperation::withdraw(CancelNode& node) {
 
 void TryOperation::let_go() {
   if (waiting()) {
-    home_->fds().remove(*this);
+    ContextAccess(*home_).fds().remove(*this);
   }
   if (queued()) {
-    home_->cancel(*this);
+    ContextAccess(*home_).cancel(*this);
   }
 }
 

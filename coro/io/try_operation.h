@@ -39,12 +39,12 @@ class TryOperation : protected Operation, private FdWaiter, private RunNode {
   TryOperation(const WatchedFd& fd, Events direction, Attempt attempt);
   ~TryOperation();
 
-  int fd() const { return record_->fd; }
+  int fd() const { return record_->fd(); }
   FdRecord& record() const { return *record_; }
 
  private:
   bool suspend(PromiseBase& task);
-  bool is_current() const { return record_->generation == generation_; }
+  bool is_current() const { return record_->generation() == generation_; }
   bool try_or_wait();
   void retry();
   void let_go();

@@ -30,9 +30,9 @@ coaio::Task<absl::Status> then_cancel(coaio::Task<absl::Status> work, coaio::Tas
 }  // namespace
 
 coaio::Task<absl::Status> converse(Connection& connection, coaio::Task<absl::Status> work) {
-  const coaio::TaskRef here = co_await coaio::this_task();
-  const coaio::AddedSource inbox(here.context, connection.inbox());
-  const coaio::AddedSource outbox(here.context, connection.outbox());
+  const coaio::TaskEnv here = co_await coaio::this_task();
+  const coaio::ScopedPollSource inbox(here.context, connection.inbox());
+  const coaio::ScopedPollSource outbox(here.context, connection.outbox());
   coaio::TaskGroup group(here);
   group.spawn(then_cancel(std::move(work), group));
   group.spawn(watch(connection));

@@ -1,6 +1,6 @@
 // Inbox and Outbox: the two ends of a ring, for coroutines.
 //
-//   const AddedSource added(context, inbox);
+//   const ScopedPollSource added(context, inbox);
 //   absl::StatusOr<std::string_view> message = co_await inbox.receive();
 //
 // Each is a poll source: the loop looks at the ring while it polls, and asks for its doorbell
@@ -26,12 +26,12 @@
 namespace shm_rpc {
 
 // A cache line of its own: the two sides may be threads of one process.
-class alignas(64) Inbox final : public coaio::CoSource {
+class alignas(64) Inbox final : public coaio::AwaitablePollSource {
  public:
   class Receive;
 
   Inbox(RingMemory& ring, int my_bell, int bell_of_writer)
-      : CoSource(my_bell), reader_(ring, bell_of_writer) {}
+      : AwaitablePollSource(my_bell), reader_(ring, bell_of_writer) {}
 
   // Gives an absl::StatusOr<std::string_view>; the message is good until the next call.
   [[nodiscard]] Receive receive();
@@ -49,12 +49,12 @@ class alignas(64) Inbox final : public coaio::CoSource {
   bool ended_ = false;
 };
 
-class alignas(64) Outbox final : public coaio::CoSource {
+class alignas(64) Outbox final : public coaio::AwaitablePollSource {
  public:
   class Send;
 
   Outbox(RingMemory& ring, int my_bell, int bell_of_reader)
-      : CoSource(my_bell), writer_(ring, bell_of_reader) {}
+      : AwaitablePollSource(my_bell), writer_(ring, bell_of_reader) {}
 
   // Gives an absl::Status. Waits while the ring is full.
   [[nodiscard]] Send send(std::string_view message);

@@ -20,7 +20,7 @@ constexpr int kRounds = 50;
 
 // Rounds of arming, wanting, waiting and disarming over four descriptors with data.
 void turn(FdMonitor& monitor, const std::vector<Pair>& pairs, Trigger trigger,
-          std::uint32_t generation, std::vector<Ready>& ready) {
+          std::uint32_t generation, std::vector<FdEvent>& ready) {
   for (std::uint32_t slot = 0; slot < pairs.size(); ++slot) {
     monitor.arm(pairs[slot].a.get(), {slot, generation}, Events::kIn, trigger);
     monitor.want({slot, generation}, Events::kIn);
@@ -30,7 +30,7 @@ void turn(FdMonitor& monitor, const std::vector<Pair>& pairs, Trigger trigger,
     if (!monitor.wait(std::chrono::nanoseconds(0), ready).ok()) {
       std::abort();
     }
-    for (const Ready& one : ready) {
+    for (const FdEvent& one : ready) {
       monitor.want(one.key, Events::kIn);
     }
   }
@@ -56,7 +56,7 @@ TEST_CASE("no verb allocates once the tables have grown") {
       pairs.push_back(make_unix_pair());
       write_all(pairs.back().b, "x");
     }
-    std::vector<Ready> ready;
+    std::vector<FdEvent> ready;
     ready.reserve(64);
     std::uint32_t generation = 0;
     for (const Trigger trigger : {Trigger::kOneShot, Trigger::kLevel, Trigger::kEdge}) {

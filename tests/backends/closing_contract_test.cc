@@ -61,7 +61,7 @@ TEST_CASE("a peer sees end of file with the first wait after its watch was disar
       }
       monitor.disarm(key);
       pair.a.reset();
-      std::vector<Ready> ready;
+      std::vector<FdEvent> ready;
       REQUIRE(monitor.wait(std::chrono::nanoseconds(0), ready).ok());
       CHECK(ready.empty());
       char byte = 0;
@@ -143,7 +143,7 @@ TEST_CASE(
       pair.a.reset();
       arm_and_want(monitor, number, kKey, change, trigger);
       write_all(pair.b, "x");
-      for (const Ready& ready : watcher.drain()) {
+      for (const FdEvent& ready : watcher.drain()) {
         CHECK(ready.key == kKey);
         CHECK(ready.events == Events::kInvalid);
       }
@@ -185,7 +185,7 @@ TEST_CASE("a number that is used again at once reports the new file, under the n
         }
         reuse_number(number, second.a);
         arm_and_want(monitor, number, new_key, Events::kIn, trigger);
-        for (const Ready& ready : watcher.drain()) {
+        for (const FdEvent& ready : watcher.drain()) {
           CHECK(ready.key != new_key);
         }
         // A late removal of the old key leaves the new one alone.
@@ -201,6 +201,53 @@ TEST_CASE("a number that is used again at once reports the new file, under the n
         CHECK(watcher.quiet());
       }
     }
+  });
+}
+
+// The harm of a close without a disarm stays with the key whose owner did it.
+TEST_CASE("a watch hears of its descriptor though an older watch, never disarmed, had the number") {
+  on_every_back_end([](FdMonitor& monitor) {
+    const UniqueFd number = checked(open("/dev/zero", O_RDWR | O_CLOEXEC));
+    const UniqueFd event = make_eventfd(0);
+    Watcher watcher(monitor);
+    monitor.arm(number.get(), kOther, Events::kIn, Trigger::kLevel);
+    CHECK(watcher.next_of(kOther) == Events::kIn);
+    reuse_number(number.get(), event);
+    monitor.arm(number.get(), kKey, Events::kIn, Trigger::kOneShot);
+    std::vector<FdEvent> ready;
+    REQUIRE(monitor.wait(std::chrono::nanoseconds(0), ready).ok());
+    CHECK(count_of(ready, kKey) == 0);
+    monitor.disarm(kOther);
+    CHECK(watcher.quiet());
+    write_all(event, {"\1\0\0\0\0\0\0\0", 8});
+    CHECK(watcher.next_of(kKey) == Events::kIn);
+  });
+}
+
+// A report of a dead key makes epoll register everything anew, in the order of slots.
+TEST_CASE("a watch whose number an older one had hears of it after another file was left behind") {
+  on_every_back_end([](FdMonitor& monitor) {
+    constexpr Key kOld{.slot = 9, .generation = 1};
+    const UniqueFd file = make_eventfd(0);
+    const UniqueFd left_behind = make_eventfd(0);
+    const UniqueFd event = make_eventfd(0);
+    const UniqueFd number = checked(dup(file.get()));
+    UniqueFd twin = checked(dup(left_behind.get()));
+    Watcher watcher(monitor);
+    monitor.arm(number.get(), kOld, Events::kIn, Trigger::kLevel);
+    monitor.arm(twin.get(), kKey, Events::kIn, Trigger::kLevel);
+    CHECK(watcher.quiet());
+    reuse_number(number.get(), event);
+    monitor.arm(number.get(), kOther, Events::kIn, Trigger::kOneShot);
+    CHECK(watcher.quiet());
+    monitor.disarm(kKey);
+    twin.reset();
+    write_all(left_behind, {"\1\0\0\0\0\0\0\0", 8});
+    CHECK(events_of(watcher.drain(), kOther) == Events::kNone);
+    monitor.disarm(kOld);
+    CHECK(watcher.quiet());
+    write_all(event, {"\1\0\0\0\0\0\0\0", 8});
+    CHECK(watcher.next_of(kOther) == Events::kIn);
   });
 }
 

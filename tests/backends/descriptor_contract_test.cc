@@ -2,14 +2,17 @@
 // number, and what has it next, is in closing_contract_test.cc.
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
@@ -21,6 +24,7 @@
 #include "backends/unique_fd.h"
 #include "doctest/doctest.h"
 #include "tests/support/back_ends.h"
+#include "tests/support/child.h"
 #include "tests/support/descriptors.h"
 #include "tests/support/skipped.h"
 #include "tests/support/watcher.h"
@@ -166,6 +170,75 @@ TEST_CASE("a number that is no open file is reported as invalid, once") {
   });
 }
 
+// --- a file whose poll function clears the change that it reports -------------------------------
+
+// Of this key, by waits that do not sleep: a change is there when mount() returns.
+Events seen_now(FdMonitor& monitor, Key key) {
+  constexpr int kEnough = 20;
+  std::vector<FdEvent> ready;
+  for (int i = 0; i < kEnough; ++i) {
+    REQUIRE(monitor.wait(std::chrono::nanoseconds(0), ready).ok());
+  }
+  return events_of(ready, key);
+}
+
+// Returns which change was not reported, if one was not.
+std::string watch_mount_table(FdMonitor& monitor, Key key, Trigger trigger) {
+  const UniqueFd table = checked(open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC));
+  const auto change = [] {
+    REQUIRE(mount("coaio", "/tmp", "tmpfs", 0, "") == 0);  // on top of the one before
+  };
+  const auto wait = [&] {
+    if (trigger == Trigger::kEdge) {
+      monitor.want(key, Events::kPriority);
+    } else {
+      monitor.arm(table.get(), key, Events::kPriority, trigger);
+    }
+  };
+  const auto seen = [&] { return any(seen_now(monitor, key) & Events::kPriority); };
+  if (trigger == Trigger::kEdge) {
+    monitor.arm(table.get(), key, kAllDirections, trigger);
+  } else {
+    change();  // before the first wait
+  }
+  wait();
+  std::string missing = trigger == Trigger::kEdge || seen() ? "" : " the first;";
+  wait();
+  missing += seen() ? " one that was none;" : "";
+  change();
+  missing += seen() ? "" : " one while waiting;";
+  change();
+  wait();
+  missing += seen() ? "" : " one between two waits;";
+  monitor.disarm(key);
+  return missing;
+}
+
+TEST_CASE("each change of the mount table ends a wait for it, or the next one") {
+  const std::string result = run_in_child([]() -> std::string {
+    if (unshare(CLONE_NEWNS) != 0 ||
+        mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+      return "not allowed";
+    }
+    std::string missing;
+    on_every_back_end([&](FdMonitor& monitor) {
+      std::uint32_t generation = 0;
+      for (const Trigger trigger : kAllTriggers) {
+        const std::string here = watch_mount_table(monitor, {0, ++generation}, trigger);
+        if (!here.empty()) {
+          missing +=
+              std::string(monitor.name()) + ", trigger " + std::to_string(generation) + ":" + here;
+        }
+      }
+    });
+    return missing;
+  });
+  if (result == "not allowed") {
+    return report_skipped("a mount namespace of its own is refused");
+  }
+  CHECK(result == "");
+}
+
 // --- closed -------------------------------------------------------------------------------------
 
 TEST_CASE("a descriptor that is closed without disarming harms nobody") {
@@ -181,7 +254,7 @@ TEST_CASE("a descriptor that is closed without disarming harms nobody") {
       Watcher watcher(monitor);
       watcher.settle();
       closed.a.reset();
-      for (const Ready& ready : watcher.drain()) {
+      for (const FdEvent& ready : watcher.drain()) {
         CHECK(ready.key == Key{.slot = 0, .generation = generation});  // kInvalid, or nothing
       }
       write_all(other.b, "x");
@@ -215,7 +288,7 @@ TEST_CASE("none of many ready descriptors is lost or reported twice") {
       std::vector<int> seen(kCount, 0);
       Watcher watcher(monitor);
       for (std::ptrdiff_t missing = kCount; missing > 0;) {
-        for (const Ready& ready : watcher.next()) {
+        for (const FdEvent& ready : watcher.next()) {
           missing -= seen[ready.key.slot]++ == 0 ? 1 : 0;
         }
       }

@@ -1,15 +1,20 @@
 // The contract of FdMonitor: what an edge-triggered watch reports, and to whom.
 
+#include <linux/net_tstamp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdint>
 
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
+#include "backends/unique_fd.h"
 #include "doctest/doctest.h"
 #include "tests/support/back_ends.h"
 #include "tests/support/descriptors.h"
+#include "tests/support/skipped.h"
 #include "tests/support/watcher.h"
 
 namespace coaio::testing {
@@ -157,6 +162,66 @@ TEST_CASE("hang-up is reported once to an edge that waits for something else") {
     CHECK(watcher.next_of(kKey) == Events::kHangUp);
     watcher.settle();
     CHECK(watcher.quiet());
+  });
+}
+
+// Each message that leaves the socket from now on puts its time on the error queue.
+bool ask_for_times(const UniqueFd& socket) {
+  const int flags = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
+  return setsockopt(socket.get(), SOL_SOCKET, SO_TIMESTAMPING, &flags, sizeof flags) == 0;
+}
+
+bool has_error(const UniqueFd& fd) {
+  pollfd entry{.fd = fd.get(), .events = 0, .revents = 0};
+  return poll(&entry, 1, 0) == 1 && (entry.revents & POLLERR) != 0;
+}
+
+void empty_error_queue(const UniqueFd& socket) {
+  std::array<char, 512> control{};
+  msghdr message{};
+  do {
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+  } while (recvmsg(socket.get(), &message, MSG_ERRQUEUE) >= 0);
+}
+
+TEST_CASE("an error that lasts is reported once to an edge, does not spin, and hides no event") {
+  const Pair trial = make_tcp_pair();
+  if (!ask_for_times(trial.a)) {
+    return report_skipped("sockets have no SO_TIMESTAMPING");
+  }
+  write_all(trial.a, "x");
+  if (!has_error(trial.a)) {
+    return report_skipped("the loopback device tells no times");
+  }
+  on_every_back_end([](FdMonitor& monitor) {
+    const Pair pair = make_tcp_pair();
+    REQUIRE(ask_for_times(pair.a));
+    monitor.arm(pair.a.get(), kKey, kAllDirections, Trigger::kEdge);
+    Watcher watcher(monitor);
+    watcher.settle();
+    for (int i = 0; i < 3; ++i) {
+      monitor.want(kKey, Events::kIn);
+      write_all(pair.a, "x");
+      CHECK(any(watcher.next_of(kKey) & Events::kError));
+      watcher.settle();
+      for (int j = 0; j < 3; ++j) {
+        monitor.want(kKey, Events::kIn);
+        watcher.settle();
+        CHECK(watcher.quiet());
+        write_all(pair.b, "data");
+        Events seen = Events::kNone;
+        while (!any(seen & Events::kIn)) {
+          seen |= events_of(watcher.next(), kKey);
+        }
+        CHECK(read_all(pair.a) == "data");
+      }
+      empty_error_queue(pair.a);
+      CHECK(!has_error(pair.a));
+      monitor.want(kKey, Events::kIn);
+      watcher.settle();
+      CHECK(watcher.quiet());
+    }
   });
 }
 

@@ -23,9 +23,9 @@
 #include "backends/fd_monitor.h"
 #include "backends/unique_fd.h"
 #include "doctest/doctest.h"
+#include "tests/support/abort_message.h"
 #include "tests/support/back_ends.h"
 #include "tests/support/descriptors.h"
-#include "tests/support/last_words.h"
 #include "tests/support/skipped.h"
 #include "tests/support/watcher.h"
 
@@ -63,7 +63,7 @@ TEST_CASE("a wait appends to what its caller has collected") {
   on_every_back_end([](FdMonitor& monitor) {
     const UniqueFd event = make_eventfd(1);
     monitor.arm(event.get(), kFirst, Events::kIn, Trigger::kOneShot);
-    std::vector<Ready> ready{{.key = kThird, .events = Events::kOut}};
+    std::vector<FdEvent> ready{{.key = kThird, .events = Events::kOut}};
     REQUIRE(monitor.wait(std::chrono::nanoseconds(0), ready).ok());
     REQUIRE(ready.size() == 2);
     CHECK(ready.front().key == kThird);
@@ -80,7 +80,7 @@ TEST_CASE("a wait does not end before its timeout when nothing is ready") {
     for (const auto timeout : {std::chrono::nanoseconds(1), std::chrono::nanoseconds(200'001)}) {
       std::chrono::nanoseconds longest{0};
       for (int i = 0; i < 10 && longest < timeout; ++i) {
-        std::vector<Ready> ready;
+        std::vector<FdEvent> ready;
         const auto begin = std::chrono::steady_clock::now();
         REQUIRE(monitor.wait(timeout, ready).ok());
         longest =
@@ -94,7 +94,7 @@ TEST_CASE("a wait does not end before its timeout when nothing is ready") {
 
 TEST_CASE("a wait without watches sleeps for its timeout") {
   on_every_back_end([](FdMonitor& monitor) {
-    std::vector<Ready> ready;
+    std::vector<FdEvent> ready;
     REQUIRE(monitor.wait(std::chrono::microseconds(10), ready).ok());
     CHECK(ready.empty());
   });
@@ -127,7 +127,7 @@ TEST_CASE("a signal ends a wait early, and costs no event") {
         std::this_thread::yield();
       }
     });
-    std::vector<Ready> ready;
+    std::vector<FdEvent> ready;
     const absl::Status status = monitor.wait(std::chrono::minutes(1), ready);
     done.store(true, std::memory_order_relaxed);
     other.join();
@@ -257,7 +257,7 @@ TEST_CASE("watches may be armed and disarmed while a batch is dispatched") {
         write_all(pairs[slot].b, "x");
       }
       Watcher watcher(monitor);
-      const std::vector<Ready> batch = watcher.next();  // may be a part of it
+      const std::vector<FdEvent> batch = watcher.next();  // may be a part of it
       for (std::uint32_t slot = 0; slot < 2; ++slot) {
         monitor.disarm({slot, generation});
         write_all(pairs[slot].b, "x");
@@ -284,11 +284,12 @@ TEST_CASE("a live key that is armed with another descriptor or trigger ends the 
       const Key key{.slot = 0, .generation = 1 + static_cast<std::uint32_t>(trigger)};
       monitor.arm(one.get(), key, Events::kIn, trigger);
       CHECK(absl::StrContains(
-          last_words([&] { monitor.arm(two.get(), key, Events::kIn, trigger); }), kSentence));
+          abort_message([&] { monitor.arm(two.get(), key, Events::kIn, trigger); }), kSentence));
       for (const Trigger another : kAllTriggers) {
         if (another != trigger) {
           CHECK(absl::StrContains(
-              last_words([&] { monitor.arm(one.get(), key, Events::kIn, another); }), kSentence));
+              abort_message([&] { monitor.arm(one.get(), key, Events::kIn, another); }),
+              kSentence));
         }
       }
     }

@@ -47,7 +47,7 @@ std::string fall_from(unsigned rung, unsigned unknown_flags) {
     }
     const UniqueFd event = make_eventfd(1);
     (*monitor)->arm(event.get(), kKey, Events::kIn, Trigger::kOneShot);
-    std::vector<Ready> ready;
+    std::vector<FdEvent> ready;
     const absl::Status status = (*monitor)->wait(FdMonitor::kForever, ready);
     return absl::StrCat(refused_rings() - before, " refused, ", ready.size(), " reported");
   });
@@ -141,7 +141,7 @@ TEST_CASE("a request that fails for want of memory is an error of the wait, and 
     Watcher watcher(*monitor);
     watcher.settle();
     complete_first_request(ring_of_this_process(), -ENOMEM);
-    std::vector<Ready> ready;
+    std::vector<FdEvent> ready;
     const absl::Status status = monitor->wait(FdMonitor::kForever, ready);
     CHECK(errno_of(status) == ENOMEM);
     CHECK(ready.empty());

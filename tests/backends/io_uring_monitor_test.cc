@@ -45,8 +45,8 @@ std::unique_ptr<FdMonitor> monitor_or_skip(IoUringOptions options = {}) {
   return *std::move(monitor);
 }
 
-std::vector<Ready> wait_once(FdMonitor& monitor) {
-  std::vector<Ready> ready;
+std::vector<FdEvent> wait_once(FdMonitor& monitor) {
+  std::vector<FdEvent> ready;
   const absl::Status status = monitor.wait(nanoseconds(0), ready);
   REQUIRE_MESSAGE(status.ok(), status.ToString());
   return ready;
@@ -125,7 +125,7 @@ TEST_CASE(
       write_all(pair.b, "x");
     }
     std::vector<bool> seen(kCount, false);
-    for (const Ready& ready : watcher.drain()) {
+    for (const FdEvent& ready : watcher.drain()) {
       if (any(ready.events & Events::kIn)) {
         seen[ready.key.slot] = true;
       }
@@ -145,7 +145,7 @@ TEST_CASE(
     read_all(pair.b);
   }
   std::vector<bool> seen(kCount, false);
-  for (const Ready& ready : watcher.drain()) {
+  for (const FdEvent& ready : watcher.drain()) {
     seen[ready.key.slot] = seen[ready.key.slot] || any(ready.events & Events::kOut);
   }
   CHECK(std::count(seen.begin(), seen.end(), false) == 0);
@@ -206,7 +206,7 @@ TEST_CASE("a wait leaves no watch out of the ring, though it removes another one
         monitor->disarm(kKey);
         monitor->arm(writer.a.get(), {1, 1}, Events::kOut, trigger);
         monitor->arm(urgent.a.get(), {2, 1}, Events::kPriority, trigger);
-        std::vector<Ready> ready;
+        std::vector<FdEvent> ready;
         REQUIRE(monitor->wait(timeout, ready).ok());
         CHECK(ready.empty());
         CHECK(monitor->peek() == Peek::kNothing);  // else it cannot tell

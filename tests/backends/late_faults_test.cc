@@ -55,13 +55,13 @@ std::string move_and_count(FdMonitor& failed, const absl::Status& why,
     next.monitor->arm(pairs[slot].a.get(), {slot, 1}, Events::kIn, Trigger::kOneShot);
   }
   std::vector<int> seen(pairs.size(), 0);
-  std::vector<Ready> ready;
+  std::vector<FdEvent> ready;
   do {
     ready.clear();
     if (const absl::Status status = next.monitor->wait(kNow, ready); !status.ok()) {
       return status.ToString();
     }
-    for (const Ready& one : ready) {
+    for (const FdEvent& one : ready) {
       ++seen[one.key.slot];
     }
   } while (!ready.empty());
@@ -82,7 +82,7 @@ std::string move_when(std::unique_ptr<FdMonitor> monitor, const std::vector<Refu
     pairs.push_back(make_unix_pair());
     monitor->arm(pairs.back().a.get(), {slot, 1}, Events::kIn, Trigger::kOneShot);
     if (slot == kMany / 2) {  // half of the watches are known to the kernel, half are not
-      std::vector<Ready> ready;
+      std::vector<FdEvent> ready;
       if (const absl::Status status = monitor->wait(kNow, ready); !status.ok()) {
         return status.ToString();
       }
@@ -92,7 +92,7 @@ std::string move_when(std::unique_ptr<FdMonitor> monitor, const std::vector<Refu
   for (std::size_t slot = 0; slot < pairs.size(); slot += 3) {
     write_all(pairs[slot].b, "x");
   }
-  std::vector<Ready> ready;
+  std::vector<FdEvent> ready;
   const absl::Status status = monitor->wait(FdMonitor::kForever, ready);
   if (errno_of(status) != expected_error || !ready.empty()) {
     return absl::StrCat("wait reported ", ready.size(), " and ", status.ToString());
@@ -132,7 +132,7 @@ TEST_CASE(
           const std::unique_ptr<FdMonitor> monitor = *make_io_uring_monitor();
           const Pair pipe = make_pipe();
           monitor->arm(pipe.a.get(), {}, Events::kIn, Trigger::kOneShot);
-          std::vector<Ready> ready;
+          std::vector<FdEvent> ready;
           if (!monitor->wait(kNow, ready).ok()) {
             return "first wait";
           }
@@ -157,7 +157,7 @@ TEST_CASE("a ring that may not be enabled is an error of the first wait") {
   const std::string message = run_in_child([]() -> std::string {
     const std::unique_ptr<FdMonitor> monitor = *make_io_uring_monitor();
     refuse_system_calls({{.number = SYS_io_uring_register, .error = EPERM}});
-    std::vector<Ready> ready;
+    std::vector<FdEvent> ready;
     return std::string(monitor->wait(kNow, ready).message());
   });
   CHECK(message.find("io_uring_register: EPERM (Operation not permitted); sysctl ") == 0);
@@ -209,6 +209,25 @@ TEST_CASE("a sandbox that forbids epoll_ctl does not make every descriptor ready
         }) == "ppoll");
 }
 
+// A ready eventfd shows both directions, as a file without readiness does.
+TEST_CASE("a sandbox that forbids epoll_ctl does not make a ready eventfd ready for ever") {
+  if (!sandbox_works()) {
+    return report_skipped(kNoSandbox);
+  }
+  for (const Trigger trigger : {Trigger::kOneShot, Trigger::kLevel, Trigger::kEdge}) {
+    CHECK(run_in_child([trigger]() -> std::string {
+            const std::unique_ptr<FdMonitor> monitor = *make_epoll_monitor();
+            const UniqueFd event = make_eventfd(1);
+            refuse_system_calls({{.number = SYS_epoll_ctl, .error = EPERM}});
+            monitor->arm(event.get(), {}, Events::kIn, trigger);
+            monitor->want({}, Events::kIn);
+            std::vector<FdEvent> ready;
+            const absl::Status status = monitor->wait(kNow, ready);
+            return absl::StrCat(ready.size(), " reported, errno ", errno_of(status));
+          }) == absl::StrCat("0 reported, errno ", EPERM));
+  }
+}
+
 TEST_CASE("epoll whose wait is refused is left for ppoll") {
   if (!sandbox_works()) {
     return report_skipped(kNoSandbox);
@@ -230,7 +249,7 @@ TEST_CASE("without epoll_pwait2 a timeout is as exact, and events come as before
             const std::unique_ptr<FdMonitor> monitor = *make_epoll_monitor();
             const Pair pipe = make_pipe();
             monitor->arm(pipe.a.get(), {}, Events::kIn, Trigger::kLevel);
-            std::vector<Ready> ready;
+            std::vector<FdEvent> ready;
             for (int i = 0; i < 3; ++i) {
               const nanoseconds timeout(1'500'001);
               const auto begin = std::chrono::steady_clock::now();
@@ -259,7 +278,7 @@ TEST_CASE("that epoll_pwait2 is refused is found out once") {
     const std::map<long, int> calls = count_system_calls([error](CallCounter& counter) {
       refuse_system_calls({{.number = SYS_epoll_pwait2, .error = error}});
       const std::unique_ptr<FdMonitor> monitor = *make_epoll_monitor();
-      std::vector<Ready> ready;
+      std::vector<FdEvent> ready;
       counter.begin();
       for (int i = 0; i < 3; ++i) {
         static_cast<void>(monitor->wait(nanoseconds(1), ready));
@@ -281,7 +300,7 @@ TEST_CASE("a set that cannot be rebuilt is left for ppoll") {
           pipes.push_back(make_pipe());
           const UniqueFd twin(dup(pipes[0].a.get()));
           monitor->arm(pipes[0].a.get(), {.slot = 1}, Events::kIn, Trigger::kLevel);
-          std::vector<Ready> ready;
+          std::vector<FdEvent> ready;
           if (!monitor->wait(kNow, ready).ok()) {
             return "first wait";
           }

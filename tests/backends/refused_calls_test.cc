@@ -170,7 +170,7 @@ TEST_CASE("with no memory to lock, auto takes what works") {
             return "setrlimit";
           }
           const absl::StatusOr<SelectedMonitor> selected = select_monitor(Backend::kAuto);
-          std::vector<Ready> ready;
+          std::vector<FdEvent> ready;
           return selected.ok()
                      ? std::string(
                            selected->monitor->wait(std::chrono::nanoseconds(0), ready).message())

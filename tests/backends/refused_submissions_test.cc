@@ -42,7 +42,7 @@ std::string cope_with(int error) {
   const std::unique_ptr<FdMonitor> monitor = *make_io_uring_monitor();
   const Pair one = make_pipe();
   const Pair two = make_pipe();
-  std::vector<Ready> ready;
+  std::vector<FdEvent> ready;
   if (!monitor->wait(kNow, ready).ok()) {
     return "first wait";
   }
@@ -92,7 +92,7 @@ TEST_CASE("more changes than the submission ring holds survive a refusal half wa
           }
           refuse_system_calls(
               {{.number = SYS_io_uring_enter, .error = EBUSY, .where = {{kToSubmit, 3}}}});
-          std::vector<Ready> ready;
+          std::vector<FdEvent> ready;
           const absl::Status status = monitor->wait(FdMonitor::kForever, ready);
           return absl::StrCat(ready.size(), " reported ", status.ToString(), " ",
                               monitor->peek() == Peek::kNothing ? "forgotten" : "remembered");
@@ -109,7 +109,7 @@ TEST_CASE("a watch that is disarmed while submissions are refused reports nothin
           const std::unique_ptr<FdMonitor> monitor =
               *make_io_uring_monitor({.submissions = 2, .completions = 8, .rung = 1});
           const Pair pairs[] = {make_pipe(), make_pipe()};
-          std::vector<Ready> ready;
+          std::vector<FdEvent> ready;
           for (std::uint32_t slot = 0; slot < 2; ++slot) {
             monitor->arm(pairs[slot].a.get(), {.slot = slot}, Events::kIn, Trigger::kOneShot);
             if (!monitor->wait(kNow, ready).ok()) {
@@ -137,7 +137,7 @@ TEST_CASE("a watch whose interest changes while submissions are refused reports 
           const std::unique_ptr<FdMonitor> monitor =
               *make_io_uring_monitor({.submissions = 2, .completions = 8, .rung = 1});
           const Pair pairs[] = {make_unix_pair(), make_unix_pair()};
-          std::vector<Ready> ready;
+          std::vector<FdEvent> ready;
           for (std::uint32_t slot = 0; slot < 2; ++slot) {
             fill(pairs[slot].a);
             monitor->arm(pairs[slot].a.get(), {.slot = slot}, Events::kIn | Events::kOut,

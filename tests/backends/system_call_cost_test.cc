@@ -72,7 +72,7 @@ Cost cost_of(const std::map<long, int>& calls) {
 
 struct Bench {
   FdMonitor& monitor;
-  std::vector<Ready> ready;
+  std::vector<FdEvent> ready;
 
   void wait(nanoseconds timeout) {
     ready.clear();

@@ -17,7 +17,7 @@ int main() {
     return 1;
   }
   const coaio::Key key{.slot = 0, .generation = 1};
-  std::vector<coaio::Ready> ready;
+  std::vector<coaio::FdEvent> ready;
   selected->monitor->arm(pipe_ends[0], key, coaio::Events::kIn, coaio::Trigger::kOneShot);
   const bool waited = selected->monitor->wait(coaio::FdMonitor::kForever, ready).ok();
   return waited && ready.size() == 1 && ready[0].key == key ? 0 : 1;

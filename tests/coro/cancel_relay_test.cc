@@ -14,8 +14,8 @@
 #include "coro/yield.h"
 #include "doctest/doctest.h"
 #include "runtime/context.h"
+#include "tests/support/abort_message.h"
 #include "tests/support/contexts.h"
-#include "tests/support/last_words.h"
 
 namespace coaio::testing {
 namespace {
@@ -130,7 +130,7 @@ TEST_CASE("a group stays cancellable at home while its task is away") {
 
 TEST_CASE(
     "leaving a group behind on a context that was only visited ends the process with the fix") {
-  const std::string words = last_words([] {
+  const std::string words = abort_message([] {
     const auto context = make_context();
     const auto visited = make_context();  // both run by this thread
     TaskGroup outer({*context, {}});

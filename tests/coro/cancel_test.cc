@@ -13,9 +13,9 @@
 #include "coro/yield.h"
 #include "doctest/doctest.h"
 #include "runtime/context.h"
+#include "tests/support/abort_message.h"
 #include "tests/support/allocations.h"
 #include "tests/support/contexts.h"
-#include "tests/support/last_words.h"
 
 namespace coaio::testing {
 namespace {
@@ -90,7 +90,7 @@ TEST_CASE("a source that ends before its delivery takes it back") {
 }
 
 TEST_CASE("a source that ends with something listed in it says so") {
-  const std::string words = last_words([] {
+  const std::string words = abort_message([] {
     const auto context = make_context();
     std::string log;
     Listed a(log, 'a');

@@ -16,6 +16,7 @@
 #include "coro/yield.h"
 #include "doctest/doctest.h"
 #include "runtime/context.h"
+#include "runtime/context_access.h"
 #include "tests/support/contexts.h"
 
 namespace coaio::testing {
@@ -134,7 +135,7 @@ struct Elsewhere {
   template <typename Promise>
   void await_suspend(std::coroutine_handle<Promise> task) {
     PromiseBase& promise = task.promise();
-    thread = std::thread([&promise] { promise.context().schedule(promise); });
+    thread = std::thread([&promise] { ContextAccess(promise.context()).schedule(promise); });
   }
   void await_resume() { thread.join(); }
 

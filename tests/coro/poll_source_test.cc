@@ -17,37 +17,38 @@
 #include "coro/task_group.h"
 #include "coro/yield.h"
 #include "doctest/doctest.h"
-#include "runtime/added_source.h"
 #include "runtime/bottom_half.h"
-#include "runtime/clock.h"
 #include "runtime/context.h"
-#include "runtime/poll_policy.h"
+#include "runtime/context_access.h"
+#include "runtime/polling/poll_policy.h"
+#include "runtime/scoped_poll_source.h"
+#include "runtime/time/clock.h"
+#include "tests/support/abort_message.h"
 #include "tests/support/allocations.h"
 #include "tests/support/contexts.h"
 #include "tests/support/descriptors.h"
-#include "tests/support/last_words.h"
 
 namespace coaio::testing {
 namespace {
 
 using namespace std::chrono_literals;
 
-class Slot final : public CoSource {
+class FakePollSource final : public AwaitablePollSource {
  public:
-  Slot() = default;
-  explicit Slot(const UniqueFd& doorbell) : CoSource(doorbell.get()) {}
+  FakePollSource() = default;
+  explicit FakePollSource(const UniqueFd& doorbell) : AwaitablePollSource(doorbell.get()) {}
   bool ready() override { return full.load(std::memory_order_acquire); }
 
   std::atomic<bool> full{false};
 };
 
 // On every back end, with and without polling.
-void with_source(const std::function<void(Context&, Slot&)>& clause) {
+void with_source(const std::function<void(Context&, FakePollSource&)>& clause) {
   for (const PollPolicy& policy : {PollPolicy(PollOff{}), PollPolicy(PollFixed{100us})}) {
     on_every_context(
         [&](Context& context) {
-          Slot slot;
-          const AddedSource added(context, slot);
+          FakePollSource slot;
+          const ScopedPollSource added(context, slot);
           clause(context, slot);
         },
         {.polling = policy});
@@ -55,7 +56,7 @@ void with_source(const std::function<void(Context&, Slot&)>& clause) {
 }
 
 // Writes down that the wait has ended, and how: a capital letter for kCancelled.
-Task<void> wait_and_tell(Slot& slot, char name, std::string& log) {
+Task<void> wait_and_tell(FakePollSource& slot, char name, std::string& log) {
   const absl::Status status = co_await poll_source(slot);
   log += status.ok() ? name : static_cast<char>(name - 'a' + 'A');
 }
@@ -67,19 +68,19 @@ Task<void> settle() {
 }
 
 TEST_CASE("a source that is ready ends the wait at once") {
-  with_source([](Context& context, Slot& slot) {
+  with_source([](Context& context, FakePollSource& slot) {
     slot.full = true;
     std::string log;
     run(context, wait_and_tell(slot, 'a', log));
     CHECK(log == "a");
-    CHECK(context.figures().waits == 0);
+    CHECK(context.stats().waits == 0);
   });
 }
 
 TEST_CASE("a wait goes on until the source is ready") {
-  with_source([](Context& context, Slot& slot) {
+  with_source([](Context& context, FakePollSource& slot) {
     std::string log;
-    run(context, [](Slot& s, std::string& l) -> Task<void> {
+    run(context, [](FakePollSource& s, std::string& l) -> Task<void> {
       TaskGroup group(co_await this_task());
       group.spawn(wait_and_tell(s, 'a', l));
       co_await settle();
@@ -97,8 +98,8 @@ TEST_CASE("a task that sleeps is woken by the doorbell, again and again") {
     on_every_context(
         [](Context& context) {
           const UniqueFd doorbell = make_eventfd(0);
-          Slot slot(doorbell);
-          const AddedSource added(context, slot);
+          FakePollSource slot(doorbell);
+          const ScopedPollSource added(context, slot);
           std::thread partner([&] {
             for (int round = 0; round < kRounds; ++round) {
               while (slot.full) {
@@ -108,7 +109,7 @@ TEST_CASE("a task that sleeps is woken by the doorbell, again and again") {
               eventfd_write(doorbell.get(), 1);
             }
           });
-          run(context, [](Slot& s) -> Task<void> {
+          run(context, [](FakePollSource& s) -> Task<void> {
             for (int round = 0; round < kRounds; ++round) {
               CHECK((co_await poll_source(s)).ok());
               s.full = false;
@@ -121,7 +122,7 @@ TEST_CASE("a task that sleeps is woken by the doorbell, again and again") {
 }
 
 TEST_CASE("while no task waits, a source that is ready is left alone") {
-  with_source([](Context& context, Slot& slot) {
+  with_source([](Context& context, FakePollSource& slot) {
     slot.full = true;
     CHECK(!context.poll(false));
     std::string log;
@@ -135,8 +136,8 @@ TEST_CASE("a source that went idle while no task waited is not missed") {
   on_every_context(
       [&](Context& context) {
         const UniqueFd doorbell = make_eventfd(0);
-        Slot slot(doorbell);
-        const AddedSource added(context, slot);
+        FakePollSource slot(doorbell);
+        const ScopedPollSource added(context, slot);
         slot.full = true;
         eventfd_write(doorbell.get(), 1);
         for (int i = 0; i < 3; ++i) {
@@ -153,9 +154,9 @@ TEST_CASE("a source that went idle while no task waited is not missed") {
 }
 
 TEST_CASE("a source that stays ready does not keep others from their turn") {
-  with_source([](Context& context, Slot& slot) {
+  with_source([](Context& context, FakePollSource& slot) {
     slot.full = true;
-    run(context, [](Slot& s) -> Task<void> {
+    run(context, [](FakePollSource& s) -> Task<void> {
       TaskGroup group(co_await this_task());
       int others_ran = 0;
       group.spawn([](int& ran) -> Task<void> {
@@ -175,10 +176,10 @@ TEST_CASE("a source that stays ready does not keep others from their turn") {
 // --- cancellation -------------------------------------------------------------------------------
 
 TEST_CASE("a wait of a task that has been cancelled does not begin") {
-  with_source([](Context& context, Slot& slot) {
+  with_source([](Context& context, FakePollSource& slot) {
     slot.full = true;
     std::string log;
-    run(context, [](Slot& s, std::string& l) -> Task<void> {
+    run(context, [](FakePollSource& s, std::string& l) -> Task<void> {
       TaskGroup group(co_await this_task());
       group.cancel();
       group.spawn(wait_and_tell(s, 'a', l));
@@ -189,9 +190,9 @@ TEST_CASE("a wait of a task that has been cancelled does not begin") {
 }
 
 TEST_CASE("a wait can be cancelled, and leaves the source to the next") {
-  with_source([](Context& context, Slot& slot) {
+  with_source([](Context& context, FakePollSource& slot) {
     std::string log;
-    run(context, [](Slot& s, std::string& l) -> Task<void> {
+    run(context, [](FakePollSource& s, std::string& l) -> Task<void> {
       TaskGroup first(co_await this_task());
       first.spawn(wait_and_tell(s, 'a', l));
       co_await settle();
@@ -209,9 +210,9 @@ TEST_CASE("a wait can be cancelled, and leaves the source to the next") {
 }
 
 TEST_CASE("of an event and a cancellation in the same turn one wins, and nothing is lost") {
-  with_source([](Context& context, Slot& slot) {
+  with_source([](Context& context, FakePollSource& slot) {
     std::string log;
-    run(context, [](Slot& s, std::string& l) -> Task<void> {
+    run(context, [](FakePollSource& s, std::string& l) -> Task<void> {
       TaskGroup group(co_await this_task());
       group.spawn(wait_and_tell(s, 'a', l));
       co_await settle();
@@ -226,10 +227,10 @@ TEST_CASE("of an event and a cancellation in the same turn one wins, and nothing
 }
 
 TEST_CASE("a cancellation after the end of a wait changes nothing") {
-  with_source([](Context& context, Slot& slot) {
+  with_source([](Context& context, FakePollSource& slot) {
     std::string log;
     slot.full = true;
-    run(context, [](Slot& s, std::string& l) -> Task<void> {
+    run(context, [](FakePollSource& s, std::string& l) -> Task<void> {
       TaskGroup group(co_await this_task());
       group.spawn(wait_and_tell(s, 'a', l));
       CHECK((co_await group.join()).ok());
@@ -240,7 +241,7 @@ TEST_CASE("a cancellation after the end of a wait changes nothing") {
 }
 
 TEST_CASE("a wait that nobody awaits leaves no trace") {
-  with_source([](Context& context, Slot& slot) {
+  with_source([](Context& context, FakePollSource& slot) {
     slot.full = true;
     const SourceWait never_awaited = poll_source(slot);
     CHECK(!context.poll(false));
@@ -248,22 +249,23 @@ TEST_CASE("a wait that nobody awaits leaves no trace") {
 }
 
 TEST_CASE("waiting again and again allocates nothing") {
-  with_source([](Context& context, Slot& slot) {
+  with_source([](Context& context, FakePollSource& slot) {
     // Fills the slot when the task has suspended.
     BottomHalf filler(context, [&] { slot.full = true; });
-    const std::size_t made = run(context, [](Slot& s, BottomHalf& fill) -> Task<std::size_t> {
-      std::size_t before = 0;
-      for (int i = 0; i < 200; ++i) {
-        before = i == 100 ? allocations_so_far() : before;
-        s.full = false;
-        fill.schedule();
-        const absl::Status status = co_await poll_source(s);
-        if (!status.ok()) {
-          co_return 1;
-        }
-      }
-      co_return allocations_so_far() - before;
-    }(slot, filler));
+    const std::size_t made =
+        run(context, [](FakePollSource& s, BottomHalf& fill) -> Task<std::size_t> {
+          std::size_t before = 0;
+          for (int i = 0; i < 200; ++i) {
+            before = i == 100 ? allocations_so_far() : before;
+            s.full = false;
+            fill.schedule();
+            const absl::Status status = co_await poll_source(s);
+            if (!status.ok()) {
+              co_return 1;
+            }
+          }
+          co_return allocations_so_far() - before;
+        }(slot, filler));
     CHECK(made == 0);
   });
 }
@@ -271,36 +273,37 @@ TEST_CASE("waiting again and again allocates nothing") {
 // --- misuse -------------------------------------------------------------------------------------
 
 TEST_CASE("a second waiter, a source of another context and a source that ends are refused") {
-  CHECK(last_words([] {
+  CHECK(abort_message([] {
           const std::unique_ptr<Context> context = make_context();
-          Slot slot;
-          const AddedSource added(*context, slot);
+          FakePollSource slot;
+          const ScopedPollSource added(*context, slot);
           std::string log;
-          run(*context, [](Slot& s, std::string& l) -> Task<void> {
+          run(*context, [](FakePollSource& s, std::string& l) -> Task<void> {
             TaskGroup group(co_await this_task());
             group.spawn(wait_and_tell(s, 'a', l));
             group.spawn(wait_and_tell(s, 'b', l));
             CHECK((co_await group.join()).ok());
           }(slot, log));
         }).find("let one of them serve it") != std::string::npos);
-  CHECK(last_words([] {
+  CHECK(abort_message([] {
           const std::unique_ptr<Context> context = make_context();
-          Slot slot;
+          FakePollSource slot;
           std::string log;
           run(*context, wait_and_tell(slot, 'a', log));
         }).find("add() it before") != std::string::npos);
-  CHECK(last_words([] {
+  CHECK(abort_message([] {
           const std::unique_ptr<Context> context = make_context();
-          auto slot = std::make_unique<Slot>();
+          auto slot = std::make_unique<FakePollSource>();
           std::string log;
-          run(*context, [](Context& c, std::unique_ptr<Slot>& s, std::string& l) -> Task<void> {
-            c.add(*s);
-            TaskGroup group(co_await this_task());
-            group.spawn(wait_and_tell(*s, 'a', l));
-            co_await settle();
-            c.remove(*s);
-            s.reset();
-          }(*context, slot, log));
+          run(*context,
+              [](Context& c, std::unique_ptr<FakePollSource>& s, std::string& l) -> Task<void> {
+                ContextAccess(c).add(*s);
+                TaskGroup group(co_await this_task());
+                group.spawn(wait_and_tell(*s, 'a', l));
+                co_await settle();
+                ContextAccess(c).remove(*s);
+                s.reset();
+              }(*context, slot, log));
         }).find("end the task before") != std::string::npos);
 }
 

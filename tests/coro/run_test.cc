@@ -11,12 +11,12 @@
 #include "coro/task.h"
 #include "coro/yield.h"
 #include "doctest/doctest.h"
-#include "runtime/clock.h"
 #include "runtime/context.h"
-#include "runtime/timer.h"
+#include "runtime/time/clock.h"
+#include "runtime/time/timer.h"
+#include "tests/support/abort_message.h"
 #include "tests/support/child.h"
 #include "tests/support/contexts.h"
-#include "tests/support/last_words.h"
 
 namespace coaio::testing {
 namespace {
@@ -77,7 +77,7 @@ Task<void> sleep_for_a_day() { (co_await sleep_for(24h)).IgnoreError(); }
 
 TEST_CASE("an exception from a callback ends the process, in whichever step it is called") {
   const auto thrown_by = [](const std::function<void(Context&)>& arrange) {
-    return last_words([&] {
+    return abort_message([&] {
       const std::unique_ptr<Context> context = make_context();
       arrange(*context);
       run(*context, sleep_for_a_day());

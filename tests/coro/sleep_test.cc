@@ -10,8 +10,8 @@
 #include "coro/task_group.h"
 #include "coro/yield.h"
 #include "doctest/doctest.h"
-#include "runtime/clock.h"
 #include "runtime/context.h"
+#include "runtime/time/clock.h"
 #include "tests/support/contexts.h"
 
 namespace coaio::testing {

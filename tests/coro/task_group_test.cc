@@ -12,10 +12,10 @@
 #include "coro/task.h"
 #include "coro/yield.h"
 #include "doctest/doctest.h"
-#include "runtime/clock.h"
 #include "runtime/context.h"
+#include "runtime/time/clock.h"
+#include "tests/support/abort_message.h"
 #include "tests/support/contexts.h"
-#include "tests/support/last_words.h"
 
 namespace coaio::testing {
 namespace {
@@ -237,7 +237,7 @@ TEST_CASE("a thousand tasks come and go") {
 }
 
 TEST_CASE("misuse of a group ends the process with the fix") {
-  const std::string words = last_words([] {
+  const std::string words = abort_message([] {
     run(*make_context(), []() -> Task<void> {
       TaskGroup group(co_await this_task());
       group.spawn(sleep_long());

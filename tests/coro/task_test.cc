@@ -12,11 +12,11 @@
 #include "coro/sleep.h"
 #include "coro/yield.h"
 #include "doctest/doctest.h"
-#include "runtime/clock.h"
 #include "runtime/context.h"
+#include "runtime/time/clock.h"
+#include "tests/support/abort_message.h"
 #include "tests/support/allocations.h"
 #include "tests/support/contexts.h"
-#include "tests/support/last_words.h"
 #include "tests/support/sanitized.h"
 #include "tests/support/skipped.h"
 
@@ -99,7 +99,7 @@ TEST_CASE("misuse of a task ends the process with the fix") {
     CAPTURE(words);
     return words.find(part) != std::string::npos;
   };
-  CHECK(says(last_words([] {
+  CHECK(says(abort_message([] {
                run(*make_context(), []() -> Task<void> {
                  Task<int> task = answer();
                  co_await std::move(task);
@@ -107,7 +107,7 @@ TEST_CASE("misuse of a task ends the process with the fix") {
                }());
              }),
              "awaited that was moved from"));
-  CHECK(says(last_words([] {
+  CHECK(says(abort_message([] {
                Task<int> task = answer();
                const Task<int> other = std::move(task);
                run(*make_context(), std::move(task));  // NOLINT(bugprone-use-after-move)

@@ -75,7 +75,7 @@ TEST_CASE("a yield is not cancelled") {
 TEST_CASE("a task knows its context and its token") {
   const auto context = make_context();
   run(*context, [](Context& expected) -> Task<void> {
-    const TaskRef here = co_await this_task();
+    const TaskEnv here = co_await this_task();
     CHECK(&here.context == &expected);
     CHECK(here.token.source() == nullptr);
     TaskGroup group(here);

@@ -15,7 +15,7 @@
 #include "coro/task_group.h"
 #include "doctest/doctest.h"
 #include "runtime/context.h"
-#include "runtime/poll_policy.h"
+#include "runtime/polling/poll_policy.h"
 #include "tests/costs/measure.h"
 #include "tests/support/descriptors.h"
 

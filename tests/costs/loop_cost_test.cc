@@ -108,6 +108,7 @@ TEST_CASE("a turn with nothing to do costs io_uring nothing, and the others one 
     return;
   }
   const auto idle = [](Context& context, Meter& meter) {
+    context.bind();
     const Pair pipe = make_pipe();
     context.set_fd_handler(pipe.a.get(), {.read = [] {}, .write = {}});
     context.poll(false);

@@ -14,10 +14,10 @@
 #include "runtime/context.h"
 #include "tests/support/allocations.h"
 #include "tests/support/contexts.h"
-#include "tests/support/patience.h"
 #include "tests/support/sanitized.h"
 #include "tests/support/skipped.h"
 #include "tests/support/system_calls.h"
+#include "tests/support/test_timeout.h"
 
 namespace coaio::testing {
 namespace {
@@ -102,7 +102,7 @@ Cost measure(const ContextOptions& options, const Work& work) {
     CallMeter meter(counter);
     work(*make_context(options), meter);
   }));
-  const Patience patience;
+  const TestTimeout patience;
   AllocationMeter meter;
   work(*make_context(options), meter);
   cost.allocations = meter.count;

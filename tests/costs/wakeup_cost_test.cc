@@ -8,7 +8,7 @@
 #include "doctest/doctest.h"
 #include "runtime/bottom_half.h"
 #include "runtime/context.h"
-#include "runtime/poll_policy.h"
+#include "runtime/polling/poll_policy.h"
 #include "tests/costs/measure.h"
 #include "tests/support/descriptors.h"
 
@@ -56,6 +56,7 @@ TEST_CASE(
   }
   // The traced thread is the loop, and it watches a descriptor besides.
   const auto be_woken = [](Context& context, Meter& meter) {
+    context.bind();
     const Pair pipe = make_pipe();
     context.set_fd_handler(pipe.a.get(), {.read = [] {}, .write = {}});
     int ran = 0;

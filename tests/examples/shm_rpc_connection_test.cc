@@ -31,10 +31,10 @@
 #include "examples/shm_rpc/conversation.h"
 #include "examples/shm_rpc/descriptor_passing.h"
 #include "runtime/context.h"
-#include "runtime/poll_policy.h"
+#include "runtime/polling/poll_policy.h"
 #include "tests/support/contexts.h"
 #include "tests/support/descriptors.h"
-#include "tests/support/patience.h"
+#include "tests/support/test_timeout.h"
 
 namespace shm_rpc {
 namespace {

@@ -21,14 +21,14 @@
 #include "doctest/doctest.h"
 #include "examples/shm_rpc/connection.h"
 #include "examples/shm_rpc/conversation.h"
-#include "runtime/added_source.h"
 #include "runtime/context.h"
-#include "runtime/poll_policy.h"
+#include "runtime/polling/poll_policy.h"
+#include "runtime/scoped_poll_source.h"
 #include "tests/support/contexts.h"
-#include "tests/support/patience.h"
 #include "tests/support/sanitized.h"
 #include "tests/support/skipped.h"
 #include "tests/support/system_calls.h"
+#include "tests/support/test_timeout.h"
 
 namespace shm_rpc {
 namespace {
@@ -78,9 +78,9 @@ Task<absl::Status> answer(Connection& client, CallCounter* counter) {
 
 // Nothing but the rings: no descriptor is watched besides their doorbells.
 Task<absl::Status> alone(Connection& connection, Task<absl::Status> work) {
-  const coaio::TaskRef here = co_await coaio::this_task();
-  const coaio::AddedSource inbox(here.context, connection.inbox());
-  const coaio::AddedSource outbox(here.context, connection.outbox());
+  const coaio::TaskEnv here = co_await coaio::this_task();
+  const coaio::ScopedPollSource inbox(here.context, connection.inbox());
+  const coaio::ScopedPollSource outbox(here.context, connection.outbox());
   co_return co_await std::move(work);
 }
 
@@ -91,7 +91,7 @@ using Wrap = Task<absl::Status> (*)(Connection&, Task<absl::Status>);
 std::map<long, int> count_calls(Backend backend, Traced traced, Wrap wrap,
                                 const coaio::PollPolicy& polling = coaio::PollFixed{20s}) {
   return count_system_calls([=](CallCounter& counter) {
-    const Patience patience;
+    const TestTimeout patience;
     const ContextOptions options{.backend = backend, .polling = polling};
     std::array<int, 2> fds;
     socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds.data());

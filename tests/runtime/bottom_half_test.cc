@@ -10,7 +10,7 @@
 #include "runtime/context.h"
 #include "runtime/trace.h"
 #include "tests/support/contexts.h"
-#include "tests/support/patience.h"
+#include "tests/support/test_timeout.h"
 
 namespace coaio::testing {
 namespace {
@@ -170,7 +170,7 @@ TEST_CASE("what a scheduler wrote before is visible to the callback") {
   constexpr int kRounds = 1000;
   ContextThread there;
   const std::unique_ptr<Context> here = make_context();
-  const Patience patience;
+  const TestTimeout patience;
   int message = 0;
   int seen = 0;
   bool answered = false;

@@ -1,19 +1,25 @@
 // Handlers of descriptors, and turns that they nest, on every back end.
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 
 #include <atomic>
 #include <chrono>
+#include <latch>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "backends/backend.h"
 #include "backends/unique_fd.h"
 #include "doctest/doctest.h"
 #include "runtime/context.h"
-#include "runtime/poll_policy.h"
+#include "runtime/context_access.h"
+#include "runtime/polling/poll_policy.h"
 #include "tests/support/contexts.h"
 #include "tests/support/descriptors.h"
+#include "tests/support/test_timeout.h"
 
 namespace coaio::testing {
 namespace {
@@ -81,6 +87,70 @@ TEST_CASE("another thread sets, replaces and removes handlers") {
     CHECK(removed);
     CHECK(!context.poll(false));
   });
+}
+
+TEST_CASE(
+    "a handler that is set before the context has a home thread waits for it, on any thread") {
+  for (const Backend backend : available_back_ends()) {
+    const TestTimeout patience;
+    const std::unique_ptr<Context> context = make_context({.backend = backend});
+    const Pair pipes[2] = {make_pipe(), make_pipe()};
+    int heard = 0;
+    bool both = false;
+    const auto set = [&](const Pair& pipe) {
+      context->set_fd_handler(pipe.a.get(), {.read =
+                                                 [&] {
+                                                   read_all(pipe.a);
+                                                   both = ++heard == 2;
+                                                 },
+                                             .write = nullptr});
+      write_all(pipe.b, "x");
+    };
+    std::thread([&] { set(pipes[0]); }).join();
+    set(pipes[1]);
+    CHECK(ContextAccess(*context).fds().watched() == 0);
+    context->run_until(both);
+    CHECK(heard == 2);
+    for (const Pair& pipe : pipes) {
+      context->set_fd_handler(pipe.a.get(), {});
+    }
+  }
+}
+
+// The thread sanitizer sees a change that is made by the other thread.
+TEST_CASE("a thread that sets and removes handlers while another one enters run() loses none") {
+  constexpr int kRounds = 30;
+  for (const Backend backend : available_back_ends()) {
+    const TestTimeout patience;
+    for (int round = 0; round < kRounds; ++round) {
+      const std::unique_ptr<Context> context = make_context({.backend = backend});
+      std::atomic<int> heard{0};
+      std::latch begin(2);
+      std::thread other([&] {
+        begin.arrive_and_wait();
+        for (int i = 1; i <= 3; ++i) {
+          const Pair pipe = make_pipe();
+          context->set_fd_handler(pipe.a.get(), {.read =
+                                                     [&] {
+                                                       read_all(pipe.a);
+                                                       ++heard;
+                                                       heard.notify_one();
+                                                     },
+                                                 .write = nullptr});
+          write_all(pipe.b, "x");
+          while (heard < i) {
+            heard.wait(i - 1);
+          }
+          context->remove_fd_handler_and_wait(pipe.a.get());
+        }
+        context->stop();
+      });
+      begin.arrive_and_wait();
+      context->run();
+      other.join();
+      CHECK(heard == 3);
+    }
+  }
 }
 
 TEST_CASE("removing a handler and waiting is immediate at home") {
@@ -160,6 +230,36 @@ TEST_CASE("external handlers are held back on every back end, and heard afterwar
   });
 }
 
+TEST_CASE("while (poll(false)) hears what is ready behind many handlers that are held back") {
+  on_every_context([](Context& context) {
+    constexpr int kClients = 300;  // more than a back end reports at once
+    std::vector<UniqueFd> clients;
+    int completions = 0;
+    for (int i = 0; i < kClients; ++i) {
+      clients.push_back(make_eventfd(1));
+      context.set_fd_handler(clients.back().get(),
+                             {.read = [] {}, .write = nullptr, .external = true});
+    }
+    const UniqueFd completion = make_eventfd(1);
+    context.set_fd_handler(completion.get(), {.read =
+                                                  [&] {
+                                                    eventfd_t count = 0;
+                                                    eventfd_read(completion.get(), &count);
+                                                    ++completions;
+                                                  },
+                                              .write = nullptr});
+    context.disable_external();
+    while (context.poll(false)) {
+    }
+    CHECK(completions == 1);
+    context.enable_external();
+    for (const UniqueFd& client : clients) {
+      context.set_fd_handler(client.get(), {});
+    }
+    context.set_fd_handler(completion.get(), {});
+  });
+}
+
 TEST_CASE("a file that the kernel cannot watch is always ready") {
   on_every_context([](Context& context) {
     const UniqueFd null = checked(open("/dev/null", O_RDWR | O_CLOEXEC));
@@ -200,7 +300,7 @@ TEST_CASE("disabling externals leaves a context with many descriptors on its bac
       context.poll(true);
     }
     CHECK(context.backend() == before);
-    CHECK(context.figures().moves == 0);
+    CHECK(context.stats().moves == 0);
     for (const Pair& pair : pairs) {
       context.set_fd_handler(pair.a.get(), {});
     }
@@ -300,7 +400,7 @@ TEST_CASE("a loop that polls hears the same handler again and again without slee
           context.poll(true);
         }
         partner.join();
-        CHECK(context.figures().waits == 0);
+        CHECK(context.stats().waits == 0);
         context.set_fd_handler(pair.a.get(), {});
       },
       {.polling = PollFixed{.max = 40s}, .polling_gives_way = false});

@@ -9,19 +9,20 @@
 #include "backends/backend.h"
 #include "backends/events.h"
 #include "doctest/doctest.h"
-#include "runtime/added_source.h"
 #include "runtime/bottom_half.h"
 #include "runtime/context.h"
+#include "runtime/context_access.h"
 #include "runtime/fd_table.h"
-#include "runtime/poll_policy.h"
-#include "runtime/timer.h"
-#include "runtime/wall_timer.h"
+#include "runtime/polling/poll_policy.h"
+#include "runtime/scoped_poll_source.h"
+#include "runtime/time/timer.h"
+#include "runtime/time/wall_timer.h"
 #include "runtime/watched_fd.h"
+#include "tests/support/abort_message.h"
 #include "tests/support/child.h"
 #include "tests/support/contexts.h"
 #include "tests/support/descriptors.h"
-#include "tests/support/last_words.h"
-#include "tests/support/slot.h"
+#include "tests/support/fake_poll_source.h"
 
 namespace coaio::testing {
 namespace {
@@ -29,7 +30,7 @@ namespace {
 using namespace std::chrono_literals;
 
 void check_says(const std::function<void()>& work, const std::string& words) {
-  const std::string said = last_words(work);
+  const std::string said = abort_message(work);
   CAPTURE(said);
   CAPTURE(words);
   CHECK(said.find(words) != std::string::npos);
@@ -55,8 +56,8 @@ TEST_CASE("a context is refused in a forked child, by a sentence") {
     check_says([&] { context.set_polling(PollOff{}); }, words);
     check_says(
         [&] {
-          Slot slot;
-          context.add(slot);
+          FakePollSource slot;
+          ContextAccess(context).add(slot);
         },
         words);
   });
@@ -69,8 +70,8 @@ TEST_CASE("in a forked child everything that uses a context can be destroyed") {
     auto idle = std::make_unique<IdleBottomHalf>(context, [] {});
     auto timer = std::make_unique<Timer>(context, [] {});
     auto wall_timer = std::make_unique<WallTimer>(context, [] {});
-    Slot slot;
-    auto added = std::make_unique<AddedSource>(context, slot);
+    FakePollSource slot;
+    auto added = std::make_unique<ScopedPollSource>(context, slot);
     auto owner = std::make_unique<WatchedFd>(context, make_eventfd(0));
     half->schedule();
     idle->schedule();
@@ -112,13 +113,14 @@ TEST_CASE("a signal handler in a forked child does not disturb the parent") {
             return "done";
           }) == "done");
     CHECK(!context.poll(false));
-    CHECK(context.figures().wakeups == 0);
+    CHECK(context.stats().wakeups == 0);
   });
 }
 
 TEST_CASE("destroying a context in a forked child leaves the parent's watches alone") {
   for (const Backend backend : available_back_ends()) {
     std::unique_ptr<Context> context = make_context({.backend = backend});
+    context->bind();
     const Pair pair = make_pipe();
     bool heard = false;
     context->set_fd_handler(pair.a.get(), {.read = [&] { heard = true; }, .write = nullptr});
@@ -163,7 +165,7 @@ TEST_CASE("what only the home thread may do is refused elsewhere, by a sentence"
   elsewhere([](Context& context) { Timer(context, [] {}).arm_after(1s); },
             "another thread than its home");
   elsewhere([](Context& context) { context.disable_external(); }, "another thread than its home");
-  elsewhere([](Context& context) { context.fds(); }, "another thread than its home");
+  elsewhere([](Context& context) { ContextAccess(context).fds(); }, "another thread than its home");
   elsewhere([](Context& context) { BottomHalf(context, [] {}).cancel(); },
             "another thread than its home");
   elsewhere([](Context& context) { IdleBottomHalf(context, [] {}).schedule(); },
@@ -191,7 +193,8 @@ TEST_CASE("a context that is destroyed before what uses it names that") {
   left_behind(
       [](Context& context) {
         Pair* pair = new Pair(make_pipe());
-        context.fds().wait(pair->a.get(), *new FdWaiter([](FdWaiter&, Events) {}), Events::kIn);
+        ContextAccess(context).fds().wait(pair->a.get(), *new FdWaiter([](FdWaiter&, Events) {}),
+                                          Events::kIn);
       },
       "who waits for descriptor");
   left_behind([](Context& context) { new WatchedFd(context, make_eventfd(0)); },

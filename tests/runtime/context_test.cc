@@ -9,16 +9,16 @@
 
 #include "backends/backend.h"
 #include "doctest/doctest.h"
-#include "runtime/added_source.h"
 #include "runtime/bottom_half.h"
-#include "runtime/clock.h"
-#include "runtime/timer.h"
-#include "runtime/wall_clock.h"
-#include "runtime/wall_timer.h"
+#include "runtime/scoped_poll_source.h"
+#include "runtime/time/clock.h"
+#include "runtime/time/timer.h"
+#include "runtime/time/wall_clock.h"
+#include "runtime/time/wall_timer.h"
 #include "tests/support/contexts.h"
 #include "tests/support/descriptors.h"
-#include "tests/support/patience.h"
-#include "tests/support/slot.h"
+#include "tests/support/fake_poll_source.h"
+#include "tests/support/test_timeout.h"
 
 namespace coaio::testing {
 namespace {
@@ -36,8 +36,8 @@ TEST_CASE("every back end that this machine allows runs a context") {
 TEST_CASE("a turn without anything to do is no progress, and does not sleep unless it may") {
   on_every_context([](Context& context) {
     CHECK(!context.poll(false));
-    CHECK(context.figures().waits == 0);
-    CHECK(context.figures().turns == 1);
+    CHECK(context.stats().waits == 0);
+    CHECK(context.stats().turns == 1);
   });
 }
 
@@ -98,8 +98,8 @@ TEST_CASE("each kind of work is progress") {
         BottomHalf half(context, [] {});
         Timer timer(context, [] {});
         WallTimer wall_timer(context, [] {});
-        Slot slot;
-        const AddedSource added(context, slot);
+        FakePollSource slot;
+        const ScopedPollSource added(context, slot);
         context.set_fd_handler(pair.a.get(), {.read = [&] { read_all(pair.a); }, .write = nullptr});
         CHECK(!context.poll(false));
         half.schedule();
@@ -152,7 +152,7 @@ TEST_CASE("a notification ends the next sleep and is no progress") {
   on_every_context([](Context& context) {
     context.notify();
     CHECK(!context.poll(true));
-    CHECK(context.figures().wakeups == 1);
+    CHECK(context.stats().wakeups == 1);
   });
 }
 
@@ -174,7 +174,7 @@ TEST_CASE("a sleeping loop is woken by another thread, again and again") {
       round.store(i, std::memory_order_release);
     }
     waker.join();
-    CHECK(context.figures().turns == kRounds);
+    CHECK(context.stats().turns == kRounds);
   });
 }
 
@@ -290,7 +290,7 @@ TEST_CASE(
 
 TEST_CASE("a context made on one thread is run on another, and used here when that has ended") {
   for (const Backend backend : available_back_ends()) {
-    const Patience patience;
+    const TestTimeout patience;
     const std::unique_ptr<Context> context = make_context({.backend = backend});
     bool ran = false;
     BottomHalf half(*context, [&] {
@@ -307,15 +307,17 @@ TEST_CASE("a context made on one thread is run on another, and used here when th
 }
 
 TEST_CASE("the loop sees what was set up before it was bound") {
-  on_every_context([](Context& context) {
+  for (const Backend backend : available_back_ends()) {
+    const TestTimeout patience;
+    const std::unique_ptr<Context> context = make_context({.backend = backend});
     const Pair pair = make_pipe();
     write_all(pair.b, "x");
     bool heard = false;
-    context.set_fd_handler(pair.a.get(), {.read = [&] { heard = true; }, .write = nullptr});
-    std::thread([&] { context.run_until(heard); }).join();
+    context->set_fd_handler(pair.a.get(), {.read = [&] { heard = true; }, .write = nullptr});
+    std::thread([&] { context->run_until(heard); }).join();
     CHECK(heard);
-    context.set_fd_handler(pair.a.get(), {});
-  });
+    context->set_fd_handler(pair.a.get(), {});
+  }
 }
 
 }  // namespace

@@ -9,9 +9,9 @@
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
 #include "doctest/doctest.h"
+#include "tests/support/abort_message.h"
 #include "tests/support/fake_monitor.h"
 #include "tests/support/fd_scene.h"
-#include "tests/support/last_words.h"
 
 namespace coaio::testing {
 namespace {
@@ -110,10 +110,10 @@ TEST_CASE("a wait after a removal is a new watch, for the number may stand for a
   FdRecord& record = scene.table.own(kFd);  // only to look at the record
   scene.table.release(record);
   scene.table.wait(kFd, waiter, Events::kIn);
-  const std::uint32_t before = record.generation;
+  const std::uint32_t before = record.generation();
   scene.table.remove(waiter);
   scene.table.wait(kFd, waiter, Events::kIn);
-  CHECK(record.generation != before);
+  CHECK(record.generation() != before);
   scene.table.remove(waiter);
 }
 
@@ -159,13 +159,13 @@ TEST_CASE("an owner learns which directions are worth a try again") {
   FdScene scene;
   FdRecord& record = scene.table.own(kFd);
   Waiter waiter;
-  record.untried = Events::kNone;
+  record.mark_exhausted(Events::kIn | Events::kOut);
   scene.table.wait(record, waiter, Events::kIn);
   scene.show(Events::kIn | Events::kReadHangUp);
   scene.turn();
-  CHECK(any(record.untried & Events::kIn));
-  CHECK(!any(record.untried & Events::kOut));
-  CHECK(any(record.sticky & Events::kReadHangUp));
+  CHECK(!record.is_exhausted(Events::kIn));
+  CHECK(record.is_exhausted(Events::kOut));
+  CHECK(!record.short_read_exhausts());
   scene.table.release(record);
 }
 
@@ -214,12 +214,12 @@ TEST_CASE("every watch is armed on the next monitor, and a waiting owner is hear
   scene.table.set_handlers(kFd + 2, {.read = [&] { ++reads; }, .write = nullptr});
   FakeMonitor next;
   scene.table.move_to(next);
-  std::vector<Ready> ready;
+  std::vector<FdEvent> ready;
   for (int fd = kFd; fd < kFd + 3; ++fd) {
     next.show(fd, Events::kIn);
   }
   REQUIRE(next.wait(std::chrono::nanoseconds(0), ready).ok());
-  for (const Ready& report : ready) {
+  for (const FdEvent& report : ready) {
     scene.table.report(report.key, report.events);
   }
   scene.table.dispatch();
@@ -233,7 +233,7 @@ TEST_CASE("every watch is armed on the next monitor, and a waiting owner is hear
 
 TEST_CASE("misuse of a descriptor ends with a sentence that tells the fix") {
   const auto says = [](const std::function<void(FdScene&)>& work, const char* words) {
-    const std::string said = last_words([&] {
+    const std::string said = abort_message([&] {
       FdScene scene;
       work(scene);
     });

@@ -18,6 +18,7 @@
 #include "backends/unique_fd.h"
 #include "doctest/doctest.h"
 #include "runtime/context.h"
+#include "runtime/context_access.h"
 #include "runtime/fd_table.h"
 #include "runtime/watched_fd.h"
 #include "tests/support/child.h"
@@ -55,6 +56,7 @@ TEST_CASE("a context whose back end is refused later moves on, and loses nothing
     CAPTURE(one.moved_to);
     CHECK(run_in_child([&]() -> std::string {
             const std::unique_ptr<Context> context = make_context({.backend = one.backend});
+            context->bind();
             const Pair before = make_pipe();
             const Pair after = make_pipe();
             std::string log;
@@ -75,7 +77,7 @@ TEST_CASE("a context whose back end is refused later moves on, and loses nothing
             while (log.size() < 2) {
               context->poll(true);
             }
-            if (context->backend() != one.moved_to || context->figures().moves != 1) {
+            if (context->backend() != one.moved_to || context->stats().moves != 1) {
               return "moved to " + std::string(context->backend());
             }
             if (context->backend_reason().find("refused") == std::string::npos &&
@@ -106,7 +108,7 @@ class Crowd {
       context_.set_fd_handler(fd.get(), {});
     }
     for (const std::unique_ptr<Waiter>& waiter : waiters_) {
-      context_.fds().remove(*waiter);
+      ContextAccess(context_).fds().remove(*waiter);
     }
   }
   Crowd(const Crowd&) = delete;
@@ -130,7 +132,7 @@ class Crowd {
     Waiter(Crowd& crowd, std::size_t index) : FdWaiter(&Waiter::wake), all(crowd), number(index) {}
 
     void wait() {
-      FdTable& fds = all.context_.fds();
+      FdTable& fds = ContextAccess(all.context_).fds();
       if (owned.is_open()) {
         fds.wait(owned.record(), *this, Events::kIn);
       } else {
@@ -205,7 +207,7 @@ std::string move_with_crowd(Context& context, Crowd& crowd, const std::function<
   settle(context, crowd);
   crowd.signal(1);
   settle(context, crowd);
-  return absl::StrCat(first, " to ", context.backend(), ", ", context.figures().moves, " move, ",
+  return absl::StrCat(first, " to ", context.backend(), ", ", context.stats().moves, " move, ",
                       crowd.calls_for_nothing(), " calls for nothing");
 }
 
@@ -222,6 +224,7 @@ TEST_CASE(
   const auto move_when_refused = [](Backend backend, const Refusal& refusal) {
     return run_in_child([&] {
       const std::unique_ptr<Context> context = make_context({.backend = backend});
+      context->bind();
       Crowd crowd(*context, kCrowd);
       return move_with_crowd(*context, crowd, [&] { refuse_system_calls({refusal}); });
     });
@@ -241,6 +244,7 @@ TEST_CASE("without io_uring, a context begins on ppoll and moves to epoll at its
   CHECK(run_in_child([]() -> std::string {
           refuse_system_calls({{.number = SYS_io_uring_setup, .error = EPERM}});
           const std::unique_ptr<Context> context = make_context({.epoll_threshold = kCrowd + 1});
+          context->bind();
           Crowd crowd(*context, kCrowd);
           const UniqueFd last = make_eventfd(0);
           const std::string moved = move_with_crowd(*context, crowd, [&] {
@@ -257,10 +261,11 @@ TEST_CASE("a threshold means nothing to a context that has io_uring or a back en
   for (const Backend backend : available_back_ends()) {
     const std::unique_ptr<Context> context =
         make_context({.backend = backend, .epoll_threshold = 1});
+    context->bind();
     const UniqueFd fd = make_eventfd(1);
     context->set_fd_handler(fd.get(), {.read = [] {}, .write = nullptr});
     context->poll(true);
-    CHECK(context->figures().moves == 0);
+    CHECK(context->stats().moves == 0);
     context->set_fd_handler(fd.get(), {});
   }
 }

@@ -8,14 +8,14 @@
 
 #include "backends/unique_fd.h"
 #include "doctest/doctest.h"
-#include "runtime/added_source.h"
 #include "runtime/bottom_half.h"
 #include "runtime/context.h"
-#include "runtime/timer.h"
+#include "runtime/scoped_poll_source.h"
+#include "runtime/time/timer.h"
 #include "runtime/trace.h"
 #include "tests/support/contexts.h"
 #include "tests/support/descriptors.h"
-#include "tests/support/slot.h"
+#include "tests/support/fake_poll_source.h"
 
 namespace coaio::testing {
 namespace {
@@ -45,13 +45,13 @@ void in_every_callback(Context& context, const std::function<void()>& work) {
   context.poll(true);
   context.set_fd_handler(pipe.a.get(), {});
 
-  Slot slot;
+  FakePollSource slot;
   slot.full = true;
   slot.at_ready = [&] {
     slot.full = false;
     once("poll source");
   };
-  const AddedSource added(context, slot);
+  const ScopedPollSource added(context, slot);
   context.poll(true);
 
   Timer timer(context, [&] { once("timer"); });
@@ -96,13 +96,13 @@ TEST_CASE("turns nest to any depth through callbacks of all kinds in turn") {
       context.poll(true);
     };
     const auto by_source = [&] {
-      Slot slot;
+      FakePollSource slot;
       slot.full = true;
       slot.at_ready = [&] {
         slot.full = false;
         go_deeper();
       };
-      const AddedSource added(context, slot);
+      const ScopedPollSource added(context, slot);
       context.poll(true);
     };
     const auto by_handler = [&] {

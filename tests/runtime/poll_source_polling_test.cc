@@ -8,15 +8,16 @@
 
 #include "backends/unique_fd.h"
 #include "doctest/doctest.h"
-#include "runtime/added_source.h"
-#include "runtime/clock.h"
 #include "runtime/context.h"
-#include "runtime/poll_policy.h"
+#include "runtime/context_access.h"
 #include "runtime/poll_source.h"
-#include "runtime/timer.h"
+#include "runtime/polling/poll_policy.h"
+#include "runtime/scoped_poll_source.h"
+#include "runtime/time/clock.h"
+#include "runtime/time/timer.h"
 #include "tests/support/contexts.h"
 #include "tests/support/descriptors.h"
-#include "tests/support/slot.h"
+#include "tests/support/fake_poll_source.h"
 
 namespace coaio::testing {
 namespace {
@@ -43,17 +44,17 @@ void sleep_once(Context& context) {
   std::uint64_t waits = 0;
   do {
     timer.arm_after(2ms);
-    waits = context.figures().waits;
+    waits = context.stats().waits;
     context.poll(true);
-  } while (context.figures().waits == waits);
+  } while (context.stats().waits == waits);
 }
 
 TEST_CASE("polling begins before the first look in a row, and ends before the loop sleeps") {
   on_every_context(
       [](Context& context) {
         const UniqueFd doorbell = make_eventfd(0);
-        Slot slot(doorbell);
-        const AddedSource added(context, slot);
+        FakePollSource slot(doorbell);
+        const ScopedPollSource added(context, slot);
         slot.full = true;
         CHECK(context.poll(true));
         CHECK(slot.log == "br");
@@ -73,8 +74,8 @@ TEST_CASE("polling begins before the first look in a row, and ends before the lo
 
 TEST_CASE("a loop that does not poll begins nothing, and ends nothing") {
   on_every_context([](Context& context) {
-    Slot slot;
-    const AddedSource added(context, slot);
+    FakePollSource slot;
+    const ScopedPollSource added(context, slot);
     context.poll(false);
     sleep_once(context);
     CHECK(slot.log.empty());
@@ -84,12 +85,12 @@ TEST_CASE("a loop that does not poll begins nothing, and ends nothing") {
 TEST_CASE("a source that is removed while polling is on gets its end") {
   on_every_context(
       [](Context& context) {
-        Slot slot;
-        context.add(slot);
+        FakePollSource slot;
+        ContextAccess(context).add(slot);
         slot.full = true;
         CHECK(context.poll(true));
         CHECK(slot.log == "br");
-        context.remove(slot);
+        ContextAccess(context).remove(slot);
         CHECK(slot.log == "bre");
         sleep_once(context);
         CHECK(slot.log == "bre");
@@ -101,15 +102,15 @@ TEST_CASE("a source that removes itself while it is called gets its end, and may
   on_every_context(
       [](Context& context) {
         std::string log;
-        auto slot = std::make_unique<Slot>();
+        auto slot = std::make_unique<FakePollSource>();
         slot->full = true;
         slot->at_ready = [&] {
           const absl::AnyInvocable<void()> self = std::move(slot->at_ready);
-          context.remove(*slot);
+          ContextAccess(context).remove(*slot);
           log = slot->log;
           slot.reset();
         };
-        context.add(*slot);
+        ContextAccess(context).add(*slot);
         CHECK(context.poll(true));
         CHECK(log == "bre");
         CHECK(!context.poll(false));
@@ -120,15 +121,15 @@ TEST_CASE("a source that removes itself while it is called gets its end, and may
 TEST_CASE("a source that is added while polling is on gets its begin, and its end") {
   on_every_context(
       [](Context& context) {
-        Slot late;
-        Slot slot;
+        FakePollSource late;
+        FakePollSource slot;
         slot.full = true;
         slot.at_ready = [&] {
           slot.full = false;
-          context.add(late);
+          ContextAccess(context).add(late);
           late.full = true;
         };
-        const AddedSource added(context, slot);
+        const ScopedPollSource added(context, slot);
         CHECK(context.poll(true));
         CHECK(late.log.empty());
         CHECK(context.poll(true));
@@ -138,7 +139,7 @@ TEST_CASE("a source that is added while polling is on gets its begin, and its en
         CHECK(late.log.starts_with("bre"));
         CHECK(paired(slot.log));
         CHECK(slot.log.starts_with("bre"));
-        context.remove(late);
+        ContextAccess(context).remove(late);
         CHECK(paired(late.log));
         CHECK(late.log.starts_with("bre"));
       },
@@ -148,20 +149,20 @@ TEST_CASE("a source that is added while polling is on gets its begin, and its en
 TEST_CASE("a source that is removed and added by its own call begins afresh") {
   on_every_context(
       [](Context& context) {
-        Slot slot;
+        FakePollSource slot;
         slot.full = true;
         slot.at_ready = [&] {
           slot.full = false;
-          context.remove(slot);
-          context.add(slot);
+          ContextAccess(context).remove(slot);
+          ContextAccess(context).add(slot);
         };
-        context.add(slot);
+        ContextAccess(context).add(slot);
         CHECK(context.poll(true));
         CHECK(slot.log == "bre");
         slot.full = true;
         CHECK(context.poll(true));
         CHECK(slot.log == "brebre");
-        context.remove(slot);
+        ContextAccess(context).remove(slot);
         CHECK(slot.log == "brebre");
       },
       {.polling = PollFixed{100us}});
@@ -170,13 +171,13 @@ TEST_CASE("a source that is removed and added by its own call begins afresh") {
 TEST_CASE("a source that a nested turn removes, or adds, has its begin and end paired") {
   on_every_context(
       [](Context& context) {
-        Slot outer;
-        Slot inner;
-        Slot late;
+        FakePollSource outer;
+        FakePollSource inner;
+        FakePollSource late;
         inner.at_ready = [&] {
           inner.full = false;
-          context.remove(outer);
-          context.add(late);
+          ContextAccess(context).remove(outer);
+          ContextAccess(context).add(late);
         };
         outer.full = true;
         outer.at_ready = [&] {
@@ -184,8 +185,8 @@ TEST_CASE("a source that a nested turn removes, or adds, has its begin and end p
           inner.full = true;
           context.poll(true);
         };
-        context.add(outer);
-        context.add(inner);
+        ContextAccess(context).add(outer);
+        ContextAccess(context).add(inner);
         CHECK(context.poll(true));
         CHECK(outer.log == "bre");
         sleep_once(context);
@@ -194,8 +195,8 @@ TEST_CASE("a source that a nested turn removes, or adds, has its begin and end p
         CHECK(inner.log.starts_with("bre"));
         CHECK(paired(late.log));
         CHECK(late.log.starts_with("be"));
-        context.remove(inner);
-        context.remove(late);
+        ContextAccess(context).remove(inner);
+        ContextAccess(context).remove(late);
       },
       {.polling = PollFixed{100us}});
 }
@@ -203,14 +204,14 @@ TEST_CASE("a source that a nested turn removes, or adds, has its begin and end p
 TEST_CASE("a nested turn that sleeps leaves the source that is called in its state") {
   on_every_context(
       [](Context& context) {
-        Slot slot;
+        FakePollSource slot;
         slot.full = true;
         slot.at_ready = [&] {
           sleep_once(context);
           CHECK(slot.log == "br");
           slot.full = false;
         };
-        const AddedSource added(context, slot);
+        const ScopedPollSource added(context, slot);
         CHECK(context.poll(true));
         sleep_once(context);
         CHECK(paired(slot.log));
@@ -227,12 +228,12 @@ TEST_CASE("an event that races with the end of polling is found before the loop 
         // The partner has seen that nobody needs its doorbell, and fills the slot right before the
         // loop would sleep for ever.
         const UniqueFd doorbell = make_eventfd(0);
-        Slot slot(doorbell);
+        FakePollSource slot(doorbell);
         slot.at_end = [&] { slot.full = true; };
-        const AddedSource added(context, slot);
+        const ScopedPollSource added(context, slot);
         CHECK(context.poll(true));
         CHECK(slot.log == "ber");
-        CHECK(context.figures().waits == 0);
+        CHECK(context.stats().waits == 0);
         slot.at_end = nullptr;
       },
       {.polling = PollFixed{10us}});
@@ -247,8 +248,8 @@ TEST_CASE("a source with a doorbell leaves when it is idle, and comes back when 
   with_and_without_polling(
       [&](Context& context) {
         const UniqueFd doorbell = make_eventfd(0);
-        Slot slot(doorbell);
-        const AddedSource added(context, slot);
+        FakePollSource slot(doorbell);
+        const ScopedPollSource added(context, slot);
         const auto turns = [&] {
           const int before = slot.polls;
           for (int turn = 0; turn < kTurnsUntilIdle; ++turn) {
@@ -278,8 +279,8 @@ TEST_CASE("being ready keeps a source from being idle") {
   on_every_context(
       [&](Context& context) {
         const UniqueFd doorbell = make_eventfd(0);
-        Slot slot(doorbell);
-        const AddedSource added(context, slot);
+        FakePollSource slot(doorbell);
+        const ScopedPollSource added(context, slot);
         for (int i = 0; i < 10; ++i) {
           clock.advance(5s);
           slot.full = true;
@@ -297,8 +298,8 @@ TEST_CASE("a source that becomes ready while it leaves does not leave") {
   on_every_context(
       [&](Context& context) {
         const UniqueFd doorbell = make_eventfd(0);
-        Slot slot(doorbell);
-        const AddedSource added(context, slot);
+        FakePollSource slot(doorbell);
+        const ScopedPollSource added(context, slot);
         slot.full = true;
         CHECK(context.poll(true));
         slot.at_end = [&] { slot.full = true; };
@@ -321,8 +322,8 @@ TEST_CASE("the time after which a source is idle can be chosen") {
   on_every_context(
       [&](Context& context) {
         const UniqueFd doorbell = make_eventfd(0);
-        Slot slot(doorbell);
-        const AddedSource added(context, slot);
+        FakePollSource slot(doorbell);
+        const ScopedPollSource added(context, slot);
         for (int turn = 0; turn < kTurnsUntilIdle; ++turn) {
           context.poll(false);
         }
@@ -341,8 +342,8 @@ TEST_CASE("a source without a doorbell never leaves") {
   ManualClock clock;
   on_every_context(
       [&](Context& context) {
-        Slot slot;
-        const AddedSource added(context, slot);
+        FakePollSource slot;
+        const ScopedPollSource added(context, slot);
         for (int i = 0; i < 3; ++i) {
           for (int turn = 0; turn < kTurnsUntilIdle; ++turn) {
             context.poll(false);

@@ -13,16 +13,17 @@
 #include "absl/functional/any_invocable.h"
 #include "backends/unique_fd.h"
 #include "doctest/doctest.h"
-#include "runtime/added_source.h"
 #include "runtime/bottom_half.h"
-#include "runtime/clock.h"
 #include "runtime/context.h"
-#include "runtime/poll_policy.h"
-#include "runtime/timer.h"
+#include "runtime/context_access.h"
+#include "runtime/polling/poll_policy.h"
+#include "runtime/scoped_poll_source.h"
+#include "runtime/time/clock.h"
+#include "runtime/time/timer.h"
+#include "tests/support/abort_message.h"
 #include "tests/support/contexts.h"
 #include "tests/support/descriptors.h"
-#include "tests/support/last_words.h"
-#include "tests/support/slot.h"
+#include "tests/support/fake_poll_source.h"
 
 namespace coaio::testing {
 namespace {
@@ -35,8 +36,8 @@ TEST_CASE("a source that is ready is called in a turn, is progress, and is calle
   with_and_without_polling([](Context& context) {
     for (const bool may_block : {false, true}) {
       const UniqueFd doorbell = make_eventfd(0);
-      Slot slot(doorbell);
-      const AddedSource added(context, slot);
+      FakePollSource slot(doorbell);
+      const ScopedPollSource added(context, slot);
       CHECK(!context.poll(false));
       slot.full = true;
       CHECK(context.poll(may_block));
@@ -44,25 +45,25 @@ TEST_CASE("a source that is ready is called in a turn, is progress, and is calle
       CHECK(slot.log.ends_with('r'));
       CHECK(slot.log.find('r') == slot.log.size() - 1);
     }
-    CHECK(context.figures().waits == 0);
+    CHECK(context.stats().waits == 0);
   });
 }
 
 TEST_CASE("a source that was ready when it was added is found before the loop sleeps") {
   with_and_without_polling([](Context& context) {
-    Slot slot;
+    FakePollSource slot;
     slot.full = true;
-    const AddedSource added(context, slot);
+    const ScopedPollSource added(context, slot);
     CHECK(context.poll(true));
-    CHECK(context.figures().waits == 0);
+    CHECK(context.stats().waits == 0);
   });
 }
 
 TEST_CASE("the doorbell wakes a loop that sleeps, also one that never polls") {
   with_and_without_polling([](Context& context) {
     const UniqueFd doorbell = make_eventfd(0);
-    Slot slot(doorbell);
-    const AddedSource added(context, slot);
+    FakePollSource slot(doorbell);
+    const ScopedPollSource added(context, slot);
     context.bind();
     for (int round = 0; round < 20; ++round) {
       slot.log.clear();
@@ -80,8 +81,8 @@ TEST_CASE("the doorbell wakes a loop that sleeps, also one that never polls") {
 
 TEST_CASE("a source without a doorbell is found when somebody notifies the context") {
   with_and_without_polling([](Context& context) {
-    Slot slot;
-    const AddedSource added(context, slot);
+    FakePollSource slot;
+    const ScopedPollSource added(context, slot);
     context.bind();
     for (int round = 0; round < 20; ++round) {
       slot.log.clear();
@@ -99,8 +100,8 @@ TEST_CASE("a source without a doorbell is found when somebody notifies the conte
 
 TEST_CASE("a notification between two sleeps lets the source be found in the turn that it ends") {
   on_every_context([](Context& context) {
-    Slot slot;
-    const AddedSource added(context, slot);
+    FakePollSource slot;
+    const ScopedPollSource added(context, slot);
     context.poll(false);
     context.notify();
     slot.full = true;
@@ -112,8 +113,8 @@ TEST_CASE("a notification between two sleeps lets the source be found in the tur
 TEST_CASE("a ring for nothing calls nobody") {
   with_and_without_polling([](Context& context) {
     const UniqueFd doorbell = make_eventfd(0);
-    Slot slot(doorbell);
-    const AddedSource added(context, slot);
+    FakePollSource slot(doorbell);
+    const ScopedPollSource added(context, slot);
     ring(doorbell);
     context.poll(true);
     CHECK(slot.log.find('r') == std::string::npos);
@@ -124,8 +125,8 @@ TEST_CASE("a ring for nothing calls nobody") {
 TEST_CASE("a ring that somebody else has taken back does not block the loop") {
   on_every_context([](Context& context) {
     const UniqueFd doorbell(eventfd(0, EFD_CLOEXEC));  // blocking, as the partner may have made it
-    Slot slot(doorbell);
-    const AddedSource added(context, slot);
+    FakePollSource slot(doorbell);
+    const ScopedPollSource added(context, slot);
     // Another descriptor, so that the kernel is asked although the source is looked at in memory.
     const Pair pipe = make_pipe();
     context.set_fd_handler(pipe.a.get(), {.read = [] {}, .write = nullptr});
@@ -145,10 +146,10 @@ TEST_CASE("a ring that somebody else has taken back does not block the loop") {
 
 TEST_CASE("a source that stays ready is called once a turn") {
   with_and_without_polling([](Context& context) {
-    Slot slot;
+    FakePollSource slot;
     slot.at_ready = [] {};
     slot.full = true;
-    const AddedSource added(context, slot);
+    const ScopedPollSource added(context, slot);
     for (int turn = 0; turn < 10; ++turn) {
       CHECK(context.poll(true));
     }
@@ -159,15 +160,15 @@ TEST_CASE("a source that stays ready is called once a turn") {
 TEST_CASE("sources that are ready together are called in the order in which they were added") {
   on_every_context([](Context& context) {
     std::string log;
-    Slot slots[3];
-    std::unique_ptr<AddedSource> added[3];
+    FakePollSource slots[3];
+    std::unique_ptr<ScopedPollSource> added[3];
     for (int i = 0; i < 3; ++i) {
       slots[i].full = true;
       slots[i].at_ready = [&log, &slot = slots[i], i] {
         slot.full = false;
         log += static_cast<char>('0' + i);
       };
-      added[i] = std::make_unique<AddedSource>(context, slots[i]);
+      added[i] = std::make_unique<ScopedPollSource>(context, slots[i]);
     }
     CHECK(context.poll(true));
     CHECK(log == "012");
@@ -181,12 +182,12 @@ TEST_CASE("bottom halves run before sources, and timers after them") {
         std::string log;
         BottomHalf half(context, [&] { log += 'b'; });
         Timer timer(context, [&] { log += 't'; });
-        Slot slot;
+        FakePollSource slot;
         slot.at_ready = [&] {
           slot.full = false;
           log += 's';
         };
-        const AddedSource added(context, slot);
+        const ScopedPollSource added(context, slot);
         slot.full = true;
         half.schedule();
         timer.arm_after(0ns);
@@ -200,8 +201,8 @@ TEST_CASE("bottom halves run before sources, and timers after them") {
 
 TEST_CASE("a source is not looked at while it is called, and others are") {
   with_and_without_polling([](Context& context) {
-    Slot slot;
-    Slot other;
+    FakePollSource slot;
+    FakePollSource other;
     int depth = 0;
     slot.full = true;
     slot.at_ready = [&] {
@@ -214,8 +215,8 @@ TEST_CASE("a source is not looked at while it is called, and others are") {
       CHECK(slot.polls == before);
       slot.full = false;
     };
-    const AddedSource added(context, slot);
-    const AddedSource also_added(context, other);
+    const ScopedPollSource added(context, slot);
+    const ScopedPollSource also_added(context, other);
     CHECK(context.poll(true));
     CHECK(depth == 1);
     slot.at_ready = nullptr;
@@ -227,8 +228,8 @@ TEST_CASE("a source is not looked at while it is called, and others are") {
 TEST_CASE(
     "a nested turn calls the sources that the outer one has found, and none is called twice") {
   on_every_context([](Context& context) {
-    Slot first;
-    Slot second;
+    FakePollSource first;
+    FakePollSource second;
     first.full = true;
     second.full = true;
     first.at_ready = [&] {
@@ -236,8 +237,8 @@ TEST_CASE(
       CHECK(context.poll(true));
       CHECK(second.log == "r");
     };
-    const AddedSource added(context, first);
-    const AddedSource also_added(context, second);
+    const ScopedPollSource added(context, first);
+    const ScopedPollSource also_added(context, second);
     CHECK(context.poll(true));
     CHECK(first.log == "r");
     CHECK(second.log == "r");
@@ -246,19 +247,19 @@ TEST_CASE(
 
 TEST_CASE("a source that another one removes is not called any more") {
   on_every_context([](Context& context) {
-    Slot first;
-    Slot second;
+    FakePollSource first;
+    FakePollSource second;
     first.full = true;
     second.full = true;
     first.at_ready = [&] {
       first.full = false;
-      context.remove(second);
+      ContextAccess(context).remove(second);
     };
-    context.add(first);
-    context.add(second);
+    ContextAccess(context).add(first);
+    ContextAccess(context).add(second);
     CHECK(context.poll(true));
     CHECK(second.log.empty());
-    context.remove(first);
+    ContextAccess(context).remove(first);
   });
 }
 
@@ -274,10 +275,10 @@ TEST_CASE("a source that is always ready does not starve a descriptor") {
                                                 ++heard;
                                               },
                                           .write = nullptr});
-    Slot slot;
+    FakePollSource slot;
     slot.at_ready = [] {};
     slot.full = true;
-    const AddedSource added(context, slot);
+    const ScopedPollSource added(context, slot);
     for (int round = 1; round <= 10; ++round) {
       write_all(pipe.b, "x");
       for (int turn = 0; heard < round && turn < 200; ++turn) {
@@ -296,14 +297,14 @@ TEST_CASE("a source whose calls take their time holds a descriptor up by the clo
     const Pair pipe = make_pipe();
     bool heard = false;
     context.set_fd_handler(pipe.a.get(), {.read = [&] { heard = true; }, .write = nullptr});
-    Slot slot;
+    FakePollSource slot;
     slot.at_ready = [&] {
       const auto end = std::chrono::steady_clock::now() + kCall;
       while (std::chrono::steady_clock::now() < end) {
       }
     };
     slot.full = true;
-    const AddedSource added(context, slot);
+    const ScopedPollSource added(context, slot);
     context.poll(true);
     write_all(pipe.b, "x");
     int turns = 0;
@@ -322,8 +323,8 @@ TEST_CASE("a loop that polls a quiet source hears a descriptor and a notificatio
         const Pair pipe = make_pipe();
         bool heard = false;
         context.set_fd_handler(pipe.a.get(), {.read = [&] { heard = true; }, .write = nullptr});
-        Slot slot;
-        const AddedSource added(context, slot);
+        FakePollSource slot;
+        const ScopedPollSource added(context, slot);
         write_all(pipe.b, "x");
         while (!heard) {
           context.poll(true);
@@ -331,7 +332,7 @@ TEST_CASE("a loop that polls a quiet source hears a descriptor and a notificatio
         context.set_fd_handler(pipe.a.get(), {});
         context.notify();
         CHECK(!context.poll(true));
-        CHECK(context.figures().waits == 0);
+        CHECK(context.stats().waits == 0);
       },
       {.polling = PollFixed{20s}});
 }
@@ -339,23 +340,23 @@ TEST_CASE("a loop that polls a quiet source hears a descriptor and a notificatio
 // --- misuse -------------------------------------------------------------------------------------
 
 TEST_CASE("a turn inside poll(), poll_begin() or poll_end() is refused with a sentence") {
-  const auto words = [](absl::AnyInvocable<void(Slot&, Context&)> arrange) {
-    return last_words([&] {
+  const auto words = [](absl::AnyInvocable<void(FakePollSource&, Context&)> arrange) {
+    return abort_message([&] {
       const std::unique_ptr<Context> context = make_context({.polling = PollFixed{10us}});
-      Slot slot;
+      FakePollSource slot;
       arrange(slot, *context);
-      const AddedSource added(*context, slot);
+      const ScopedPollSource added(*context, slot);
       context->poll(true);
     });
   };
-  CHECK(words([](Slot& slot, Context& context) {
+  CHECK(words([](FakePollSource& slot, Context& context) {
           slot.at_begin = [&] { context.poll(false); };
         }).find("do that in on_ready()") != std::string::npos);
-  CHECK(words([](Slot& slot, Context& context) {
+  CHECK(words([](FakePollSource& slot, Context& context) {
           slot.at_end = [&] { context.poll(true); };
         }).find("do that in on_ready()") != std::string::npos);
-  CHECK(words([](Slot& slot, Context& context) {
-          slot.at_end = [&] { context.remove(slot); };
+  CHECK(words([](FakePollSource& slot, Context& context) {
+          slot.at_end = [&] { ContextAccess(context).remove(slot); };
         }).find("do that in on_ready()") != std::string::npos);
 
   class Nester final : public PollSource {
@@ -367,33 +368,33 @@ TEST_CASE("a turn inside poll(), poll_begin() or poll_end() is refused with a se
    private:
     Context& context_;
   };
-  CHECK(last_words([] {
+  CHECK(abort_message([] {
           const std::unique_ptr<Context> context = make_context();
           Nester nester(*context);
-          const AddedSource added(*context, nester);
+          const ScopedPollSource added(*context, nester);
           context->poll(false);
         }).find("do that in on_ready()") != std::string::npos);
 }
 
 TEST_CASE("adding twice, removing what is not there, and ending too early are refused") {
-  CHECK(last_words([] {
+  CHECK(abort_message([] {
           const std::unique_ptr<Context> context = make_context();
-          Slot slot;
-          context->add(slot);
-          context->add(slot);
+          FakePollSource slot;
+          ContextAccess(*context).add(slot);
+          ContextAccess(*context).add(slot);
         }).find("added twice") != std::string::npos);
-  CHECK(last_words([] {
-          Slot slot;
-          make_context()->remove(slot);
+  CHECK(abort_message([] {
+          FakePollSource slot;
+          ContextAccess(*make_context()).remove(slot);
         }).find("was not added") != std::string::npos);
-  CHECK(last_words([] {
+  CHECK(abort_message([] {
           const std::unique_ptr<Context> context = make_context();
-          Slot slot;
-          context->add(slot);
+          FakePollSource slot;
+          ContextAccess(*context).add(slot);
         }).find("remove() it before") != std::string::npos);
-  CHECK(last_words([] {
-          Slot slot;
-          make_context()->add(slot);
+  CHECK(abort_message([] {
+          FakePollSource slot;
+          ContextAccess(*make_context()).add(slot);
         }).find("1 poll sources") != std::string::npos);
 }
 

@@ -10,7 +10,7 @@
 
 #include "doctest/doctest.h"
 #include "runtime/run_queue.h"
-#include "tests/support/patience.h"
+#include "tests/support/test_timeout.h"
 
 namespace coaio::testing {
 namespace {
@@ -86,7 +86,7 @@ TEST_CASE("a node that is in the home queue already keeps its place there") {
 TEST_CASE("of many threads that push, each one's nodes arrive once and in its order") {
   constexpr int kThreads = 3;
   constexpr int kNodes = 2000;
-  const Patience patience;
+  const TestTimeout patience;
   RemoteQueue remote;
   std::vector<std::unique_ptr<std::array<Counted, kNodes>>> nodes;
   for (int i = 0; i < kThreads; ++i) {
@@ -138,7 +138,7 @@ TEST_CASE("of many threads that push, each one's nodes arrive once and in its or
 
 TEST_CASE("a push that finds its node on the way is seen by the run that comes") {
   constexpr int kRounds = 20000;
-  const Patience patience;
+  const TestTimeout patience;
   RemoteQueue remote;
   Counted node;
   std::atomic<int> published{0};

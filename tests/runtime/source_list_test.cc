@@ -5,11 +5,11 @@
 #include <chrono>
 
 #include "doctest/doctest.h"
-#include "runtime/clock.h"
 #include "runtime/fd_table.h"
-#include "runtime/poll_budget.h"
-#include "runtime/poll_policy.h"
 #include "runtime/poll_source.h"
+#include "runtime/polling/poll_budget.h"
+#include "runtime/polling/poll_policy.h"
+#include "runtime/time/clock.h"
 #include "tests/support/fake_monitor.h"
 
 namespace coaio::testing {

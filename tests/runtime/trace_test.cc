@@ -8,8 +8,8 @@
 #include "doctest/doctest.h"
 #include "runtime/bottom_half.h"
 #include "runtime/context.h"
-#include "runtime/poll_policy.h"
-#include "runtime/timer.h"
+#include "runtime/polling/poll_policy.h"
+#include "runtime/time/timer.h"
 #include "tests/support/contexts.h"
 
 namespace coaio::testing {
@@ -76,7 +76,7 @@ TEST_CASE("a trace tells of polling, and for how long it was allowed and took") 
         REQUIRE(begun.size() == 1);
         REQUIRE(ended.size() == 1);
         CHECK(begun.front().duration == 50us);
-        CHECK(ended.front().duration == context.figures().polled);
+        CHECK(ended.front().duration == context.stats().polled);
         CHECK(ended.front().duration > 0us);
       },
       {.polling = PollFixed{.max = 50us}});

@@ -1,5 +1,5 @@
 // Wake-ups between threads, as many as there is patience for. A lost one leaves a loop asleep, and
-// ends the process by Patience.
+// ends the process by TestTimeout.
 //
 //   bazel test //tests/runtime:wake_stress_test                      bounded
 //   bazel test -c opt --test_tag_filters= --test_output=all //tests/runtime:long_wake_stress_test
@@ -18,10 +18,10 @@
 #include "doctest/doctest.h"
 #include "runtime/bottom_half.h"
 #include "runtime/context.h"
-#include "runtime/poll_policy.h"
+#include "runtime/polling/poll_policy.h"
 #include "tests/support/contexts.h"
-#include "tests/support/patience.h"
 #include "tests/support/sanitized.h"
+#include "tests/support/test_timeout.h"
 
 namespace coaio::testing {
 namespace {
@@ -75,7 +75,7 @@ struct Waker {
 };
 
 // Returns the figures of the loop.
-ContextFigures stress(const ContextOptions& options, std::uint64_t times) {
+ContextStats stress(const ContextOptions& options, std::uint64_t times) {
   const std::unique_ptr<Context> context = make_context(options);
   std::vector<std::unique_ptr<Waker>> wakers;
   for (int i = 0; i < kWakers; ++i) {
@@ -99,7 +99,7 @@ ContextFigures stress(const ContextOptions& options, std::uint64_t times) {
   for (const auto& waker : wakers) {
     CHECK(waker->heard.load() == times / kWakers);
   }
-  return context->figures();
+  return context->stats();
 }
 
 TEST_CASE("no wake-up is lost, whether the loop sleeps, polls, or does both in turn") {
@@ -107,17 +107,17 @@ TEST_CASE("no wake-up is lost, whether the loop sleeps, polls, or does both in t
   for (const Backend backend : available_back_ends()) {
     for (const PollPolicy& polling : {PollPolicy(PollOff{}), PollPolicy(PollGrowShrink{}),
                                       PollPolicy(PollFixed{std::chrono::microseconds(3)})}) {
-      const Patience patience(static_cast<unsigned>(50 + times / 10'000));
+      const TestTimeout patience(static_cast<unsigned>(50 + times / 10'000));
       const auto begin = std::chrono::steady_clock::now();
-      const ContextFigures figures = stress({.backend = backend, .polling = polling}, times);
-      CHECK(figures.wakeups != 0);
+      const ContextStats figures = stress({.backend = backend, .polling = polling}, times);
+      CHECK(stats.wakeups != 0);
       if (std::holds_alternative<PollOff>(polling)) {
-        CHECK(figures.waits != 0);
+        CHECK(stats.waits != 0);
       }
       const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
       MESSAGE("back end ", static_cast<int>(backend), ", policy ", polling.index(), ": ", times,
-              " wakes in ", taken.count(), " s, ", figures.wakeups, " of them found, ",
-              figures.waits, " sleeps");
+              " wakes in ", taken.count(), " s, ", stats.wakeups, " of them found, ", stats.waits,
+              " sleeps");
     }
   }
 }

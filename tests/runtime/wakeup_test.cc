@@ -9,10 +9,10 @@
 #include <thread>
 
 #include "doctest/doctest.h"
-#include "tests/support/patience.h"
 #include "tests/support/sanitized.h"
 #include "tests/support/skipped.h"
 #include "tests/support/system_calls.h"
+#include "tests/support/test_timeout.h"
 
 namespace coaio::testing {
 namespace {
@@ -151,7 +151,7 @@ TEST_CASE("a signal handler may notify, and leaves errno alone") {
 // Each notification publishes a plain number, so the thread sanitizer checks the orderings too.
 TEST_CASE("no notification is lost between a thread that sleeps and one that wakes it") {
   constexpr int kRounds = kSanitized ? 3000 : 30000;
-  const Patience patience;
+  const TestTimeout patience;
   Wakeup there;
   Wakeup back;
   REQUIRE(there.open().ok());

@@ -9,15 +9,15 @@
 
 #include "backends/unique_fd.h"
 #include "doctest/doctest.h"
-#include "runtime/added_source.h"
 #include "runtime/bottom_half.h"
-#include "runtime/clock.h"
 #include "runtime/context.h"
-#include "runtime/timer.h"
+#include "runtime/scoped_poll_source.h"
+#include "runtime/time/clock.h"
+#include "runtime/time/timer.h"
 #include "runtime/trace.h"
 #include "tests/support/contexts.h"
 #include "tests/support/descriptors.h"
-#include "tests/support/slot.h"
+#include "tests/support/fake_poll_source.h"
 
 namespace coaio::testing {
 namespace {
@@ -82,17 +82,17 @@ TEST_CASE("whatever takes too long is named by its kind") {
     IdleBottomHalf idle(context, [&] { scene.take_long(); });
     Timer timer(context, [&] { scene.take_long(); });
     const UniqueFd doorbell = make_eventfd(0);
-    Slot slot;
-    Slot with_doorbell(doorbell);
-    for (Slot* one : {&slot, &with_doorbell}) {
+    FakePollSource slot;
+    FakePollSource with_doorbell(doorbell);
+    for (FakePollSource* one : {&slot, &with_doorbell}) {
       one->full = true;
       one->at_ready = [&scene, one] {
         one->full = false;
         scene.take_long();
       };
     }
-    const AddedSource added(context, slot);
-    const AddedSource also_added(context, with_doorbell);
+    const ScopedPollSource added(context, slot);
+    const ScopedPollSource also_added(context, with_doorbell);
     named.schedule();
     nameless.schedule();
     context.post([&] { scene.take_long(); });

@@ -10,8 +10,8 @@
 #include "backends/backend.h"
 #include "doctest/doctest.h"
 #include "runtime/context.h"
-#include "tests/support/patience.h"
 #include "tests/support/skipped.h"
+#include "tests/support/test_timeout.h"
 
 namespace coaio::testing {
 
@@ -37,9 +37,10 @@ std::unique_ptr<Context> make_context(ContextOptions options) {
 
 void on_every_context(const std::function<void(Context&)>& clause, ContextOptions options) {
   for (const Backend backend : available_back_ends()) {
-    const Patience patience;
+    const TestTimeout patience;
     options.backend = backend;
     const std::unique_ptr<Context> context = make_context(options);
+    context->bind();
     const std::string name(context->backend());
     INFO("back end: ", name);
     clause(*context);

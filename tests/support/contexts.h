@@ -24,8 +24,8 @@ std::vector<Backend> available_back_ends(bool report = false);
 // the machine's business, and no test's.
 std::unique_ptr<Context> make_context(ContextOptions options = {});
 
-// Runs the clause on a fresh context of each back end that this machine lets run; which one shows
-// in the report of a failure. The clause has a minute for each.
+// Runs the clause on a fresh context of each back end that this machine lets run, bound to this
+// thread; which one shows in the report of a failure. The clause has a minute for each.
 void on_every_context(const std::function<void(Context&)>& clause, ContextOptions options = {});
 
 // A context with a thread of its own, which runs it until the object ends.

@@ -29,7 +29,8 @@ void FakeMonitor::arm(int fd, Key key, Events interest, Trigger trigger) {
   check(old == nullptr || (old->fd == fd && old->trigger == trigger),
         "a watch is armed again with another descriptor or trigger: disarm it first");
   const Events wanted = old == nullptr ? Events::kNone : old->wanted & interest;
-  watches_[key.slot] = {fd, key.generation, trigger, interest, wanted};
+  const Events lasting = old == nullptr ? Events::kNone : old->lasting;
+  watches_[key.slot] = {fd, key.generation, trigger, interest, wanted, lasting};
 }
 
 void FakeMonitor::want(Key key, Events interest) {
@@ -44,7 +45,7 @@ void FakeMonitor::disarm(Key key) {
   }
 }
 
-absl::Status FakeMonitor::wait(std::chrono::nanoseconds timeout, std::vector<Ready>& ready) {
+absl::Status FakeMonitor::wait(std::chrono::nanoseconds timeout, std::vector<FdEvent>& ready) {
   ++waits_;
   if (!refusal_.ok()) {
     return refusal_;
@@ -88,17 +89,24 @@ Events FakeMonitor::seen_on(const Watch& watch) const {
       asked |= watch.interest & Events::kReadHangUp;
     }
   }
-  return any(asked) ? look_(watch.fd, asked) & (asked | kFailure) : Events::kNone;
+  const Events seen = any(asked) ? look_(watch.fd, asked) & (asked | kFailure) : Events::kNone;
+  return any(seen & ~watch.lasting) ? seen : Events::kNone;
 }
 
-void FakeMonitor::report(std::vector<Ready>& ready) {
+void FakeMonitor::report(std::vector<FdEvent>& ready) {
   for (auto& [slot, watch] : watches_) {
+    if (any(watch.lasting)) {
+      watch.lasting &= look_(watch.fd, Events::kNone);
+    }
     const Events events = seen_on(watch);
     if (!any(events)) {
       continue;
     }
     ready.push_back({.key = {slot, watch.generation}, .events = events});
     watch.wanted = any(events & kFailure) ? Events::kNone : watch.wanted & ~events;
+    if (watch.trigger == Trigger::kEdge) {
+      watch.lasting = events & kFailure;
+    }
     if (watch.trigger == Trigger::kOneShot || any(events & Events::kInvalid)) {
       watch.interest = Events::kNone;
     }

@@ -59,7 +59,7 @@ class FakeMonitor final : public FdMonitor {
   void arm(int fd, Key key, Events interest, Trigger trigger) override;
   void want(Key key, Events interest) override;
   void disarm(Key key) override;
-  absl::Status wait(std::chrono::nanoseconds timeout, std::vector<Ready>& ready) override;
+  absl::Status wait(std::chrono::nanoseconds timeout, std::vector<FdEvent>& ready) override;
   Peek peek() const override;
   absl::StatusOr<int> pollable_fd() override;
 
@@ -69,12 +69,13 @@ class FakeMonitor final : public FdMonitor {
     std::uint32_t generation = 0;
     Trigger trigger = Trigger::kOneShot;
     Events interest = Events::kNone;
-    Events wanted = Events::kNone;  // kEdge: of the interest
+    Events wanted = Events::kNone;   // kEdge: of the interest
+    Events lasting = Events::kNone;  // kEdge: failures that were reported and have not gone since
   };
 
   Watch* find(Key key);
   Events seen_on(const Watch& watch) const;
-  void report(std::vector<Ready>& ready);
+  void report(std::vector<FdEvent>& ready);
 
   std::map<std::uint32_t, Watch> watches_;  // by slot
   std::map<int, Events> shown_;

@@ -17,7 +17,7 @@ constexpr Key kKey{.slot = 0, .generation = 1};
 
 TEST_CASE("a fake reports what it is told to show") {
   FakeMonitor monitor;
-  std::vector<Ready> ready;
+  std::vector<FdEvent> ready;
   monitor.arm(7, kKey, Events::kIn, Trigger::kLevel);
   CHECK(monitor.peek() == Peek::kNothing);
   REQUIRE(monitor.wait(nanoseconds(0), ready).ok());
@@ -39,7 +39,7 @@ TEST_CASE("a fake sleep may show something, and the wait then reports it") {
     return nanoseconds(1);
   });
   monitor.arm(7, kKey, Events::kIn, Trigger::kOneShot);
-  std::vector<Ready> ready;
+  std::vector<FdEvent> ready;
   REQUIRE(monitor.wait(nanoseconds(500), ready).ok());
   CHECK(ready.size() == 1);
   CHECK(asked == nanoseconds(500));
@@ -48,7 +48,7 @@ TEST_CASE("a fake sleep may show something, and the wait then reports it") {
 TEST_CASE("a fake sleep that shows nothing ends at the timeout, without taking time") {
   FakeMonitor monitor;
   monitor.arm(7, kKey, Events::kIn, Trigger::kOneShot);
-  std::vector<Ready> ready;
+  std::vector<FdEvent> ready;
   REQUIRE(monitor.wait(std::chrono::hours(24), ready).ok());
   CHECK(ready.empty());
   CHECK(monitor.waits() == 1);
@@ -59,7 +59,7 @@ TEST_CASE("a fake that refuses forgets no watch") {
   monitor.arm(7, kKey, Events::kIn, Trigger::kOneShot);
   monitor.show(7, Events::kIn);
   monitor.refuse(absl::PermissionDeniedError("sandbox"));
-  std::vector<Ready> ready;
+  std::vector<FdEvent> ready;
   CHECK(absl::IsPermissionDenied(monitor.wait(nanoseconds(0), ready)));
   CHECK(ready.empty());
   monitor.refuse(absl::OkStatus());

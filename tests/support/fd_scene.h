@@ -41,10 +41,10 @@ struct FdScene {
     return table.dispatch();
   }
   void look() {
-    std::vector<Ready> ready;
+    std::vector<FdEvent> ready;
     table.looked();
     REQUIRE(monitor.wait(std::chrono::nanoseconds(0), ready).ok());
-    for (const Ready& report : ready) {
+    for (const FdEvent& report : ready) {
       table.report(report.key, report.events);
     }
   }

@@ -19,9 +19,9 @@ constexpr int kManyWaits = 1000;
 
 }  // namespace
 
-std::vector<Ready> Watcher::next() {
+std::vector<FdEvent> Watcher::next() {
   const auto until = std::chrono::steady_clock::now() + kPatience;
-  std::vector<Ready> ready;
+  std::vector<FdEvent> ready;
   while (ready.empty()) {
     const auto left = until - std::chrono::steady_clock::now();
     REQUIRE_MESSAGE(left.count() > 0, "nothing was reported: an event is lost");
@@ -32,16 +32,16 @@ std::vector<Ready> Watcher::next() {
 }
 
 Events Watcher::next_of(Key key) {
-  const std::vector<Ready> ready = next();
+  const std::vector<FdEvent> ready = next();
   REQUIRE(ready.size() == 1);
   CHECK(ready.front().key == key);
   return ready.front().events;
 }
 
-std::vector<Ready> Watcher::drain() {
-  std::vector<Ready> all;
+std::vector<FdEvent> Watcher::drain() {
+  std::vector<FdEvent> all;
   for (int i = 0; i < kManyWaits; ++i) {
-    const std::vector<Ready> ready = wait_now();
+    const std::vector<FdEvent> ready = wait_now();
     if (ready.empty()) {
       return all;
     }
@@ -60,7 +60,7 @@ bool Watcher::sleeps() {
   constexpr std::chrono::microseconds kNap{200};
   for (int i = 0; i < kEarlyReturns; ++i) {
     const auto begin = std::chrono::steady_clock::now();
-    std::vector<Ready> ready;
+    std::vector<FdEvent> ready;
     REQUIRE(monitor_.wait(kNap, ready).ok());
     if (!ready.empty()) {
       return false;
@@ -72,21 +72,21 @@ bool Watcher::sleeps() {
   return false;
 }
 
-std::vector<Ready> Watcher::wait_now() {
-  std::vector<Ready> ready;
+std::vector<FdEvent> Watcher::wait_now() {
+  std::vector<FdEvent> ready;
   const absl::Status status = monitor_.wait(std::chrono::nanoseconds(0), ready);
   REQUIRE_MESSAGE(status.ok(), status.ToString());
   return ready;
 }
 
-std::size_t count_of(const std::vector<Ready>& ready, Key key) {
+std::size_t count_of(const std::vector<FdEvent>& ready, Key key) {
   return static_cast<std::size_t>(std::count_if(
-      ready.begin(), ready.end(), [key](const Ready& one) { return one.key == key; }));
+      ready.begin(), ready.end(), [key](const FdEvent& one) { return one.key == key; }));
 }
 
-Events events_of(const std::vector<Ready>& ready, Key key) {
+Events events_of(const std::vector<FdEvent>& ready, Key key) {
   Events events = Events::kNone;
-  for (const Ready& one : ready) {
+  for (const FdEvent& one : ready) {
     if (one.key == key) {
       events |= one.events;
     }

@@ -23,13 +23,13 @@ class Watcher {
   explicit Watcher(FdMonitor& monitor) : monitor_(monitor) {}
 
   // What the first wait that reports something reports. Fails after ten seconds of silence.
-  std::vector<Ready> next();
+  std::vector<FdEvent> next();
 
   // The same, for one key: other keys fail.
   Events next_of(Key key);
 
   // What waits without sleeping report until they report nothing. Fails if they never stop.
-  std::vector<Ready> drain();
+  std::vector<FdEvent> drain();
 
   // The same, without looking at what it was: the watches have settled.
   void settle() { drain(); }
@@ -38,16 +38,16 @@ class Watcher {
   bool quiet();
 
  private:
-  std::vector<Ready> wait_now();
+  std::vector<FdEvent> wait_now();
   bool sleeps();
 
   FdMonitor& monitor_;
 };
 
-std::size_t count_of(const std::vector<Ready>& ready, Key key);
+std::size_t count_of(const std::vector<FdEvent>& ready, Key key);
 
 // All that was reported of this key.
-Events events_of(const std::vector<Ready>& ready, Key key);
+Events events_of(const std::vector<FdEvent>& ready, Key key);
 
 }  // namespace coaio::testing
 

@@ -47,7 +47,7 @@ HalfStream make_half_stream(Context& context) {
 }
 
 Task<StreamPair> make_stream_pair() {
-  const TaskRef here = co_await this_task();
+  const TaskEnv here = co_await this_task();
   TcpListener listener = listen_on_loopback(here.context);
   // The kernel completes the handshake by itself, so that one can come after the other.
   absl::StatusOr<TcpStream> client = co_await TcpStream::connect(address_of(listener));

@@ -22,8 +22,8 @@
 #include "coro/task_group.h"
 #include "coro/yield.h"
 #include "doctest/doctest.h"
-#include "runtime/clock.h"
 #include "runtime/context.h"
+#include "runtime/time/clock.h"
 #include "tests/coro/io/loopback.h"
 #include "tests/support/child.h"
 #include "tests/support/contexts.h"
@@ -216,10 +216,10 @@ TEST_CASE(
             co_await settle();
             CHECK(absl::IsUnknown(status));
           }
-          const auto looks = c.figures().looks;
+          const auto looks = c.stats().looks;
           co_await settle();
-          CHECK(absl::IsUnknown(status));         // it waits for its time,
-          CHECK(c.figures().looks - looks < 10);  // and does not spin
+          CHECK(absl::IsUnknown(status));       // it waits for its time,
+          CHECK(c.stats().looks - looks < 10);  // and does not spin
           time.advance(100ms);
           CHECK((co_await group.join()).ok());
           CHECK(status.ok());

@@ -25,9 +25,9 @@
 #include "doctest/doctest.h"
 #include "runtime/context.h"
 #include "tests/coro/io/loopback.h"
+#include "tests/support/abort_message.h"
 #include "tests/support/contexts.h"
 #include "tests/support/descriptors.h"
-#include "tests/support/last_words.h"
 
 namespace coaio::testing {
 namespace {
@@ -49,7 +49,7 @@ Task<void> write_much(TcpStream& stream, absl::Status& result) {
 
 // A stream with a task that waits to read it and one that waits to write it.
 struct Scene {
-  explicit Scene(const TaskRef& here) : half(make_half_stream(here.context)), group(here) {}
+  explicit Scene(const TaskEnv& here) : half(make_half_stream(here.context)), group(here) {}
 
   HalfStream half;
   TaskGroup group;
@@ -346,7 +346,7 @@ TEST_CASE("connecting can be cancelled, before it begins and while it waits") {
 // --- misuse -------------------------------------------------------------------------------------
 
 bool dies_saying(const char* part, Task<void> (*misuse)(HalfStream&)) {
-  const std::string words = last_words([misuse] {
+  const std::string words = abort_message([misuse] {
     run(*make_context(), [](Task<void> (*f)(HalfStream&)) -> Task<void> {
       HalfStream half = make_half_stream((co_await this_task()).context);
       co_await f(half);

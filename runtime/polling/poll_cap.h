@@ -1,0 +1,72 @@
+// PollCap: the share of a CPU that polling may take, over any 100 ms.
+//
+// A token bucket: what it holds and what flows into it within 100 ms are together the share of
+// these. All or nothing: a budget that is not covered is not granted at all, for a shortened one
+// costs CPU and rarely meets its event.
+//
+// It has no clock: times go in.
+
+#ifndef COAIO_RUNTIME_POLLING_POLL_CAP_H_
+#define COAIO_RUNTIME_POLLING_POLL_CAP_H_
+
+#include <algorithm>
+#include <chrono>
+
+#include "runtime/time/clock.h"
+
+namespace coaio {
+
+class PollCap {
+ public:
+  // From 0, no polling, to 1, no cap.
+  explicit PollCap(double share = 1.0) { limit(share); }
+
+  // From now on. What was polled without a limit is not owed.
+  void limit(double share) {
+    share_ = std::clamp(share, 0.0, 1.0);
+    const std::chrono::duration<double, std::nano> allowed = share_ * kWindow;
+    burst_ =
+        std::min(kLongestBurst,
+                 std::chrono::duration_cast<std::chrono::nanoseconds>(allowed * kBurstOfAllowed));
+    flow_ = (allowed - burst_) / kWindow;
+    tokens_ = std::min(tokens_, burst_);
+  }
+
+  bool limits() const { return share_ < 1.0; }
+
+  // Whether polling may go on for this long.
+  bool grants(TimePoint now, std::chrono::nanoseconds budget) {
+    if (!limits()) {
+      return true;
+    }
+    const std::chrono::duration<double, std::nano> earned = (now - last_) * flow_;
+    tokens_ =
+        std::min(tokens_ + std::chrono::duration_cast<std::chrono::nanoseconds>(earned), burst_);
+    last_ = now;
+    return share_ > 0.0 && budget <= tokens_;
+  }
+
+  // It went on for this long.
+  void spend(std::chrono::nanoseconds polled) {
+    if (limits()) {
+      tokens_ -= polled;
+    }
+  }
+
+ private:
+  static constexpr std::chrono::nanoseconds kWindow = std::chrono::milliseconds(100);
+  // The longest budget that is ever granted. Of a small share only a part, or little would flow,
+  // and polling would stop for long after each burst.
+  static constexpr std::chrono::nanoseconds kLongestBurst = std::chrono::milliseconds(5);
+  static constexpr double kBurstOfAllowed = 0.25;
+
+  double share_ = 1.0;
+  double flow_ = 1.0;  // of a CPU
+  std::chrono::nanoseconds burst_{0};
+  std::chrono::nanoseconds tokens_ = kLongestBurst;
+  TimePoint last_{};
+};
+
+}  // namespace coaio
+
+#endif  // COAIO_RUNTIME_POLLING_POLL_CAP_H_

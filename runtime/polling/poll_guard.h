@@ -1,0 +1,105 @@
+// PollGuard: whether a context may poll now. Polling must not hurt, whatever the policy says.
+//
+// Four things forbid it:
+// - The share of a CPU that the user allows is spent (poll_cap.h).
+// - The CPU quota of the cgroup is at stake: all contexts of the process together poll for at most
+//   half of it over any 100 ms, or the process would be stopped in the middle of its work.
+// - Others want the CPU: it was taken from the loop, against its will, for a quarter of the time
+//   that it polled. Then nobody polls for a second.
+// - The thread may run on one CPU only, and whatever comes does so soon after the thread has gone
+//   to sleep, or while the CPU was taken from it: the partner needs this CPU to answer. Then nobody
+//   polls for a second.
+//
+// No clock: times go in. It asks the kernel seldom: once in 50 ms of polling, and after 32 polls
+// that proved nothing.
+//
+// Threads: one at a time.
+
+#ifndef COAIO_RUNTIME_POLLING_POLL_GUARD_H_
+#define COAIO_RUNTIME_POLLING_POLL_GUARD_H_
+
+#include <chrono>
+#include <cstdint>
+
+#include "runtime/polling/poll_cap.h"
+#include "runtime/polling/poll_environment.h"
+#include "runtime/polling/poll_record.h"
+#include "runtime/time/clock.h"
+
+namespace coaio {
+
+struct PollGuardStats {
+  std::uint64_t over_share = 0;  // polls that were not made: the share of the user was spent,
+  std::uint64_t over_quota = 0;  // the quota of the cgroup was at stake
+  std::uint64_t crowded = 0;     // pauses of a second: others wanted the CPU,
+  std::uint64_t shared_cpu = 0;  // the partner needed it
+};
+
+class PollGuard {
+ public:
+  PollGuard(double share, const PollEnvironment& environment, PollGuardStats& stats)
+      : environment_(environment), stats_(stats), share_(share) {}
+  PollGuard(const PollGuard&) = delete;
+  PollGuard& operator=(const PollGuard&) = delete;
+  ~PollGuard();
+
+  // Of a CPU, from now on.
+  void set_share(double share) { share_ = PollCap(share); }
+
+  // Whether a poll of this length may begin.
+  bool grants(TimePoint now, std::chrono::nanoseconds budget);
+
+  // Whether polling has a limit, against which all of it counts.
+  bool is_limited() const { return share_.limits() || users_ != 0; }
+
+  // False if all but the share of the user is ignored.
+  bool is_enabled() const { return environment_.calling_thread != nullptr; }
+
+  // After looks that found nothing: whether the poll may go on.
+  bool may_continue(TimePoint now, const PollRecord& poll) {
+    return poll.duration() - noted_.polled < kExamined || uncontended(now, poll);
+  }
+
+  // After the poll, also after one for a timer.
+  void spend(TimePoint now, const PollRecord& poll);
+
+  // After a wait that an event ended: whether the poll for it found it, and how, and for how long
+  // the loop slept after that. An event that never came says nothing about where its sender runs,
+  // nor does one that took longer than the poll lasted: it was simply far away.
+  void record_outcome(TimePoint now, const PollRecord& poll, std::chrono::nanoseconds slept);
+
+ private:
+  static constexpr std::chrono::nanoseconds kExamined = std::chrono::milliseconds(50);
+
+  struct Polled {
+    std::chrono::nanoseconds polled{0};
+    std::chrono::nanoseconds gaps{0};
+  };
+
+  void read_environment();
+  bool quota_grants(TimePoint now, std::chrono::nanoseconds budget);
+  void divide_quota(int users);
+  void note(const PollRecord& poll);
+  bool uncontended(TimePoint now, const PollRecord& poll);
+  void examine(TimePoint now);
+  void pause(TimePoint now, std::uint64_t& figure);
+
+  const PollEnvironment environment_;
+  PollGuardStats& stats_;
+  PollCap share_;
+  PollCap quota_share_;
+  double quota_ = 0;  // 0: not yet asked for
+  int users_ = 0;     // of the quota, when quota_share_ was set
+  TimePoint paused_until_{};
+
+  Polled window_;  // since the last examination
+  Polled noted_;   // of the poll in progress, what is in the window already
+  std::uint64_t switches_ = 0;
+
+  std::chrono::nanoseconds unproven_time_{0};  // since the last event that was found by polling
+  unsigned unproven_polls_ = 0;
+};
+
+}  // namespace coaio
+
+#endif  // COAIO_RUNTIME_POLLING_POLL_GUARD_H_

@@ -1,0 +1,52 @@
+#include "runtime/polling/poll_policy.h"
+
+#include <chrono>
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+
+namespace coaio {
+namespace {
+
+// "NAME:NUMBER", with a number that is not zero.
+bool parse_number(absl::string_view text, absl::string_view prefix, std::uint32_t& number) {
+  return absl::ConsumePrefix(&text, prefix) && absl::SimpleAtoi(text, &number) && number != 0;
+}
+
+}  // namespace
+
+absl::StatusOr<PollPolicy> parse_poll_policy(absl::string_view text) {
+  std::uint32_t number = 0;
+  if (text == "off") {
+    return PollOff{};
+  }
+  if (text == "learned") {
+    return PollLearned{};
+  }
+  if (text == "learned_late") {
+    return PollLearned{.late = true};
+  }
+  if (parse_number(text, "fixed:", number)) {
+    return PollFixed{.max = std::chrono::microseconds(number)};
+  }
+  if (parse_number(text, "grow_shrink:", number)) {
+    return PollGrowShrink{.max = std::chrono::microseconds(number)};
+  }
+  if (parse_number(text, "learned:", number)) {
+    return PollLearned{.latency_weight = number};
+  }
+  if (parse_number(text, "learned_late:", number)) {
+    return PollLearned{.latency_weight = number, .late = true};
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "unknown poll policy \"", text,
+      "\": use off, fixed:MAX or grow_shrink:MAX with MAX in microseconds, or "
+      "learned:WEIGHT or learned_late:WEIGHT with how much CPU time latency is worth"));
+}
+
+}  // namespace coaio

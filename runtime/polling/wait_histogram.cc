@@ -1,0 +1,193 @@
+#include "runtime/polling/wait_histogram.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace coaio {
+namespace {
+
+// One wait, before it fades.
+constexpr std::uint32_t kWait = 1024;
+// What is believed of every wait length before anything was seen: half a wait, spread evenly.
+// Without it a budget ends at the longest wait seen.
+constexpr std::uint32_t kPrior = kWait / 2 / 40;
+
+constexpr std::uint32_t kWaitsPerFading = 8;  // then all counts lose a quarter
+constexpr std::uint32_t kExplorationWeight = 8;
+constexpr std::uint8_t kExploredWaits = 2;
+constexpr std::uint16_t kFirstInterval = 64;
+constexpr std::uint16_t kLastInterval = 1024;
+constexpr std::uint16_t kLastPause = 4096;
+constexpr std::uint8_t kHitsThatEndAPause = 2;
+constexpr std::int64_t kLongestBudget = 4;  // in miss costs
+constexpr std::int64_t kMostEarned = 4;     // in miss costs
+constexpr std::int64_t kMostLost = 8;       // in miss costs
+
+// Four buckets per octave, from 1,024 ns on: bucket i holds the waits up to kEdges[i], the last one
+// all others too.
+constexpr std::int64_t kFirstEdge = 1024;
+constexpr std::array<std::int64_t, 40> kEdges = [] {
+  std::array<std::int64_t, 40> edges{};
+  for (std::size_t i = 0; i < edges.size(); ++i) {
+    edges[i] = (kFirstEdge << (i / 4)) / 4 * (5 + static_cast<std::int64_t>(i % 4));
+  }
+  return edges;
+}();
+
+// The two bits after the highest one number the bucket within its octave.
+std::size_t bucket_of(std::int64_t ns) {
+  const std::int64_t within = std::clamp<std::int64_t>(ns - 1, kFirstEdge, kEdges.back() - 1);
+  const int octave = std::bit_width(static_cast<std::uint64_t>(within / kFirstEdge)) - 1;
+  const std::int64_t quarter = within / (kFirstEdge / 4) >> octave;
+  return static_cast<std::size_t>(octave) * 4 + static_cast<std::size_t>(quarter - 4);
+}
+
+}  // namespace
+
+WaitHistogram::WaitHistogram(std::uint32_t latency_weight, std::chrono::nanoseconds wake_cost)
+    : weight_(latency_weight),
+      wake_cost_ns_(wake_cost.count()),
+      miss_cost_ns_(weight_ * wake_cost_ns_),
+      // Ski rental, until something is known: at most twice the cost of hindsight.
+      model_ns_(miss_cost_ns_),
+      next_ns_(miss_cost_ns_) {}
+
+// --- observations -------------------------------------------------------------------------------
+
+void WaitHistogram::hit(std::chrono::nanoseconds after) {
+  const std::int64_t ns = after.count();
+  const bool against_the_model = exploring() && ns > model_ns_;
+  count(ns, against_the_model ? kExplorationWeight : 1);
+  if (against_the_model) {
+    exploration_.interval = kFirstInterval;
+  }
+  // Whatever the model says: in a pause it is not asked, and may have been right all the time. An
+  // event that was there at once says nothing about polling.
+  if (exploring() && guard_.left != 0 && ns != 0) {
+    end_pause_after_hits();
+  }
+  earn(miss_cost_ns_ - ns);
+  advance();
+}
+
+void WaitHistogram::end_pause_after_hits() {
+  exploration_.interval = kFirstInterval;
+  if (++guard_.hits == kHitsThatEndAPause) {
+    guard_ = Guard{};
+  }
+}
+
+void WaitHistogram::missed(std::chrono::nanoseconds polled, std::chrono::nanoseconds after) {
+  count(after.count(), 1);
+  pay(polled);
+  advance();
+}
+
+// What ended before a poll would have says nothing about the rest of it. Longer ones are waits that
+// no budget would have covered; else a context with nothing but timers would poll before each.
+void WaitHistogram::silent(std::chrono::nanoseconds polled, std::chrono::nanoseconds waited) {
+  if (waited.count() < miss_cost_ns_) {
+    return;
+  }
+  counts_.back() += kWait;
+  pay(polled);
+  advance();
+}
+
+void WaitHistogram::set_wake_cost(std::chrono::nanoseconds wake_cost) {
+  wake_cost_ns_ = wake_cost.count();
+  miss_cost_ns_ = weight_ * wake_cost_ns_;
+}
+
+void WaitHistogram::pay(std::chrono::nanoseconds polled_in_vain) {
+  if (polled_in_vain.count() != 0 && exploring()) {
+    exploration_.interval = std::min<std::uint16_t>(exploration_.interval * 2, kLastInterval);
+  } else if (polled_in_vain.count() != 0) {
+    earn(-polled_in_vain.count());
+  }
+}
+
+void WaitHistogram::count(std::int64_t wait_ns, std::uint32_t weight) {
+  counts_[bucket_of(wait_ns)] += kWait * weight;
+}
+
+void WaitHistogram::earn(std::int64_t ns) {
+  guard_.account = std::min(guard_.account + ns, kMostEarned * miss_cost_ns_);
+  if (guard_.account < -kMostLost * miss_cost_ns_) {
+    guard_ = {.account = 0,
+              .pause = std::min<std::uint16_t>(guard_.pause * 2, kLastPause),
+              .left = guard_.pause,
+              .hits = 0};
+  }
+}
+
+// --- decisions ----------------------------------------------------------------------------------
+
+void WaitHistogram::advance() {
+  ++waits_;
+  if (waits_ < kWaitsPerFading || waits_ % kWaitsPerFading == 0) {
+    recompute();
+  }
+  if (guard_.left != 0) {
+    --guard_.left;
+  }
+  decide();
+}
+
+void WaitHistogram::decide() {
+  next_ns_ = guard_.left != 0 ? 0 : model_ns_;
+  if (next_ns_ >= miss_cost_ns_) {
+    exploration_.left = 0;
+    return;  // there is nothing to explore below
+  }
+  if (exploration_.left != 0) {
+    --exploration_.left;
+  } else if (--exploration_.countdown == 0) {
+    exploration_.countdown = exploration_.interval;
+    exploration_.left = kExploredWaits;
+  }
+  if (exploration_.left != 0) {
+    next_ns_ = miss_cost_ns_;
+  }
+}
+
+void WaitHistogram::recompute() {
+  model_ns_ = cheapest_budget();
+  if (waits_ % kWaitsPerFading == 0) {
+    for (std::uint32_t& count : counts_) {
+      count -= count / 4;
+    }
+  }
+}
+
+// Going through the edges: what was found by then cost its own time, and the rest costs the edge
+// and a blocked wait each.
+std::int64_t WaitHistogram::cheapest_budget() const {
+  std::int64_t rest = kPrior * kBuckets;
+  for (const std::uint32_t count : counts_) {
+    rest += count;
+  }
+  const std::int64_t cost_of_blocking = rest * miss_cost_ns_;
+  std::int64_t best = 0;
+  std::int64_t best_cost = cost_of_blocking - cost_of_blocking / 32;  // worth it from 3 % on
+  std::int64_t found_cost = 0;
+  std::int64_t lower = 0;
+  const std::int64_t longest = kLongestBudget * miss_cost_ns_;
+  for (std::size_t i = 0; i < kBuckets - 1 && kEdges[i] <= longest; ++i) {
+    const std::int64_t weight = counts_[i] + kPrior;
+    rest -= weight;
+    found_cost += weight * ((lower + kEdges[i]) / 2);
+    const std::int64_t cost = found_cost + rest * (kEdges[i] + miss_cost_ns_);
+    // Without a branch: no processor could predict it.
+    best = cost < best_cost ? kEdges[i] : best;
+    best_cost = std::min(cost, best_cost);
+    lower = kEdges[i];
+  }
+  return best;
+}
+
+}  // namespace coaio

@@ -1,0 +1,96 @@
+// WaitHistogram: a poll budget from the distribution of the recent waits.
+//
+// Polling for T costs CPU time; not polling costs latency, the wake from sleep, once for each event
+// that comes within T. With `latency_weight` saying how many nanoseconds of CPU one nanosecond of
+// latency is worth, every T has an expected cost over the recent waits, and the budget is the
+// cheapest T.
+//
+// Three things keep it from fooling itself:
+// - A wait that was blocked is longer than the same wait polled, by the wake: that is taken off, or
+//   the policy would lock itself into blocking.
+// - It explores: a few waits of many are polled although the model says no, since only a poll that
+//   hits measures exactly. This forgives a wake cost that is believed too small.
+// - It keeps an account of what polling gains and loses, and stops when it loses: polling delays
+//   the event itself when the partner needs our CPU.
+//
+// Numbers and rules are those of the experiments in docs/decisions.md ("Learned polling").
+//
+// Integers only, no allocation, no clock.
+
+#ifndef COAIO_RUNTIME_POLLING_WAIT_HISTOGRAM_H_
+#define COAIO_RUNTIME_POLLING_WAIT_HISTOGRAM_H_
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace coaio {
+
+class WaitHistogram {
+ public:
+  // `wake_cost`: by how much a wake from sleep delays an event. Err on the low side.
+  WaitHistogram(std::uint32_t latency_weight, std::chrono::nanoseconds wake_cost);
+
+  // For how long to poll before the next wait.
+  std::chrono::nanoseconds budget() const { return std::chrono::nanoseconds(next_ns_); }
+
+  std::chrono::nanoseconds wake_cost() const { return std::chrono::nanoseconds(wake_cost_ns_); }
+  std::chrono::nanoseconds miss_cost() const { return std::chrono::nanoseconds(miss_cost_ns_); }
+
+  // What is known of it has changed.
+  void set_wake_cost(std::chrono::nanoseconds wake_cost);
+
+  // The event came after this time of polling.
+  void hit(std::chrono::nanoseconds after);
+
+  // It did not come in `polled` (zero: there was no polling, by choice or because it was
+  // forbidden). It came `after`, by an estimate: the thread slept, and what its wake cost is taken
+  // off.
+  void missed(std::chrono::nanoseconds polled, std::chrono::nanoseconds after);
+
+  // None came in `waited`, at the end of which something else was due.
+  void silent(std::chrono::nanoseconds polled, std::chrono::nanoseconds waited);
+
+ private:
+  static constexpr std::size_t kBuckets = 40;
+
+  // Every so often a few waits are polled against the model's advice.
+  struct Exploration {
+    std::uint16_t interval = 64;  // waits from one to the next
+    std::uint16_t countdown = 64;
+    std::uint8_t left = 0;  // waits of the one in progress
+  };
+
+  // What polling has gained and lost, in nanoseconds of CPU.
+  struct Guard {
+    std::int64_t account = 0;
+    std::uint16_t pause = 64;  // waits without polling, the next time it trips
+    std::uint16_t left = 0;    // of the pause in progress
+    std::uint8_t hits = 0;     // of explorations during the pause
+  };
+
+  void count(std::int64_t wait_ns, std::uint32_t weight);
+  void pay(std::chrono::nanoseconds polled_in_vain);
+  void advance();
+  void recompute();
+  std::int64_t cheapest_budget() const;
+  void decide();
+  void earn(std::int64_t ns);
+  void end_pause_after_hits();
+  bool exploring() const { return exploration_.left != 0; }
+
+  std::array<std::uint32_t, kBuckets> counts_{};
+  std::int64_t weight_;
+  std::int64_t wake_cost_ns_;
+  std::int64_t miss_cost_ns_;  // weight * wake cost: what a blocked wait costs
+  std::int64_t model_ns_;      // the budget that the distribution suggests
+  std::int64_t next_ns_;       // the one that applies to the next wait
+  Guard guard_;
+  Exploration exploration_;
+  std::uint32_t waits_ = 0;
+};
+
+}  // namespace coaio
+
+#endif  // COAIO_RUNTIME_POLLING_WAIT_HISTOGRAM_H_

@@ -1,0 +1,34 @@
+// ScopedPollSource: a poll source is looked at by a context for as long as this lives.
+//
+//   Inbox inbox(ring);
+//   const ScopedPollSource added(context, inbox);
+//
+// Threads: the home thread of the context.
+// Lifetime: the context and the source outlive it.
+
+#ifndef COAIO_RUNTIME_SCOPED_POLL_SOURCE_H_
+#define COAIO_RUNTIME_SCOPED_POLL_SOURCE_H_
+
+#include "runtime/context.h"
+#include "runtime/context_access.h"
+#include "runtime/poll_source.h"
+
+namespace coaio {
+
+class ScopedPollSource {
+ public:
+  ScopedPollSource(Context& context, PollSource& source) : context_(context), source_(source) {
+    ContextAccess(context_).add(source_);
+  }
+  ScopedPollSource(const ScopedPollSource&) = delete;
+  ScopedPollSource& operator=(const ScopedPollSource&) = delete;
+  ~ScopedPollSource() { ContextAccess(context_).remove(source_); }
+
+ private:
+  Context& context_;
+  PollSource& source_;
+};
+
+}  // namespace coaio
+
+#endif  // COAIO_RUNTIME_SCOPED_POLL_SOURCE_H_

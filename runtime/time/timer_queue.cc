@@ -1,0 +1,185 @@
+#include "runtime/time/timer_queue.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "backends/check.h"
+#include "runtime/activity.h"
+#include "runtime/time/clock.h"
+
+namespace coaio {
+namespace {
+
+constexpr std::size_t kFirstCapacity = 256;  // a page of entries
+constexpr std::size_t kMostEntries = std::size_t{1}
+                                     << 30;  // four times a position still fits 32 bits
+
+constexpr std::size_t kBigPage = std::size_t{2} << 20;
+
+}  // namespace
+
+TimerQueue::~TimerQueue() {
+  if (entries_ != nullptr) {
+    munmap(entries_, capacity_ * sizeof(Entry));
+  }
+}
+
+void TimerQueue::reserve(std::size_t count) {
+  if (count + kRoot > capacity_) {
+    grow(count + kRoot);
+  }
+}
+
+// Pages are moved, not copied: a queue of a million timers grows in microseconds.
+void TimerQueue::grow(std::size_t entries) {
+  std::size_t capacity = std::max<std::size_t>(capacity_, kFirstCapacity);
+  while (capacity < entries) {
+    capacity *= 2;
+  }
+  check(capacity <= kMostEntries, "more than a thousand million timers are pending");
+  const std::size_t bytes = capacity * sizeof(Entry);
+  void* memory =
+      entries_ == nullptr
+          ? mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+          : mremap(entries_, capacity_ * sizeof(Entry), bytes, MREMAP_MAYMOVE);
+  check(memory != MAP_FAILED, "no memory for timers: reserve() them earlier, or raise the limit");
+  if (bytes >= kBigPage) {
+    // A wish: an entry is a random access, and with small pages each is a walk of the page table
+    // too.
+    madvise(memory, bytes, MADV_HUGEPAGE);
+  }
+  entries_ = static_cast<Entry*>(memory);
+  capacity_ = static_cast<std::uint32_t>(capacity);
+}
+
+void TimerQueue::arm(TimerNode& node, TimePoint deadline) {
+  node.sequence_ = ++last_sequence_;
+  deadline = std::max(deadline, earliest_);
+  if (node.pending()) {
+    settle({deadline, &node}, node.position_);
+    return;
+  }
+  if (end() == capacity_ || entries_ == nullptr) {
+    grow(end() + 1);
+  }
+  ++size_;
+  move_up({deadline, &node}, end() - 1);
+}
+
+bool TimerQueue::cancel(TimerNode& node) {
+  if (!node.pending()) {
+    return false;
+  }
+  __builtin_prefetch(entries_[end() - 1].node, 1);  // takes the place
+  take_out(node.position_);
+  node.position_ = 0;
+  return true;
+}
+
+std::size_t TimerQueue::fire_due(TimePoint now, Activity* activity) {
+  const std::size_t limit = size_;
+  const TimePoint outer = std::exchange(earliest_, now);  // of the turn that this one is nested in
+  std::size_t fired = 0;
+  while (fired < limit && size_ != 0 && entries_[kRoot].deadline <= now) {
+    TimerNode& node = pop();
+    ++fired;
+    const Activity::Doing doing(activity, Activity::Step::kTimer);
+    node.fire_(node);
+  }
+  earliest_ = outer;
+  return fired;
+}
+
+TimerNode& TimerQueue::pop() {
+  TimerNode& node = *entries_[kRoot].node;
+  take_out(kRoot);
+  node.position_ = 0;
+  if (size_ != 0) {
+    // The next one to fire is cold: a timer's frame was last touched when it was armed.
+    __builtin_prefetch(entries_[kRoot].node);
+  }
+  return node;
+}
+
+// The sequence is read from the cold nodes only when deadlines are equal.
+bool TimerQueue::sooner(const Entry& a, const Entry& b) {
+  return a.deadline != b.deadline ? a.deadline < b.deadline : a.node->sequence_ < b.node->sequence_;
+}
+
+void TimerQueue::place(Entry entry, std::uint32_t position) {
+  entries_[position] = entry;
+  entry.node->position_ = position;
+}
+
+void TimerQueue::move_up(Entry entry, std::uint32_t hole) {
+  while (hole != kRoot && sooner(entry, entries_[parent(hole)])) {
+    place(entries_[parent(hole)], hole);
+    hole = parent(hole);
+  }
+  place(entry, hole);
+  check_around(hole);
+}
+
+void TimerQueue::move_down(Entry entry, std::uint32_t hole) {
+  for (;;) {
+    const std::uint32_t first = first_child(hole);
+    if (first >= end()) {
+      break;
+    }
+    // Whichever of the four it will be: its children are on their way.
+    if (const std::uint32_t below = first_child(first); below < end()) {
+      for (std::uint32_t group = 0; group < 16; group += 4) {
+        __builtin_prefetch(&entries_[below + group]);
+      }
+    }
+    std::uint32_t soonest = first;
+    for (std::uint32_t child = first + 1; child < std::min(first + 4, end()); ++child) {
+      if (sooner(entries_[child], entries_[soonest])) {
+        soonest = child;
+      }
+    }
+    if (!sooner(entries_[soonest], entry)) {
+      break;
+    }
+    place(entries_[soonest], hole);
+    hole = soonest;
+  }
+  place(entry, hole);
+  check_around(hole);
+}
+
+// The invariants of the heap where it has just changed. In debug builds only: siblings are read.
+void TimerQueue::check_around([[maybe_unused]] std::uint32_t position) const {
+#ifndef NDEBUG
+  const Entry& entry = entries_[position];
+  check(entry.node->position_ == position, "a timer is not where it believes to be");
+  check(position == kRoot || !sooner(entry, entries_[parent(position)]),
+        "a timer is sooner than its parent in the heap");
+  const std::uint32_t first = first_child(position);
+  for (std::uint32_t child = first; child < std::min(first + 4, end()); ++child) {
+    check(!sooner(entries_[child], entry), "a timer is later than its child in the heap");
+  }
+#endif
+}
+
+void TimerQueue::settle(Entry entry, std::uint32_t hole) {
+  if (hole != kRoot && sooner(entry, entries_[parent(hole)])) {
+    move_up(entry, hole);
+  } else {
+    move_down(entry, hole);
+  }
+}
+
+// The last entry takes the place of the one that leaves.
+void TimerQueue::take_out(std::uint32_t position) {
+  --size_;
+  if (position != end()) {
+    settle(entries_[end()], position);
+  }
+}
+
+}  // namespace coaio
