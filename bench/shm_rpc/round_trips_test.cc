@@ -7,7 +7,7 @@
 
 #include "backends/backend.h"
 #include "runtime/context.h"
-#include "runtime/poll_policy.h"
+#include "runtime/polling/poll_policy.h"
 
 namespace coaio::bench {
 namespace {
