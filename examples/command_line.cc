@@ -26,8 +26,9 @@ CommandLine::CommandLine(int argc, char** argv, std::string_view usage) : usage_
       std::exit(0);
     }
     const size_t equals = argument.find('=');
-    if (!argument.starts_with("--") || equals == std::string::npos)
+    if (!argument.starts_with("--") || equals == std::string::npos) {
       reject("expected --name=value, not '" + argument + "'");
+    }
     values_[argument.substr(2, equals - 2)] = argument.substr(equals + 1);
   }
 }
@@ -40,8 +41,13 @@ std::string CommandLine::text(const std::string& name, std::string fallback) {
 std::string CommandLine::choice(const std::string& name,
                                 std::initializer_list<std::string_view> allowed) {
   std::string value = text(name, std::string(*allowed.begin()));
-  if (std::find(allowed.begin(), allowed.end(), value) == allowed.end())
-    reject("--" + name + " does not know '" + value + "'");
+  if (std::find(allowed.begin(), allowed.end(), value) == allowed.end()) {
+    std::string known;
+    for (const std::string_view& one : allowed) {
+      known += (known.empty() ? "" : ", ") + std::string(one);
+    }
+    reject("--" + name + " does not know '" + value + "': use one of " + known);
+  }
   return value;
 }
 
@@ -67,7 +73,9 @@ double CommandLine::seconds(const std::string& name, double fallback, double max
 }
 
 void CommandLine::finish() {
-  if (!values_.empty()) reject("unknown argument --" + values_.begin()->first);
+  if (!values_.empty()) {
+    reject("unknown argument --" + values_.begin()->first);
+  }
 }
 
 void CommandLine::reject(const std::string& sentence) const {

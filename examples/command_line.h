@@ -37,7 +37,9 @@ class CommandLine {
   T value(const std::string& name, std::string fallback,
           absl::StatusOr<T> (*parse)(absl::string_view)) {
     absl::StatusOr<T> parsed = parse(text(name, std::move(fallback)));
-    if (!parsed.ok()) reject("--" + name + ": " + std::string(parsed.status().message()));
+    if (!parsed.ok()) {
+      reject("--" + name + ": " + std::string(parsed.status().message()));
+    }
     return *std::move(parsed);
   }
 

@@ -111,7 +111,7 @@ void Load::turn() {
   wait_for_all();
 }
 
-// Nobody reads the active descriptors: only an edge needs something new.
+// The active descriptors are never read, so only an edge needs something new.
 void Load::make_ready() {
   if (trigger_ == Trigger::kEdge) {
     for (const UniqueFd& active : active_) {

@@ -39,7 +39,7 @@ Ratio compare(const std::function<double()>& subject, const std::function<double
   std::vector<double> floors;
   std::vector<double> ratios;
   for (int i = 0; i < kPairs; ++i) {
-    // Who goes first alternates, for the second finds warmer caches.
+    // The first of the two alternates, because the second one finds warmer caches.
     double values[2];
     values[i % 2] = i % 2 == 0 ? subject() : floor();
     values[1 - i % 2] = i % 2 == 0 ? floor() : subject();

@@ -24,11 +24,11 @@ class Nothing final : public Contender {
   void watch_and_forget(int) override {}
 };
 
-std::unique_ptr<Contender> make(std::string_view who, Backend backend, Trigger trigger) {
-  if (who == "nothing") {
+std::unique_ptr<Contender> make(std::string_view name, Backend backend, Trigger trigger) {
+  if (name == "nothing") {
     return std::make_unique<Nothing>();
   }
-  return who == "coaio" ? make_coaio(backend, trigger) : make_bare(backend, trigger);
+  return name == "coaio" ? make_coaio(backend, trigger) : make_bare(backend, trigger);
 }
 
 }  // namespace

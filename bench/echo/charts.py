@@ -211,7 +211,7 @@ def latency_distribution(entries, description):
 
 
 def _thinned(curve, to_x, to_y):
-    """Leaves out what nobody can see: points less than a unit from the last one."""
+    """Leaves out points that cannot be told apart: those less than a unit from the last one."""
     last = None
     for point in curve:
         x, y = to_x(point[0]), to_y(point[1])

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <span>
@@ -19,9 +21,9 @@ namespace {
 
 // Stays below the 28,232 ports that Linux hands out per source address by default; above it, the
 // next loopback address is used.
-constexpr uint32_t kConnectionsPerSourceAddress = 20'000;
+constexpr std::uint32_t kConnectionsPerSourceAddress = 20'000;
 
-int connect_to(const sockaddr_in& server, uint32_t number) {
+int connect_to(const sockaddr_in& server, std::uint32_t number) {
   const int fd = check(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
   const int on = 1;
   check(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), "TCP_NODELAY");
@@ -52,7 +54,8 @@ bool would_block() { return errno == EAGAIN || errno == EINTR; }
 
 }  // namespace
 
-ClientConnection::ClientConnection(const sockaddr_in& server, uint32_t number, size_t message_size)
+ClientConnection::ClientConnection(const sockaddr_in& server, std::uint32_t number,
+                                   std::size_t message_size)
     : fd_(connect_to(server, number)),
       id_{.connection = number, .sequence = 0},
       size_(message_size),
@@ -61,58 +64,93 @@ ClientConnection::ClientConnection(const sockaddr_in& server, uint32_t number, s
 ClientConnection::~ClientConnection() { close(fd_); }
 
 void ClientConnection::start_request() {
+  stamp_request();
+  due_ns_ = steady_now_ns();
+  send_without_blocking();
+}
+
+void ClientConnection::start_request(std::int64_t due_ns) {
+  stamp_request();
+  due_ns_ = due_ns;
+  send_without_blocking();
+}
+
+void ClientConnection::stamp_request() {
   ++id_.sequence;
   sent_ = received_ = 0;
   stamp(std::span(buffer_).first(size_), id_);
-  started_ns_ = steady_now_ns();
+}
+
+void ClientConnection::send_without_blocking() {
   while (sent_ < size_ && send_some(MSG_DONTWAIT)) {
   }
 }
 
 bool ClientConnection::exchange() {
-  while (sent_ < size_ && send_some(MSG_DONTWAIT)) {
-  }
+  send_without_blocking();
   while (!idle() && receive_some(MSG_DONTWAIT)) {
   }
-  if (idle()) finish_request();
+  if (idle()) {
+    finish_request();
+  }
   return idle();
 }
 
 void ClientConnection::exchange_blocking() {
-  while (sent_ < size_) send_some(0);
-  while (!idle()) receive_some(0);
+  while (sent_ < size_) {
+    send_some(0);
+  }
+  while (!idle()) {
+    receive_some(0);
+  }
   finish_request();
 }
 
 bool ClientConnection::send_some(int flags) {
   const ssize_t n = send(fd_, buffer_.data() + sent_, size_ - sent_, flags | MSG_NOSIGNAL);
-  if (n < 0 && would_block()) return false;
-  if (n < 0) fail(id_, std::string("send failed: ") + std::strerror(errno));
-  sent_ += static_cast<size_t>(n);
+  if (n < 0 && would_block()) {
+    return false;
+  }
+  if (n < 0) {
+    fail(id_, std::string("send failed: ") + std::strerror(errno));
+  }
+  sent_ += static_cast<std::size_t>(n);
   return true;
 }
 
 bool ClientConnection::receive_some(int flags) {
   const ssize_t n = recv(fd_, buffer_.data() + received_, buffer_.size() - received_, flags);
-  if (n < 0 && would_block()) return false;
-  if (n < 0) fail(id_, std::string("recv failed: ") + std::strerror(errno));
-  if (n == 0) fail(id_, "the server closed the connection");
-  received_ += static_cast<size_t>(n);
-  if (received_ > sent_) fail(id_, "the server sent more than it was given");
+  if (n < 0 && would_block()) {
+    return false;
+  }
+  if (n < 0) {
+    fail(id_, std::string("recv failed: ") + std::strerror(errno));
+  }
+  if (n == 0) {
+    fail(id_, "the server closed the connection");
+  }
+  received_ += static_cast<std::size_t>(n);
+  if (received_ > sent_) {
+    fail(id_, "the server sent more than it was given");
+  }
   return true;
 }
 
 void ClientConnection::finish_request() {
   finished_ns_ = steady_now_ns();
-  if (!carries(std::span(buffer_).first(size_), id_))
+  if (!carries(std::span(buffer_).first(size_), id_)) {
     fail(id_, "the echo differs from the message");
+  }
 }
 
 void ClientConnection::expect_silence() const {
   char byte;
   const ssize_t n = recv(fd_, &byte, 1, MSG_DONTWAIT | MSG_PEEK);
-  if (n < 0 && would_block()) return;
-  fail(id_, n > 0 ? "the server sent what nobody asked for" : "the connection was lost while idle");
+  if (n < 0 && would_block()) {
+    return;
+  }
+  fail(id_,
+       n > 0 ? "the server sent data without a request" : "the connection was lost while idle");
 }
 
 }  // namespace coaio::bench

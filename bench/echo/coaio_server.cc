@@ -31,16 +31,22 @@ constexpr std::string_view kUsage = R"(usage: coaio_server [--name=value ...]
 Task<void> echo(TcpStream stream) {
   const auto buffer = std::make_unique_for_overwrite<char[]>(kBufferSize);
   for (;;) {
-    const absl::StatusOr<size_t> n = co_await stream.read_some({buffer.get(), kBufferSize});
-    if (!n.ok() || *n == 0) co_return;
-    if (!(co_await stream.write_all({buffer.get(), *n})).ok()) co_return;
+    const absl::StatusOr<std::size_t> n = co_await stream.read_some({buffer.get(), kBufferSize});
+    if (!n.ok() || *n == 0) {
+      co_return;
+    }
+    if (!(co_await stream.write_all({buffer.get(), *n})).ok()) {
+      co_return;
+    }
   }
 }
 
 Task<void> accept_all(TcpListener& listener, TaskGroup& connections) {
   for (;;) {
     absl::StatusOr<TcpStream> stream = co_await listener.accept();
-    if (!stream.ok()) co_return;
+    if (!stream.ok()) {
+      co_return;
+    }
     connections.spawn(echo(*std::move(stream)));
   }
 }
@@ -72,7 +78,9 @@ CoaioServerOptions parse_options(int argc, char** argv) {
 
 int serve_until_terminated(const CoaioServerOptions& options) {
   absl::StatusOr<std::unique_ptr<Context>> context = Context::create(options.context);
-  if (!context.ok()) exit_with(kExitUnavailable, std::string(context.status().message()));
+  if (!context.ok()) {
+    exit_with(kExitUnavailable, std::string(context.status().message()));
+  }
   const int listener = listen_on_loopback(options.port);
   announce(listener);
   run(**context, serve(listener));

@@ -1,4 +1,4 @@
-"""Who takes part: the servers, how each is started, and what each is held against."""
+"""The contenders: the servers, how each is started, and the server that each is compared with."""
 
 import dataclasses
 import os
@@ -56,8 +56,8 @@ def _raw(interface, spins):
 def _coaio(interface, polling):
     arguments = (f"--backend={interface}", f"--polling={polling or 'off'}")
     suffix, words = ("-poll", ", polling") if polling else ("", "")
-    # A raw ppoll loop over many descriptors is nobody's floor; coaio's ppoll back end is held
-    # against epoll.
+    # No program would use a raw ppoll loop for many descriptors, so coaio's ppoll back end is compared
+    # with epoll.
     floor = "raw-io_uring" if interface == "io_uring" else "raw-epoll"
     return Contender(
         f"coaio-{interface}{suffix}",

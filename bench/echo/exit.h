@@ -26,7 +26,9 @@ inline constexpr int kExitUnavailable = 3;
 // Passes the result of a system call through, unless it is the -1 that comes with errno.
 template <typename Result>
 Result check(Result result, const char* what) {
-  if (result < 0) exit_with(kExitFailed, std::string(what) + " failed: " + std::strerror(errno));
+  if (result < 0) {
+    exit_with(kExitFailed, std::string(what) + " failed: " + std::strerror(errno));
+  }
   return result;
 }
 

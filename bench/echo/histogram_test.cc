@@ -12,7 +12,7 @@
 namespace coaio::bench {
 namespace {
 
-double relative_error(int64_t estimate, int64_t exact) {
+double relative_error(std::int64_t estimate, std::int64_t exact) {
   return std::abs(static_cast<double>(estimate - exact)) / static_cast<double>(exact);
 }
 
@@ -25,7 +25,7 @@ TEST_CASE("an empty histogram answers zero") {
 }
 
 TEST_CASE("values below 256 are kept exactly") {
-  for (int64_t value = 0; value < 256; ++value) {
+  for (std::int64_t value = 0; value < 256; ++value) {
     Histogram histogram;
     histogram.record(value);
     histogram.for_each([&](const Histogram::Bucket& bucket) {
@@ -38,8 +38,8 @@ TEST_CASE("values below 256 are kept exactly") {
 
 TEST_CASE("a bucket holds its value and is less than 0.8 % of it wide") {
   for (int bit = 8; bit < 42; ++bit) {
-    for (const int64_t offset : {-1, 0, 1, 77}) {
-      const int64_t value = (int64_t{1} << bit) + offset;
+    for (const std::int64_t offset : {-1, 0, 1, 77}) {
+      const std::int64_t value = (std::int64_t{1} << bit) + offset;
       Histogram histogram;
       histogram.record(value);
       int visited = 0;
@@ -57,8 +57,10 @@ TEST_CASE("a bucket holds its value and is less than 0.8 % of it wide") {
 
 TEST_CASE("buckets follow each other without gap or overlap") {
   Histogram histogram;
-  for (int64_t value = 0; value < 100'000; ++value) histogram.record(value);
-  int64_t next = 0;
+  for (std::int64_t value = 0; value < 100'000; ++value) {
+    histogram.record(value);
+  }
+  std::int64_t next = 0;
   histogram.for_each([&](const Histogram::Bucket& bucket) {
     CHECK(bucket.low == next);
     next = bucket.low + bucket.width;
@@ -68,16 +70,16 @@ TEST_CASE("buckets follow each other without gap or overlap") {
 TEST_CASE("percentiles agree with the sorted values to less than 0.8 %") {
   std::mt19937_64 random(1);
   std::lognormal_distribution<double> latency(10.0, 1.5);
-  std::vector<int64_t> values(50'000);
+  std::vector<std::int64_t> values(50'000);
   Histogram histogram;
-  for (int64_t& value : values) {
-    value = static_cast<int64_t>(latency(random)) + 1;
+  for (std::int64_t& value : values) {
+    value = static_cast<std::int64_t>(latency(random)) + 1;
     histogram.record(value);
   }
   std::sort(values.begin(), values.end());
   for (const double fraction : {0.0, 0.001, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 1.0}) {
     const double rank = std::ceil(fraction * static_cast<double>(values.size()));
-    const int64_t exact = values[static_cast<size_t>(std::max(1.0, rank)) - 1];
+    const std::int64_t exact = values[static_cast<std::size_t>(std::max(1.0, rank)) - 1];
     CHECK(relative_error(histogram.percentile(fraction), exact) < 0.008);
   }
   CHECK(histogram.min() == values.front());

@@ -27,24 +27,34 @@ class MeasuredWindow {
  public:
   // Without a server_pid (0) the server's CPU time is not taken.
   MeasuredWindow(double warm_up_seconds, double duration_seconds, pid_t server_pid)
-      : begin_ns_(steady_now_ns() + static_cast<int64_t>(warm_up_seconds * 1e9)),
-        duration_ns_(static_cast<int64_t>(duration_seconds * 1e9)) {
-    if (server_pid != 0) server_clock_.emplace(server_pid);
+      : begin_ns_(steady_now_ns() + static_cast<std::int64_t>(warm_up_seconds * 1e9)),
+        duration_ns_(static_cast<std::int64_t>(duration_seconds * 1e9)) {
+    if (server_pid != 0) {
+      server_clock_.emplace(server_pid);
+    }
   }
 
   // False once the window is over.
-  bool add(int64_t finished_ns, int64_t latency_ns) {
-    if (finished_ns < begin_ns_) return true;
+  bool add(std::int64_t finished_ns, std::int64_t latency_ns) {
+    if (finished_ns < begin_ns_) {
+      return true;
+    }
     if (!open_) {
       open_ = true;
       begin_ns_ = finished_ns;
-      if (server_clock_) server_cpu_ns_ = -server_clock_->now_ns();
+      if (server_clock_) {
+        server_cpu_ns_ = -server_clock_->now_ns();
+      }
       return true;
     }
     latencies_.record(latency_ns);
     end_ns_ = finished_ns;
-    if (end_ns_ - begin_ns_ < duration_ns_) return true;
-    if (server_clock_) server_cpu_ns_ += server_clock_->now_ns();
+    if (end_ns_ - begin_ns_ < duration_ns_) {
+      return true;
+    }
+    if (server_clock_) {
+      server_cpu_ns_ += server_clock_->now_ns();
+    }
     return false;
   }
 
@@ -53,7 +63,9 @@ class MeasuredWindow {
   void print_json() const {
     std::printf("{\"requests\": %llu, \"seconds\": %.9f, ",
                 static_cast<unsigned long long>(latencies_.count()), (end_ns_ - begin_ns_) * 1e-9);
-    if (server_clock_) std::printf("\"server_cpu_seconds\": %.9f, ", server_cpu_ns_ * 1e-9);
+    if (server_clock_) {
+      std::printf("\"server_cpu_seconds\": %.9f, ", server_cpu_ns_ * 1e-9);
+    }
     print_nanoseconds("min_ns", latencies_.min());
     print_nanoseconds("p50_ns", latencies_.percentile(0.5));
     print_nanoseconds("p90_ns", latencies_.percentile(0.9));
@@ -72,16 +84,16 @@ class MeasuredWindow {
   }
 
  private:
-  static void print_nanoseconds(const char* name, int64_t value) {
+  static void print_nanoseconds(const char* name, std::int64_t value) {
     std::printf("\"%s\": %lld, ", name, static_cast<long long>(value));
   }
 
-  int64_t begin_ns_;
-  int64_t duration_ns_;
-  int64_t end_ns_ = 0;
+  std::int64_t begin_ns_;
+  std::int64_t duration_ns_;
+  std::int64_t end_ns_ = 0;
   bool open_ = false;
   std::optional<ProcessClock> server_clock_;
-  int64_t server_cpu_ns_ = 0;
+  std::int64_t server_cpu_ns_ = 0;
   Histogram latencies_;
 };
 

@@ -12,18 +12,19 @@
 
 namespace coaio::bench {
 
-inline constexpr size_t kSmallestMessage = sizeof(uint64_t);
+inline constexpr std::size_t kSmallestMessage = sizeof(std::uint64_t);
 
 struct RequestId {
-  uint32_t connection;
-  uint64_t sequence;
+  std::uint32_t connection;
+  std::uint64_t sequence;
 };
 
 namespace internal {
 
 // splitmix64's finaliser: neighbouring requests and offsets get unrelated words.
-inline uint64_t word_at(RequestId id, size_t offset) {
-  uint64_t x = (uint64_t{id.connection} << 40) + id.sequence + offset * 0x9e3779b97f4a7c15;
+inline std::uint64_t word_at(RequestId id, std::size_t offset) {
+  std::uint64_t x =
+      (std::uint64_t{id.connection} << 40) + id.sequence + offset * 0x9e3779b97f4a7c15;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
   x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
   return x ^ (x >> 31);
@@ -32,11 +33,13 @@ inline uint64_t word_at(RequestId id, size_t offset) {
 // The offsets are the same for every message of a size, so stamping a new message overwrites all
 // words of the last one.
 template <typename Visit>
-bool all_offsets(size_t size, Visit visit) {
-  constexpr size_t kStride = 512;
-  const size_t last = size - sizeof(uint64_t);
-  for (size_t offset = 0; offset + sizeof(uint64_t) <= last; offset += kStride) {
-    if (!visit(offset)) return false;
+bool all_offsets(std::size_t size, Visit visit) {
+  constexpr std::size_t kStride = 512;
+  const std::size_t last = size - sizeof(std::uint64_t);
+  for (std::size_t offset = 0; offset + sizeof(std::uint64_t) <= last; offset += kStride) {
+    if (!visit(offset)) {
+      return false;
+    }
   }
   return visit(last);
 }
@@ -44,16 +47,16 @@ bool all_offsets(size_t size, Visit visit) {
 }  // namespace internal
 
 inline void stamp(std::span<char> message, RequestId id) {
-  internal::all_offsets(message.size(), [&](size_t offset) {
-    const uint64_t word = internal::word_at(id, offset);
+  internal::all_offsets(message.size(), [&](std::size_t offset) {
+    const std::uint64_t word = internal::word_at(id, offset);
     std::memcpy(message.data() + offset, &word, sizeof(word));
     return true;
   });
 }
 
 inline bool carries(std::span<const char> message, RequestId id) {
-  return internal::all_offsets(message.size(), [&](size_t offset) {
-    const uint64_t word = internal::word_at(id, offset);
+  return internal::all_offsets(message.size(), [&](std::size_t offset) {
+    const std::uint64_t word = internal::word_at(id, offset);
     return std::memcmp(message.data() + offset, &word, sizeof(word)) == 0;
   });
 }

@@ -64,7 +64,7 @@ def parse(arguments):
         action="store_const",
         dest="profile",
         const="quick",
-        help="one short run of each, about 45 seconds",
+        help="one short run of each, about 45 seconds: no ratios, for one run is not a result",
     )
     profile.add_argument(
         "--full",
@@ -135,6 +135,9 @@ def parse(arguments):
         help="for results.json and report.html (default: a new folder in bench-results/)",
     )
     parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
+    parser.add_argument(
+        "--readme", action="store_true", help="print the table of the README, as Markdown"
+    )
     options = parser.parse_args(arguments)
     _choose_cpus(parser, options)
     return parser, options

@@ -19,14 +19,15 @@ namespace coaio::bench {
 class ProcessClock {
  public:
   explicit ProcessClock(pid_t pid) {
-    if (clock_getcpuclockid(pid, &clock_) != 0)
+    if (clock_getcpuclockid(pid, &clock_) != 0) {
       exit_with(kExitFailed, "no process " + std::to_string(pid) + " to take CPU time of");
+    }
   }
 
-  int64_t now_ns() const {
+  std::int64_t now_ns() const {
     timespec time{};
     check(clock_gettime(clock_, &time), "reading the server's CPU clock");
-    return time.tv_sec * int64_t{1'000'000'000} + time.tv_nsec;
+    return time.tv_sec * std::int64_t{1'000'000'000} + time.tv_nsec;
   }
 
  private:

@@ -34,18 +34,26 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
 
   // Echoes until the socket has nothing more to give or to take. False when the connection is over.
-  bool on_ready(uint32_t events) {
+  bool on_ready(std::uint32_t events) {
     // An end of file or an error makes no further edge, so only with one of them must a short recv
     // be followed by another.
     const bool drain = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
     for (;;) {
-      if (sent_ < received_ && !flush()) return errno == EAGAIN;
+      if (sent_ < received_ && !flush()) {
+        return errno == EAGAIN;
+      }
       const ssize_t n = recv(fd_, buffer_.get(), kBufferSize, 0);
-      if (n <= 0) return n < 0 && (errno == EAGAIN || errno == EINTR);
-      received_ = static_cast<size_t>(n);
+      if (n <= 0) {
+        return n < 0 && (errno == EAGAIN || errno == EINTR);
+      }
+      received_ = static_cast<std::size_t>(n);
       sent_ = 0;
-      if (!flush()) return errno == EAGAIN;
-      if (received_ < kBufferSize && !drain) return true;
+      if (!flush()) {
+        return errno == EAGAIN;
+      }
+      if (received_ < kBufferSize && !drain) {
+        return true;
+      }
     }
   }
 
@@ -54,15 +62,17 @@ class Connection {
   bool flush() {
     while (sent_ < received_) {
       const ssize_t n = send(fd_, buffer_.get() + sent_, received_ - sent_, MSG_NOSIGNAL);
-      if (n < 0) return false;
-      sent_ += static_cast<size_t>(n);
+      if (n < 0) {
+        return false;
+      }
+      sent_ += static_cast<std::size_t>(n);
     }
     return true;
   }
 
   int fd_;
-  size_t received_ = 0;
-  size_t sent_ = 0;
+  std::size_t received_ = 0;
+  std::size_t sent_ = 0;
   std::unique_ptr<char[]> buffer_;
 };
 
@@ -82,37 +92,50 @@ class Server {
     std::array<epoll_event, 256> events;
     for (;;) {
       const int n = epoll_wait(epoll_fd_, events.data(), static_cast<int>(events.size()), timeout_);
-      if (n < 0 && errno == EINTR) continue;
+      if (n < 0 && errno == EINTR) {
+        continue;
+      }
       check(n, "epoll_wait");
       for (int i = 0; i < n; ++i) {
-        if (events[i].data.fd == termination_) return;
+        if (events[i].data.fd == termination_) {
+          return;
+        }
         dispatch(events[i]);
       }
     }
   }
 
  private:
-  void watch(int fd, uint32_t events) {
+  void watch(int fd, std::uint32_t events) {
     epoll_event event{.events = events, .data = {.fd = fd}};
     check(epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
   }
 
   void dispatch(const epoll_event& event) {
-    if (event.data.fd == listener_) return accept_all();
+    if (event.data.fd == listener_) {
+      return accept_all();
+    }
     // A batch names an fd at most once, so a connection that ends here is not met again in it.
-    std::unique_ptr<Connection>& connection = connections_[static_cast<size_t>(event.data.fd)];
-    if (!connection->on_ready(event.events)) connection.reset();
+    std::unique_ptr<Connection>& connection = connections_[static_cast<std::size_t>(event.data.fd)];
+    if (!connection->on_ready(event.events)) {
+      connection.reset();
+    }
   }
 
   void accept_all() {
     for (;;) {
       const int fd = accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-      if (fd < 0 && errno == EAGAIN) return;
-      if (fd < 0 && (errno == ECONNABORTED || errno == EINTR)) continue;
+      if (fd < 0 && errno == EAGAIN) {
+        return;
+      }
+      if (fd < 0 && (errno == ECONNABORTED || errno == EINTR)) {
+        continue;
+      }
       check(fd, "accept4");
-      if (connections_.size() <= static_cast<size_t>(fd))
-        connections_.resize(static_cast<size_t>(fd) + 1);
-      connections_[static_cast<size_t>(fd)] = std::make_unique<Connection>(fd);
+      if (connections_.size() <= static_cast<std::size_t>(fd)) {
+        connections_.resize(static_cast<std::size_t>(fd) + 1);
+      }
+      connections_[static_cast<std::size_t>(fd)] = std::make_unique<Connection>(fd);
       watch(fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
     }
   }

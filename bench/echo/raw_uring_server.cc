@@ -41,7 +41,9 @@ std::string reason_for_refusal(int error) {
     reason += disabled != 0 ? ", kernel.io_uring_disabled is " + std::to_string(disabled)
                             : ", probably forbidden by a seccomp filter";
   }
-  if (error == EINVAL) reason += ", DEFER_TASKRUN wants Linux 6.1";
+  if (error == EINVAL) {
+    reason += ", DEFER_TASKRUN wants Linux 6.1";
+  }
   return reason;
 }
 
@@ -80,25 +82,30 @@ class Ring {
 
   // Enters the kernel only when there is something to submit or to work off.
   void submit_and_spin() {
-    if (io_uring_sq_ready(&ring_) != 0) accept_result(io_uring_submit_and_get_events(&ring_));
+    if (io_uring_sq_ready(&ring_) != 0) {
+      accept_result(io_uring_submit_and_get_events(&ring_));
+    }
     while (io_uring_cq_ready(&ring_) == 0) {
       const unsigned flags = __atomic_load_n(ring_.sq.kflags, __ATOMIC_ACQUIRE);
-      if ((flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0)
+      if ((flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0) {
         accept_result(io_uring_get_events(&ring_));
+      }
     }
   }
 
  private:
   // EBUSY and EAGAIN ask to consume completions first, which the loop does next.
   static void accept_result(int result) {
-    if (result >= 0 || result == -EINTR || result == -EBUSY || result == -EAGAIN) return;
+    if (result >= 0 || result == -EINTR || result == -EBUSY || result == -EAGAIN) {
+      return;
+    }
     exit_with(kExitFailed, std::string("io_uring_enter failed: ") + std::strerror(-result));
   }
 
   io_uring ring_;
 };
 
-enum class Operation : uint8_t { kAccept, kTerminate, kReceive, kSend, kClose };
+enum class Operation : std::uint8_t { kAccept, kTerminate, kReceive, kSend, kClose };
 
 class Server {
  public:
@@ -131,12 +138,13 @@ class Server {
  private:
   struct Connection {
     std::unique_ptr<char[]> buffer;
-    size_t received = 0;
-    size_t sent = 0;
+    std::size_t received = 0;
+    std::size_t sent = 0;
   };
 
-  static void name(io_uring_sqe* request, Operation operation, uint32_t slot) {
-    io_uring_sqe_set_data64(request, (uint64_t{slot} << 8) | static_cast<uint64_t>(operation));
+  static void name(io_uring_sqe* request, Operation operation, std::uint32_t slot) {
+    io_uring_sqe_set_data64(request,
+                            (std::uint64_t{slot} << 8) | static_cast<std::uint64_t>(operation));
   }
 
   void complete_all() {
@@ -151,7 +159,7 @@ class Server {
   }
 
   void complete(const io_uring_cqe& completion) {
-    const auto slot = static_cast<uint32_t>(completion.user_data >> 8);
+    const auto slot = static_cast<std::uint32_t>(completion.user_data >> 8);
     switch (static_cast<Operation>(completion.user_data & 0xff)) {
       case Operation::kAccept:
         return on_accept(completion);
@@ -183,18 +191,20 @@ class Server {
 
   void on_accept(const io_uring_cqe& completion) {
     if (completion.res >= 0) {
-      const auto slot = static_cast<uint32_t>(completion.res);
+      const auto slot = static_cast<std::uint32_t>(completion.res);
       connections_[slot].buffer = std::make_unique_for_overwrite<char[]>(kBufferSize);
       receive(slot);
     } else if (completion.res != -ECONNABORTED && completion.res != -EINTR) {
       exit_with(kExitFailed, std::string("accept failed: ") + std::strerror(-completion.res));
     }
-    if ((completion.flags & IORING_CQE_F_MORE) == 0) accept_connections();
+    if ((completion.flags & IORING_CQE_F_MORE) == 0) {
+      accept_connections();
+    }
   }
 
   // Polls first: right after an echo the next message cannot be there, so an attempt to receive it
   // would be in vain.
-  void receive(uint32_t slot) {
+  void receive(std::uint32_t slot) {
     io_uring_sqe* request = ring_.next_request();
     io_uring_prep_recv(request, static_cast<int>(slot), connections_[slot].buffer.get(),
                        kBufferSize, 0);
@@ -203,16 +213,18 @@ class Server {
     name(request, Operation::kReceive, slot);
   }
 
-  void on_receive(uint32_t slot, int result) {
-    if (result <= 0) return close(slot);
-    connections_[slot].received = static_cast<size_t>(result);
+  void on_receive(std::uint32_t slot, int result) {
+    if (result <= 0) {
+      return close(slot);
+    }
+    connections_[slot].received = static_cast<std::size_t>(result);
     connections_[slot].sent = 0;
     send(slot);
   }
 
   // Not linked with the recv that follows it: that saves a call, but a linked request is started by
   // way of task work, and the two came out equal.
-  void send(uint32_t slot) {
+  void send(std::uint32_t slot) {
     const Connection& connection = connections_[slot];
     io_uring_sqe* request = ring_.next_request();
     io_uring_prep_send(request, static_cast<int>(slot), connection.buffer.get() + connection.sent,
@@ -221,10 +233,12 @@ class Server {
     name(request, Operation::kSend, slot);
   }
 
-  void on_send(uint32_t slot, int result) {
-    if (result < 0) return close(slot);
+  void on_send(std::uint32_t slot, int result) {
+    if (result < 0) {
+      return close(slot);
+    }
     Connection& connection = connections_[slot];
-    connection.sent += static_cast<size_t>(result);
+    connection.sent += static_cast<std::size_t>(result);
     if (connection.sent < connection.received) {
       send(slot);
     } else {
@@ -232,7 +246,7 @@ class Server {
     }
   }
 
-  void close(uint32_t slot) {
+  void close(std::uint32_t slot) {
     connections_[slot].buffer.reset();
     io_uring_sqe* request = ring_.next_request();
     io_uring_prep_close_direct(request, slot);

@@ -139,7 +139,7 @@ def _many_section(view):
     return _section(
         "Many connections",
         "Throughput with one request in flight on each connection, from a client that never sleeps "
-        "and so costs a CPU of its own; and what connections cost on which nobody says anything.",
+        "and so costs a CPU of its own; and what idle connections cost.",
         panels,
     )
 

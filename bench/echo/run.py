@@ -18,6 +18,7 @@ import measure
 import options as options_module
 import processes
 import progress as progress_module
+import readme_table
 import results
 import scenarios as scenarios_module
 import tables
@@ -40,11 +41,17 @@ def able(items_with_reasons, what):
 
 
 def copy_programs(source, servers, folder):
-    """What is measured must stay the same when somebody builds in this checkout meanwhile."""
+    """A build in this checkout must not change the programs while they are measured."""
     for program in ("load_generator", *servers):
         path = os.path.join(source, program)
         if os.path.exists(path):
             shutil.copy(path, folder)
+
+
+def _as_asked(options, document):
+    if options.readme:
+        return readme_table.as_readme(document)
+    return tables.as_markdown(document) if options.markdown else tables.as_text(document)
 
 
 def run(options, contenders, scenarios):
@@ -68,7 +75,7 @@ def run(options, contenders, scenarios):
         progress.close()
     document = results.make_document(options, plan, runs, described_machine, contenders, scenarios)
     written = results.write(document, options.out)
-    print(tables.as_markdown(document) if options.markdown else tables.as_text(document))
+    print(_as_asked(options, document))
     print(f"\nreport: {os.path.relpath(written)}", file=sys.stderr)
     return 1 if runs.failures else 0
 

@@ -22,6 +22,7 @@ import charts
 import contenders
 import measure
 import options as options_module
+import readme_table
 import scenarios
 import statistics_of_runs
 import tables
@@ -135,6 +136,54 @@ class ARun(unittest.TestCase):
         for contender in self.document["contenders"]:
             self.assertIn(contender["label"], self.run_result.stdout)
 
+    def test_of_one_repetition_says_so_and_forms_no_ratio(self):
+        for result in self.document["results"]:
+            self.assertIsNone(result["ratio_to_floor"])
+            self.assertIsNone(result["ratio_to_polling_off"])
+        said = " ".join(self.run_result.stdout.split())
+        self.assertIn("not a result", said)
+        self.assertNotIn(": floor", said)
+        self.assertNotIn("on : off", said)
+        self.assertNotIn("Against the floor", self.report)
+
+    def test_writes_a_report_that_needs_nothing_else(self):
+        links = Links()
+        links.feed(self.report)
+        self.assertEqual(links.found, [])
+        self.assertIsNone(re.search(r"@import|url\(", self.report))
+
+    def test_draws_charts_that_are_well_formed_and_named(self):
+        figures = re.findall(r"<figure.*?</figure>", self.report, re.S)
+        self.assertTrue(figures)
+        for figure in figures:
+            svg = xml.etree.ElementTree.fromstring(figure).find("svg")
+            self.assertTrue(svg.get("aria-label"))
+            self.assertTrue(all(series.find("title").text for series in svg.iter("g")))
+            self.assertNotIn("nan", figure)
+
+
+class ARunOfTwoRepetitions(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        with tempfile.TemporaryDirectory() as folder:
+            cls.run_result = bench(
+                *SHORT,
+                "--repetitions=2",
+                "--contenders=*epoll*,coaio-ppoll*",
+                "--scenarios=ping-pong-16k-block,64x64,1000x64",
+                "--readme",
+                f"--out={folder}",
+            )
+            results = pathlib.Path(folder, "results.json")
+            if not results.exists():
+                raise AssertionError(cls.run_result.stderr)
+            cls.document = json.loads(results.read_text(encoding="utf-8"))
+            cls.report = pathlib.Path(folder, "report.html").read_text(encoding="utf-8")
+
+    def test_writes_results_that_follow_the_documented_schema(self):
+        schema = json.loads((HERE / "results_schema.json").read_text(encoding="utf-8"))
+        self.assertEqual(list(violations(self.document, schema, schema)), [])
+
     def test_holds_cpu_against_the_raw_server_that_sleeps_and_latency_against_its_like(self):
         floors = {
             (r["contender"], r["ratio_to_floor"]["metric"]): r["ratio_to_floor"]["to"]
@@ -153,22 +202,24 @@ class ARun(unittest.TestCase):
         }
         self.assertEqual(gains["coaio-ppoll-poll", "ping-pong-16k-block"], "coaio-ppoll")
         self.assertEqual({scenario[:9] for _, scenario in gains}, {"ping-pong"})
-        self.assertIn("p50 with polling on : off", self.run_result.stdout)
+        self.assertIn("p50 with polling on : off", tables.as_text(self.document))
 
-    def test_writes_a_report_that_needs_nothing_else(self):
-        links = Links()
-        links.feed(self.report)
-        self.assertEqual(links.found, [])
-        self.assertIsNone(re.search(r"@import|url\(", self.report))
+    def test_has_every_ratio_with_its_spread(self):
+        ratios = [r["ratio_to_floor"] for r in self.document["results"] if r["ratio_to_floor"]]
+        self.assertTrue(ratios)
+        for ratio in ratios:
+            self.assertEqual((ratio["pairs"], ratio["interval"]), (2, "range"))
+            self.assertLessEqual(ratio["low"], ratio["high"])
+        self.assertIn("Against the floor", self.report)
 
-    def test_draws_charts_that_are_well_formed_and_named(self):
-        figures = re.findall(r"<figure.*?</figure>", self.report, re.S)
-        self.assertTrue(figures)
-        for figure in figures:
-            svg = xml.etree.ElementTree.fromstring(figure).find("svg")
-            self.assertTrue(svg.get("aria-label"))
-            self.assertTrue(all(series.find("title").text for series in svg.iter("g")))
-            self.assertNotIn("nan", figure)
+    def test_prints_the_table_of_the_readme_with_the_load_of_a_thousand_connections(self):
+        lines = self.run_result.stdout.splitlines()
+        self.assertIn(readme_table.HEADER, lines)
+        row = next(line for line in lines if line.startswith("| coaio epoll |"))
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        self.assertRegex(cells[4], r"^[\d.]+ \([\d.]+ \[[\d.]+–[\d.]+\]\)$")
+        # Neither measured: an empty cell says so.
+        self.assertEqual((cells[1], cells[5]), ("", ""))
 
 
 class TheCommandLine(unittest.TestCase):
@@ -283,6 +334,10 @@ class TheStatistics(unittest.TestCase):
 
     def test_have_no_ratio_without_a_common_repetition(self):
         self.assertIsNone(statistics_of_runs.paired_ratio({0: {}}, {1: {}}, "p50_us"))
+
+    def test_have_no_ratio_of_a_single_pair_which_has_no_spread(self):
+        run = {"seconds": 1, "server_cpu_seconds": 1}
+        self.assertIsNone(statistics_of_runs.paired_ratio({0: run}, {0: run}, "cpu_percent"))
 
     def test_give_an_interval_that_holds_the_median_and_lies_within_the_values(self):
         values = [1.0, 1.1, 0.9, 1.3, 0.8, 1.0, 1.05]

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -38,7 +39,7 @@ int listen_on_loopback(int port) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
   if (bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     exit_with(kExitFailed, "cannot listen on 127.0.0.1:" + std::to_string(port) + ": " +
                                std::strerror(errno) + "; choose another --port (0: a free one)");

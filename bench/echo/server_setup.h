@@ -11,7 +11,7 @@ namespace coaio::bench {
 // One buffer of this size per connection. Twice the largest message of the scenarios: a recv that
 // fills its buffer could have left something behind and must be tried again, one that comes back
 // short need not.
-inline constexpr size_t kBufferSize = 32 * 1024;
+inline constexpr std::size_t kBufferSize = 32 * 1024;
 
 struct ServerOptions {
   int port = 0;       // 0: the kernel chooses

@@ -6,6 +6,7 @@ import random
 import statistics
 
 _RESAMPLES = 2000
+_PAIRS_FOR_RATIO = 2
 # Resampling fewer pairs than this says nothing that their range does not say.
 _PAIRS_FOR_BOOTSTRAP = 5
 
@@ -44,7 +45,7 @@ def bootstrap_interval(values, seed=1):
 
 def paired_ratio(runs, other_runs, metric):
     """Median over the repetitions of this contender's figure by another one's in the same
-    repetition, or None without a pair.
+    repetition, or None with fewer than two pairs: a single ratio has no spread, and so says nothing.
 
     Runs are dicts by repetition. What moves the whole machine for a while moves both halves of a
     pair.
@@ -54,7 +55,7 @@ def paired_ratio(runs, other_runs, metric):
         below = figures(other_runs[repetition])[metric]
         if below > 0:
             ratios.append(figures(runs[repetition])[metric] / below)
-    if not ratios:
+    if len(ratios) < _PAIRS_FOR_RATIO:
         return None
     bootstrap = len(ratios) >= _PAIRS_FOR_BOOTSTRAP
     low, high = bootstrap_interval(ratios) if bootstrap else (min(ratios), max(ratios))

@@ -8,7 +8,7 @@
 
 namespace coaio::bench {
 
-inline int64_t steady_now_ns() {
+inline std::int64_t steady_now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
              std::chrono::steady_clock::now().time_since_epoch())
       .count();

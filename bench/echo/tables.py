@@ -25,8 +25,6 @@ def with_range(spread, scale=1.0):
 def ratio_text(ratio):
     if ratio is None:
         return "–"
-    if ratio["pairs"] == 1:
-        return f"{ratio['median']:.2f}"
     return f"{ratio['median']:.2f} [{ratio['low']:.2f}–{ratio['high']:.2f}]"
 
 
@@ -76,6 +74,8 @@ def _scenario_tables(document):
             unit, scale = latency_unit(results)
             header, cells = _busy_header(results, unit), lambda r: _busy_row(r, scale)
         rows = [[labels[r["contender"]], *cells(r)] for r in results]
+        if scenario["mode"] != "idle" and not any(r["ratio_to_floor"] for r in results):
+            header, rows = header[:-1], [row[:-1] for row in rows]
         yield scenario["title"], ["", *header], rows
 
 
@@ -120,6 +120,12 @@ def notes(document):
 
 def legend(document):
     run = document["run"]
+    if run["repetitions"] == 1:
+        return (
+            f"One run of {run['duration_seconds']:g} s each (idle: {run['idle_repetitions']} × "
+            f"{run['idle_duration_seconds']:g} s): not a result. Single runs scatter, so no ratio is "
+            "formed from them; for figures to quote, take --full."
+        )
     return (
         f"Medians of interleaved runs: {run['repetitions']} × {run['duration_seconds']:g} s, "
         f"idle {run['idle_repetitions']} × {run['idle_duration_seconds']:g} s, with (min–max). "

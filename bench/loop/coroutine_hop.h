@@ -1,5 +1,5 @@
 // CoroutineHops: the floor of a bottom half: coroutines that go through a queue, and nothing else.
-// Each queues itself, or is queued by somebody else, as bottom halves are.
+// Each queues itself, or is queued by the driver, as bottom halves are.
 
 #ifndef COAIO_BENCH_LOOP_COROUTINE_HOP_H_
 #define COAIO_BENCH_LOOP_COROUTINE_HOP_H_

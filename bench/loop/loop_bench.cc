@@ -3,10 +3,11 @@
 //   bazel run -c opt //bench/loop:loop_bench -- [turns|halves|wakes]...
 //
 // In nanoseconds, beside a named floor: the same work without coaio, in the same run. Ratios are
-// medians over interleaved pairs with a 95 % bootstrap interval. Wake-ups want two CPUs that nobody
-// else uses.
+// medians over interleaved pairs with a 95 % bootstrap interval. Wake-ups want two CPUs that no
+// other process uses.
 
 #include <chrono>
+#include <cstddef>
 #include <cstdio>
 #include <deque>
 #include <map>
@@ -145,6 +146,10 @@ void print_halves() {
 // --- wake-ups -----------------------------------------------------------------------------------
 
 void print_wakes() {
+  if (!can_measure_wakes()) {
+    std::printf("wakes are skipped: two threads that wake each other need two CPUs\n");
+    return;
+  }
   const auto print_against = [](absl::string_view what, Backend backend, WakePair& subject,
                                 WakePair& floor) {
     print(what, make(backend)->backend(),

@@ -7,7 +7,7 @@
 // pending timers, in random order but for arming; deadlines are random within 100 ms, and firing
 // begins when all of them have passed. In nanoseconds per timer, medians and ranges over rounds in
 // which the four take turns; a ratio is the best peer's time divided by coaio's in the same round,
-// the median with its 95 % bootstrap interval. Nobody reads a clock while arming but Asio.
+// the median with its 95 % bootstrap interval. Only Asio reads a clock while arming.
 
 #if !__has_include(<event2/event.h>) || !__has_include(<uv.h>) || !__has_include(<asio.hpp>)
 #error "libevent-dev, libuv1-dev or libasio-dev is missing: tools/setup peers installs them"

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -19,6 +20,7 @@
 #include "backends/backend.h"
 #include "backends/check.h"
 #include "backends/unique_fd.h"
+#include "bench/shm_rpc/two_cpus.h"
 #include "runtime/bottom_half.h"
 #include "runtime/context.h"
 #include "runtime/polling/poll_policy.h"
@@ -43,16 +45,23 @@ void relax() {
 #endif
 }
 
-// Runs `serve` on another CPU and `ask` on this one; each round is two wakes.
+// Chosen once, before this thread is pinned: from then on it could use one CPU only.
+const std::optional<TwoCpus>& two_cpus() {
+  static const std::optional<TwoCpus> cpus = choose_two_cpus();
+  return cpus;
+}
+
+// Runs `serve` on one CPU and `ask` on another; each round is two wakes.
 double nanoseconds_per_wake(int rounds, const std::function<void()>& ask,
                             const std::function<void()>& serve) {
+  check(two_cpus().has_value(), "two threads that wake each other need two CPUs");
   std::atomic<bool> ready{false};
   std::thread server([&] {
-    pin_to(1);
+    pin_to(two_cpus()->second);
     ready = true;
     serve();
   });
-  pin_to(0);
+  pin_to(two_cpus()->first);
   while (!ready) {
   }
   const auto begin = std::chrono::steady_clock::now();
@@ -199,6 +208,8 @@ class EventPair final : public WakePair {
 };
 
 }  // namespace
+
+bool can_measure_wakes() { return two_cpus().has_value(); }
 
 std::unique_ptr<WakePair> make_context_wakes(Backend backend, ContextWakes options) {
   return std::make_unique<ContextPair>(backend, options);

@@ -20,6 +20,9 @@ class WakePair {
   virtual double nanoseconds_per_wake() = 0;
 };
 
+// The two threads need a CPU each: where only one is usable, nothing can be measured.
+bool can_measure_wakes();
+
 struct ContextWakes {
   bool polls = false;    // the loops look for work in user space and never sleep
   bool watches = false;  // each has a descriptor to watch, on which nothing happens

@@ -48,21 +48,21 @@ class Results:
         return sum(polled), len(polled)
 
 
-def _row(number, sentence, values, limit, text="{:.2f}", least=False):
+def _row(sentence, values, limit, text="{:.2f}", least=False):
     """values: (figure, where). The worst of them is shown, and must keep the limit."""
     worst = min(values) if least else max(values)
     holds = worst[0] >= limit if least else worst[0] <= limit
-    return str(number), sentence, f"{text.format(worst[0])} ({worst[1]})", holds
+    return sentence, f"{text.format(worst[0])} ({worst[1]})", holds
 
 
 def _shown(*row):
     """For comparison, and not judged."""
-    number, sentence, worst, _ = _row(*row)
-    return number, sentence, worst, None
+    sentence, worst, _ = _row(*row)
+    return sentence, worst, None
 
 
 def live(results):
-    """Rows (number, sentence, value, holds)."""
+    """Rows (sentence, value, holds)."""
     over = lambda names, figure: [
         (figure(s, b), f"{b}, {s}") for s in names for b in results.back_ends
     ]
@@ -79,71 +79,66 @@ def live(results):
     beside = ["idle one beside, think 10", "slow one beside, think 10"]
     mixed = [f"exponential {mean}" for mean in (5, 20, 50, 200)] + ["phases", "eventfd, phases"]
     yield _row(
-        1, "cold starts: CPU of every run >= 85 %", over(cold, least_cpu), 85, "{:.0f}", True
+        "cold starts: CPU of every run >= 85 %", over(cold, least_cpu), 85, "{:.0f}", True
     )
-    yield _row(1, "cold starts: p50 <= 1.15 x spin", over(cold, ratio("learned", "spin")), 1.15)
+    yield _row("cold starts: p50 <= 1.15 x spin", over(cold, ratio("learned", "spin")), 1.15)
     fifty = ["cold start, think 50"]
-    yield _row(2, "think 50: p50 <= 1.2 x spin", over(fifty, ratio("learned", "spin")), 1.2)
-    yield _row(2, "think 50: p50 <= 0.45 x block", over(fifty, ratio("learned", "block")), 0.45)
-    yield _row(3, "think >= 500: CPU <= block + 1 point", over(slow, more_cpu), 1, "{:+.1f}")
-    yield _row(4, "bursts: p50 <= 1.2 x spin", over(["bursts"], ratio("learned", "spin")), 1.2)
+    yield _row("think 50: p50 <= 1.2 x spin", over(fifty, ratio("learned", "spin")), 1.2)
+    yield _row("think 50: p50 <= 0.45 x block", over(fifty, ratio("learned", "block")), 0.45)
+    yield _row("think >= 500: CPU <= block + 1 point", over(slow, more_cpu), 1, "{:+.1f}")
+    yield _row("bursts: p50 <= 1.2 x spin", over(["bursts"], ratio("learned", "spin")), 1.2)
     yield _row(
-        4,
         "bursts: CPU <= 2 x block",
         over(["bursts"], ratio("learned", "block", "cpu_percent")),
         2,
     )
-    yield _row(5, "bimodal: p50 <= 1.2 x spin", over(["bimodal"], ratio("learned", "spin")), 1.2)
-    yield _row(5, "bimodal: CPU <= 30 %", over(["bimodal"], cpu("learned")), 30, "{:.0f}")
+    yield _row("bimodal: p50 <= 1.2 x spin", over(["bimodal"], ratio("learned", "spin")), 1.2)
+    yield _row("bimodal: CPU <= 30 %", over(["bimodal"], cpu("learned")), 30, "{:.0f}")
     yield _row(
-        5,
         "bimodal: grow/shrink 32 >= 2 x learned",
         over(["bimodal"], ratio("grow/shrink 32", "learned")),
         2,
         least=True,
     )
     yield _row(
-        6, "partner blocks: p50 <= 0.55 x block", over(blocking, ratio("learned", "block")), 0.55
+        "partner blocks: p50 <= 0.55 x block", over(blocking, ratio("learned", "block")), 0.55
     )
     yield _row(
-        7,
         "periodic, late polling: p50 <= 0.45 x block",
         over(periodic, ratio("learned late", "block")),
         0.45,
     )
     yield _row(
-        7, "periodic, late polling: CPU <= 25 %", over(periodic, cpu("learned late")), 25, "{:.0f}"
+        "periodic, late polling: CPU <= 25 %", over(periodic, cpu("learned late")), 25, "{:.0f}"
     )
     eventfd = [f"eventfd, think {us}" for us in (0, 5, 10, 20, 50)] + ["eventfd, bursts"]
     cold_eventfd = ["cold start, eventfd 10", "cold start, eventfd 20"]
     slow_eventfd = [f"eventfd, {scenario}" for scenario in slow]
     yield _row(
-        "a", "eventfd, cold: CPU of every run >= 85 %", over(cold_eventfd, least_cpu), 85,
+        "eventfd, cold: CPU of every run >= 85 %", over(cold_eventfd, least_cpu), 85,
         "{:.0f}", True
     )
     yield _row(
-        "a", "eventfd, cold: p50 <= 1.2 x spin", over(cold_eventfd, ratio("learned", "spin")), 1.2
+        "eventfd, cold: p50 <= 1.2 x spin", over(cold_eventfd, ratio("learned", "spin")), 1.2
     )
-    yield _row("a", "eventfd: p50 <= 1.2 x spin", over(eventfd, ratio("learned", "spin")), 1.2)
+    yield _row("eventfd: p50 <= 1.2 x spin", over(eventfd, ratio("learned", "spin")), 1.2)
     yield _row(
-        "a", "eventfd, think >= 500: CPU <= block + 1 point", over(slow_eventfd, more_cpu), 1,
+        "eventfd, think >= 500: CPU <= block + 1 point", over(slow_eventfd, more_cpu), 1,
         "{:+.1f}"
     )
     yield _row(
-        "b", "other descriptors: p50 <= 1.2 x spin", over(beside, ratio("learned", "spin")), 1.2
+        "other descriptors: p50 <= 1.2 x spin", over(beside, ratio("learned", "spin")), 1.2
     )
     yield _row(
-        "c",
         "exponential, phases: cost <= 1.25 x better of block, spin",
         over(mixed, lambda s, b: results.cost_ratio(s, b, "learned")),
         1.25,
     )
     same = ["same CPU, think 5", "same CPU, think 50"]
     yield _row(
-        "d", "same CPU: p99 <= 2 x block", over(same, ratio("learned", "block", "p99_us")), 2
+        "same CPU: p99 <= 2 x block", over(same, ratio("learned", "block", "p99_us")), 2
     )
     yield _shown(
-        "d",
         "same CPU: p99 of grow/shrink 128 beside block's",
         over(same, ratio("grow/shrink 128", "block", "p99_us")),
         2,
@@ -152,7 +147,6 @@ def live(results):
     for cap in (50, 20):
         # A point for what cannot be measured exactly: the requests that are looked at lie 1 ms apart.
         yield _row(
-            "e",
             f"cap {cap} %: polling in any 100 ms <= {cap + 1} %",
             over([f"cap {cap}"], largest),
             cap + 1,
@@ -166,27 +160,25 @@ def live(results):
         for b in results.back_ends
         for p in ("block", "grow/shrink 32", "grow/shrink 128", "learned", "learned late")
     ]
-    yield _row("f", "idle: CPU <= 0.1 %", idle, 0.1, "{:.3f} %")
+    yield _row("idle: CPU <= 0.1 %", idle, 0.1, "{:.3f} %")
 
 
 def simulated(figures):
     """From the program `criteria`."""
     yield _row(
-        8, "policy: <= 15 ns per wait", [(figures["ns_per_wait"], "best of 20")], 15, "{:.1f}"
+        "policy: <= 15 ns per wait", [(figures["ns_per_wait"], "best of 20")], 15, "{:.1f}"
     )
-    yield _row(8, "policy: <= 256 bytes", [(figures["bytes"], "learned")], 256, "{:.0f}")
+    yield _row("policy: <= 256 bytes", [(figures["bytes"], "learned")], 256, "{:.0f}")
     weights = ["weight 1", "weight 3", "weight 10"]
     yield _row(
-        9, "simulated: <= 1.15 x better of block, spin", list(zip(figures["worst"], weights)), 1.15
+        "simulated: <= 1.15 x better of block, spin", list(zip(figures["worst"], weights)), 1.15
     )
     yield _row(
-        9,
         "simulated: same CPU <= 1.7 x block",
         list(zip(figures["worst_on_shared_cpu"], weights)),
         1.7,
     )
     yield _row(
-        9,
         "simulated: bursts, bimodal: <= 0.9 x grow/shrink 32",
         [(figures["mixed_to_grow_shrink"], "weight 3")],
         0.9,
@@ -194,7 +186,6 @@ def simulated(figures):
     for cap in (50, 20):
         share = figures[f"share_at_{cap}"] * 100
         yield _row(
-            10,
             f"simulated: polling at cap {cap} <= {cap} %",
             [(share, "worst trace")],
             cap,

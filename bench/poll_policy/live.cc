@@ -102,7 +102,7 @@ class Partner {
   void wake_up_slowly() {
     for (std::int64_t i = 0; i < options_.asleep; ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      request();
+      request(Clock::now());
     }
   }
 
@@ -112,8 +112,9 @@ class Partner {
       const nanoseconds time = options_.think(answered_ - begin_);
       spin_until(answered_ + time / 2);
       ring_slow_one();
-      spin_until(answered_ + time);
-      request();
+      const Clock::time_point due = answered_ + time;
+      spin_until(due);
+      request(due);
     }
   }
 
@@ -133,8 +134,8 @@ class Partner {
   }
 
  private:
-  void request() {
-    const Clock::time_point asked = Clock::now();
+  // The latency counts from the time at which the request was due, also if it is sent later.
+  void request(Clock::time_point due) {
     link_.send();
     while (!link_.receive()) {
       if (!options_.spins) {
@@ -142,8 +143,8 @@ class Partner {
       }
     }
     answered_ = Clock::now();
-    latencies_.record((answered_ - asked).count());
-    sum_ += answered_ - asked;
+    latencies_.record((answered_ - due).count());
+    sum_ += answered_ - due;
   }
 
   static void spin_until(Clock::time_point due) {

@@ -27,7 +27,9 @@ using std::chrono::nanoseconds;
 
 std::unique_ptr<Context> make_context(const ContextOptions& options) {
   absl::StatusOr<std::unique_ptr<Context>> context = Context::create(options);
-  if (!context.ok()) exit_with(kExitUnavailable, std::string(context.status().message()));
+  if (!context.ok()) {
+    exit_with(kExitUnavailable, std::string(context.status().message()));
+  }
   return *std::move(context);
 }
 

@@ -15,7 +15,9 @@ namespace coaio::bench {
 class ThreadClock {
  public:
   explicit ThreadClock(pthread_t thread) {
-    if (pthread_getcpuclockid(thread, &clock_) != 0) exit_with(kExitFailed, "no thread clock");
+    if (pthread_getcpuclockid(thread, &clock_) != 0) {
+      exit_with(kExitFailed, "no thread clock");
+    }
   }
 
   std::int64_t now_ns() const {

@@ -40,7 +40,9 @@ void wait_for(const std::atomic<int>& number, int value) {
 }  // namespace
 
 ContextOptions never_sleeping(Backend backend) {
-  return {.backend = backend, .polling = PollFixed{.max = std::chrono::seconds(20)}};
+  return {.backend = backend,
+          .polling = PollFixed{.max = std::chrono::seconds(20)},
+          .polling_gives_way = false};
 }
 
 double Stopwatch::nanoseconds_per_round() const {

@@ -27,9 +27,11 @@ double source_round_trip(Backend backend);
 // the socket as well, as the example does.
 double ring_round_trip(Backend backend, bool watched);
 
-// --- for those who measure ----------------------------------------------------------------------
+// --- for the measurements ----------------------------------------------------------------------
 
-// Contexts that do not sleep within the time of a measurement.
+// Options of a context that does not sleep within the time of a measurement: its polling does not
+// give way, even where the machine is crowded, since figures of a loop that sleeps now and then
+// would say nothing about polling.
 ContextOptions never_sleeping(Backend backend);
 
 class Stopwatch {

@@ -5,7 +5,7 @@
 //
 // In nanoseconds: medians with minimum and maximum, and the median ratio to the atomics with its
 // 95 % bootstrap interval, over interleaved pairs, and whether the bound is kept: that on a ratio
-// when the interval's lower end keeps it. Needs two CPUs, and wants nobody else to use them.
+// when the interval's lower end keeps it. Needs two CPUs that no other process uses.
 
 #include <algorithm>
 #include <cstdio>

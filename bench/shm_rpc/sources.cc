@@ -13,14 +13,14 @@
 namespace coaio::bench {
 namespace {
 
-// A number in memory, and the doorbell of whoever waits for it to change.
+// A number in memory, and the doorbell of the thread that waits for it to change.
 struct alignas(64) Number {
   std::atomic<int> value{0};
   std::atomic<bool> sleeps{true};
   UniqueFd doorbell{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
 
-  // Seq_cst, both: pairs with poll_end() and the poll() after it, of which at least one sees the
-  // other.
+  // Both operations are seq_cst and pair with poll_end() and the poll() after it: either this
+  // thread sees that the other one sleeps, or the other one sees the number.
   void set(int to) {
     value.store(to, std::memory_order_seq_cst);
     if (sleeps.load(std::memory_order_seq_cst)) {
@@ -50,7 +50,7 @@ class Player final : public PollSource {
     }
   }
 
-  // Plays until the last change of its number. Who has the watch begins.
+  // Plays until the last change of its number. The player with a stopwatch begins.
   void play(Context& context, Stopwatch* watch) {
     watch_ = watch;
     const ScopedPollSource added(context, *this);

@@ -34,7 +34,7 @@ BOUND_US = 2  # at the median of 100 µs, with a polled tail
 
 def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one short run of each, 20 s")
+    parser.add_argument("--quick", action="store_true", help="one short run of each, 20 s; judges nothing")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="of one measurement")
     parser.add_argument(
@@ -93,6 +93,8 @@ def print_table(back_end, runs):
         print("".join(cell.rjust(24) for cell in (str(sleep), *cells)))
     late = median(runs, 100, "tail", "p50_us")
     verdict = "pass" if late <= BOUND_US else "FAIL"
+    if len(runs[100, "tail"]) == 1:
+        verdict = "one run, not a result"
     print(f"\n100 µs, polled tail: {late:.2f} µs late at the median, bound {BOUND_US}: {verdict}\n")
 
 

@@ -30,7 +30,7 @@ class ARun(unittest.TestCase):
             told = f"{back_end}: lateness" in result.stdout
             refused = f"{back_end} does not take part" in result.stderr
             self.assertTrue(told != refused, back_end)
-        for text in ("epoll: lateness", "ppoll: lateness", "10000", "polled tail", "bound 2:"):
+        for text in ("epoll: lateness", "ppoll: lateness", "10000", "polled tail", "bound 2: one run, not a result"):
             self.assertIn(text, result.stdout)
 
     def test_of_an_unknown_back_end_is_refused(self):

@@ -101,7 +101,9 @@ Histogram sleep_for(Context& context, nanoseconds sleep, nanoseconds duration) {
 int run(const Options& options) {
   stay_on(options.cpu);
   absl::StatusOr<std::unique_ptr<Context>> context = Context::create(options.context);
-  if (!context.ok()) exit_with(kExitUnavailable, std::string(context.status().message()));
+  if (!context.ok()) {
+    exit_with(kExitUnavailable, std::string(context.status().message()));
+  }
   sleep_for(**context, options.sleep, options.duration / 10);
   const TimePoint begin = std::chrono::steady_clock::now();
   const double cpu_before = cpu_seconds();

@@ -1,26 +1,26 @@
-/* The doorbell of examples/shm_rpc/ring.cc: one side reaches positions, one after another, and rings for
- * the other one if that sleeps for a position which has been reached; the other side, which is thread 0,
- * waits for some position ahead, sleeps, is polled for a while, or wakes for nothing. So it is with a
- * reader, which waits for the next message, and with a writer, which waits for as much room as it
- * needs. Checked: it never sleeps for good although the position that it waits for has been reached. If
- * it does, that is an invalid end state.
+/* The doorbell of examples/shm_rpc/ring.cc. The ringer reaches positions, one after another. It uses the
+ * doorbell if the sleeper sleeps for a position that has been reached. The sleeper, which is thread 0,
+ * waits for a position ahead: it sleeps, polls for a while, or wakes without a reason. A reader of the
+ * ring is a sleeper that waits for the next message, a writer one that waits for as much room as it
+ * needs. Checked: the sleeper never sleeps for ever although its position has been reached. Such a
+ * sleep is an invalid end state.
  *
  *   spin -run doorbell.pml                       no errors
  *   spin -DCLEARED_BLINDLY -run doorbell.pml     errors, and so with each of the bugs below
  *
  * Bugs that can be planted:
- *   CLEARED_BLINDLY   who rings takes back whatever is announced by then, not what was seen
- *   ANY_POSITION      who rings does so for any sleeper, also if its position has not been reached
- *   PLAIN_POSITION    the position stands in the store buffer while its thread looks for a sleeper
- *   PLAIN_ANNOUNCE    the announcement stands there while the sleeper looks at the position
- *   NO_SECOND_LOOK    the sleeper does not look at the position once it has announced its sleep
+ *   CLEARED_BLINDLY   the ringer withdraws any announcement, also a later one than it has read
+ *   ANY_POSITION      the ringer rings for any sleeper, also if its position has not been reached
+ *   PLAIN_POSITION    the position is still in the store buffer when the ringer reads the announcement
+ *   PLAIN_ANNOUNCE    the announcement is still there when the sleeper reads the position
+ *   NO_SECOND_LOOK    the sleeper does not read the position after it has announced its sleep
  */
 
 #define THREADS 2
 #define LAST 4 /* the last position */
 
 #define POSITION 0
-#define SLEEPS 1 /* for which position the other side does; 0 for none */
+#define SLEEPS 1 /* the position for which the sleeper sleeps; 0: it is awake */
 #define LOCATIONS 2
 
 #include "memory.pml"
@@ -82,7 +82,7 @@ inline announce() {
 #endif
 }
 
-/* What a loop does while nothing is there. It announces again only if it has polled. */
+/* A loop without work. It announces its sleep again only if it has polled in between. */
 inline sleep() {
   do
   :: reached -> break

@@ -1,6 +1,6 @@
-/* Memory as a processor may show it: what a thread stores stands in a buffer of its own and reaches the
- * others at any later time, in order. A locked operation works on memory itself, once the buffer is
- * empty. What is not modelled is that loads may be early: the thread sanitizer looks after that side. */
+/* Memory with store buffers. A store of a thread goes into the thread's own buffer, and reaches the other
+ * threads at any later time, in order. A locked operation waits until the buffer is empty, and works on
+ * memory itself. Early loads are not modelled; the thread sanitizer covers them. */
 
 byte memory[LOCATIONS];
 chan buffer[THREADS] = [4] of { byte, byte };

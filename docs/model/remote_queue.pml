@@ -1,17 +1,17 @@
-/* runtime/remote_queue.h over the wake-up protocol: two threads push one and the same node, a third one
- * pushes another, and the loop drains. Checked: of whatever was written before a push, the run that
- * comes sees it; only the push that fills the queue wakes the loop, only if that has announced its
- * sleep, and that is enough. A loop that sleeps while something is unseen is an invalid end state.
+/* runtime/remote_queue.h over the wake-up protocol: two threads push the same node, a third one pushes
+ * another node, and the loop drains the queue. Checked: a run of a node sees all that was written before
+ * the push. Only the push that finds the queue empty wakes the loop, and only if the loop has announced
+ * its sleep; this is enough. A loop that sleeps while a write is unseen is an invalid end state.
  *
  *   spin -run remote_queue.pml                 no errors
  *
  * Bugs that can be planted:
  *   CLEARED_LATE      the flag of a node is cleared after it has run instead of before
- *   PLAIN_FLAG        the flag is cleared by a plain store behind the run
- *   SECOND_NOTIFIES   only a push that finds the queue filled wakes the loop
- *   PLAIN_PUSH        the push stands in the store buffer while its thread looks for a sleeper
- *   PLAIN_ANNOUNCE    the announcement stands there while the loop looks at the queue
- *   NO_QUEUE_LOOK     the loop does not look at the queue once it has announced its sleep
+ *   PLAIN_FLAG        the flag is cleared by a plain store after the run
+ *   SECOND_NOTIFIES   only a push that finds a node in the queue wakes the loop
+ *   PLAIN_PUSH        the push is still in the store buffer when its thread reads the state word
+ *   PLAIN_ANNOUNCE    the announcement is still there when the loop reads the queue
+ *   NO_QUEUE_LOOK     the loop does not read the queue after it has announced its sleep
  */
 
 #define THREADS 4
@@ -62,7 +62,7 @@ proctype Pusher(byte me; byte node) {
   push(me, node)
 }
 
-/* The first node is for pushers 1 and 2, the other for 3. */
+/* Pushers 1 and 2 push the first node, pusher 3 the other one. */
 inline run_node(node) {
   if
   :: node == 0 ->

@@ -1,5 +1,5 @@
-/* runtime/wakeup.cc: the state word of one loop, which is thread 0. Who includes it says at which location
- * STATE is. The planted bugs are named in wakeup.pml. */
+/* runtime/wakeup.cc: the state word of one loop, which is thread 0. The including file defines the
+ * location of STATE, and names the planted bugs. */
 
 #define POLLING 0
 #define SLEEPING 1

@@ -1,16 +1,16 @@
-/* The protocol of runtime/wakeup.cc: one loop, which may sleep, and wakers, which write something plain
- * and then notify. Checked: the loop never sleeps for good while something that was written before a
- * notify() is unseen. A loop that does so is an invalid end state.
+/* The protocol of runtime/wakeup.cc: one loop, which may sleep, and wakers, which make a plain store and
+ * then call notify(). Checked: the loop never sleeps for ever while a store that came before a notify()
+ * is unseen. Such a sleep is an invalid end state.
  *
  *   spin -run wakeup.pml                      no errors
  *   spin -DPLAIN_STORE -run wakeup.pml        errors, and so with each of the bugs below
  *
  * Bugs that can be planted:
  *   PLAIN_STORE       notify() loads and stores the state instead of exchanging it
- *   NO_RECHECK        the loop announces its sleep without looking whether it has been notified
+ *   NO_RECHECK        the loop announces its sleep without checking for a notification
  *   SPARED_EXCHANGE   notify() does nothing if the state is "notified" already
  *   LATE_ACCEPT       the loop looks for work before it accepts the notification
- *   WITHDRAWN_NOTICE  after a sleep the loop withdraws the notification with its announcement
+ *   WITHDRAWN_NOTICE  after a sleep the loop withdraws the notification together with its announcement
  */
 
 #define WAKERS 2

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks that docs/semantics.md goes through every item and trap, and that what it names is there."""
+"""Checks that docs/semantics.md goes through every item and trap and says what each is, and that what
+it names is there."""
 
 import collections
 import pathlib
@@ -41,6 +42,12 @@ class Semantics(unittest.TestCase):
         expected = [f"{letter}{number}" for letter, count in ITEMS.items() for number in range(1, count + 1)]
         expected += [str(number) for number in range(1, TRAPS + 1)]
         self.assertEqual(sorted(number for row in ROWS for number in numbers_of(row)), sorted(expected))
+
+    def test_every_item_says_what_it_is_without_another_document(self):
+        for row in ROWS:
+            said = re.sub(r"^[A-Z]?\d+(–[A-Z]?\d+)? ", "", row[0])
+            self.assertGreaterEqual(len(said.split()), 4, row[0])
+        self.assertNotIn("the reference that the project started from", TEXT)
 
     def test_every_row_names_what_shows_it_or_says_why_nothing_does(self):
         for row in ROWS:

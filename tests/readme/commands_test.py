@@ -10,6 +10,7 @@ import unittest
 
 PATIENCE = 30  # seconds; only what hangs needs them
 TEXT = pathlib.Path("README.md").read_text(encoding="utf-8")
+MODULE = pathlib.Path("MODULE.bazel").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^```sh\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
 
@@ -66,6 +67,21 @@ class Readme(unittest.TestCase):
                 [sys.executable, *command], capture_output=True, text=True, timeout=PATIENCE
             )
             self.assertEqual((done.returncode, done.stderr), (0, ""), arguments)
+
+    def test_the_table_has_the_columns_and_the_servers_of_the_benchmark_that_prints_it(self):
+        sys.path.insert(0, "bench/echo")
+        import contenders
+        import readme_table
+
+        self.assertIn(f"{readme_table.HEADER}\n{readme_table.RULE}\n", TEXT)
+        self.assertIn("1,000 connections", readme_table.HEADER)
+        table = TEXT.split(readme_table.RULE)[1].split("\n\n")[0]
+        servers = re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)
+        self.assertEqual(servers, [c.label for c in contenders.all_contenders("learned")])
+
+    def test_a_user_of_bazel_8_which_reads_no_workspace_gets_the_repository_by_its_module(self):
+        module = re.search(r'^module\(name = "(\w+)"\)$', MODULE, re.MULTILINE)[1]
+        self.assertIn(f'bazel_dep(name = "{module}")\ngit_override(\n    module_name = "{module}",', TEXT)
 
     def test_nothing_is_left_to_fill_in(self):
         self.assertEqual(re.findall(r"@[A-Z]+@|TODO|FIXME", TEXT), [])
