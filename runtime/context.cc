@@ -74,6 +74,7 @@ Context::Context(const ContextOptions& options, SelectedMonitor selected)
              options.polling_gives_way ? PollEnvironment::real() : PollEnvironment::ignored(),
              stats_.guard),
       clock_(options.clock == nullptr ? &Clock::steady() : options.clock),
+      messages_(options.sink),
       options_(options),
       reason_(std::move(selected.reason)) {}
 
@@ -251,6 +252,12 @@ void Context::unwatch() {
   check_home();
   activity_ = nullptr;
   fds_.set_activity(nullptr);
+}
+
+void Context::release_fd(int fd) {
+  if (may_take_back()) {
+    fds_.give_up(fd);
+  }
 }
 
 void Context::disable_external() {

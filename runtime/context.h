@@ -48,6 +48,7 @@
 #include "runtime/polling/poll_policy.h"
 #include "runtime/remote_queue.h"
 #include "runtime/run_queue.h"
+#include "runtime/sink.h"
 #include "runtime/source_list.h"
 #include "runtime/time/clock.h"
 #include "runtime/time/timer_queue.h"
@@ -93,6 +94,9 @@ struct ContextOptions {
   // look costs a system call; what it would find waits for at most this long.
   unsigned nodes_between_looks = 128;
   std::chrono::nanoseconds time_between_looks = std::chrono::microseconds(50);
+
+  // Hears what an operator should know (sink.h). Empty: messages are counted and kept only.
+  Sink sink = nullptr;
 };
 
 // Counted on the home thread, readable there at no cost.
@@ -153,6 +157,14 @@ class Context {
   // old callbacks are not called any more when this returns; from elsewhere, the change is queued.
   void set_fd_handler(int fd, FdHandlers handlers);
 
+  // Counts a message, keeps it as the last one, and passes it to the sink, on the calling thread.
+  // For what an operator should know; one sentence, which is not repeated at every turn.
+  void tell_sink(absl::string_view sentence) { messages_.tell(sentence); }
+
+  // How many messages there were, and the last one.
+  std::uint64_t messages() const { return messages_.count(); }
+  std::string last_message() const { return messages_.last(); }
+
   // Removes the handlers and returns when they are not called any more, nor running. The home
   // thread must be in a turn, or come to one, and must not wait for the caller.
   void remove_fd_handler_and_wait(int fd);
@@ -201,6 +213,11 @@ class Context {
   }
 
   bool has(const PollSource& source) const { return sources_.has(source); }
+
+  // Gives up a descriptor that coaio has only borrowed: waits for it (readable(), ready(), ...) end
+  // with kCancelled, each in its task's own time, and its handlers are removed. When this returns,
+  // the descriptor may be closed. A descriptor that a stream owns is closed by the stream.
+  void release_fd(int fd);
 
   // Between the two, which nest, no handler is called that is marked external.
   void disable_external();
@@ -341,6 +358,7 @@ class Context {
   Activity* activity_ = nullptr;  // while somebody watches
   std::unique_ptr<Activity> watched_activity_;
   Trace trace_;
+  Messages messages_;
   std::vector<FdEvent> ready_;  // what one wait reports
   Key wakeup_key_;
   const ContextOptions options_;

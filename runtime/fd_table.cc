@@ -153,6 +153,19 @@ void FdTable::release(FdRecord& record) {
   }
 }
 
+void FdTable::give_up(int fd) {
+  if (fd < 0 || static_cast<std::size_t>(fd) >= records_.size()) {
+    return;
+  }
+  FdRecord& record = records_[static_cast<std::size_t>(fd)];
+  check(record.trigger != Trigger::kEdge,
+        "release_fd() of a descriptor that a stream or listener owns: close that one instead");
+  if (record.handling != nullptr) {
+    set_handlers(fd, {});
+  }
+  release(record);
+}
+
 void FdTable::enable_external() {
   check(external_disabled_ != 0, "enable_external() without a disable_external()");
   if (--external_disabled_ != 0) {

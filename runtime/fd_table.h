@@ -121,6 +121,9 @@ class FdTable {
   FdRecord& own(int fd);
   void release(FdRecord& record);
 
+  // Removes the handlers of a borrowed descriptor, and wakes those who wait for it with kNone.
+  void give_up(int fd);
+
   // Whether somebody waits for one of these directions already.
   bool is_waited_for(const FdRecord& record, Events interest) const;
 

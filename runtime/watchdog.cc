@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cstddef>
-#include <cstdio>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -38,14 +37,12 @@ std::string describe(const Activity::Call& call) {
   return "a task";
 }
 
-void print(const std::string& sentence) { std::fprintf(stderr, "coaio: %s\n", sentence.c_str()); }
-
 }  // namespace
 
 Watchdog::Watchdog(Context& context, WatchdogOptions options)
     : context_(context), options_(std::move(options)), activity_(context.watch()) {
   if (options_.report == nullptr) {
-    options_.report = print;
+    options_.report = [&context](const std::string& sentence) { context.tell_sink(sentence); };
   }
   if (options_.clock == nullptr) {
     options_.clock = &Clock::steady();

@@ -38,7 +38,7 @@ struct WatchdogOptions {
   // How long a callback may take.
   std::chrono::nanoseconds limit = std::chrono::seconds(1);
 
-  // Empty: to stderr.
+  // Empty: to the sink of the context, on the thread that checks.
   std::function<void(const std::string&)> report;
 
   // Checks from a thread of its own, four times in each limit. False: somebody calls check().

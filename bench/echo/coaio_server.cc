@@ -30,10 +30,10 @@ constexpr std::string_view kUsage = R"(usage: coaio_server [--name=value ...]
 
 Task<void> echo(TcpStream stream) {
   const auto buffer = std::make_unique_for_overwrite<char[]>(kBufferSize);
-  for (;;) {
-    const absl::StatusOr<size_t> n = co_await stream.read_some({buffer.get(), kBufferSize});
-    if (!n.ok() || *n == 0) co_return;
-    if (!(co_await stream.write_all({buffer.get(), *n})).ok()) co_return;
+  for (IoResult last; last.ok();) {
+    last = co_await stream.read_some({buffer.get(), kBufferSize});
+    if (last.count() == 0) co_return;
+    last = co_await stream.write_all({buffer.get(), last.count()});
   }
 }
 
