@@ -116,6 +116,7 @@ Options parse(int argc, char** argv) {
       std::chrono::duration<double>(arguments.seconds("duration", 1, 86'400)));
   options.context.backend = arguments.value("backend", "auto", coaio::parse_backend);
   options.context.polling = arguments.value("polling", "off", coaio::parse_poll_policy);
+  options.context.sink = coaio::standard_error_sink();
   arguments.finish();
   return options;
 }

@@ -108,6 +108,7 @@ Options parse(int argc, char** argv) {
       std::chrono::duration<double>(arguments.seconds("grace", 5, 3600)));
   options.context.backend = arguments.value("backend", "auto", coaio::parse_backend);
   options.context.polling = arguments.value("polling", "off", coaio::parse_poll_policy);
+  options.context.sink = coaio::standard_error_sink();
   arguments.finish();
   return options;
 }
