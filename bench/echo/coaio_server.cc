@@ -30,10 +30,11 @@ constexpr std::string_view kUsage = R"(usage: coaio_server [--name=value ...]
 
 Task<void> echo(TcpStream stream) {
   const auto buffer = std::make_unique_for_overwrite<char[]>(kBufferSize);
-  for (IoResult last; last.ok();) {
-    last = co_await stream.read_some({buffer.get(), kBufferSize});
-    if (last.count() == 0) co_return;
-    last = co_await stream.write_all({buffer.get(), last.count()});
+  for (;;) {
+    const IoResult got = co_await stream.read_some({buffer.get(), kBufferSize});
+    if (got.count() == 0) co_return;
+    const IoResult sent = co_await stream.write_all({buffer.get(), got.count()});
+    if (!sent.ok()) co_return;
   }
 }
 

@@ -40,20 +40,17 @@ TryOperation::TryOperation(const WatchedFd& fd, Events direction, Attempt attemp
 
 TryOperation::~TryOperation() { let_go(); }
 
-void TryOperation::check_use(const PromiseBase& task) const {
+bool TryOperation::suspend(PromiseBase& task) {
   check(home_ == &task.context(),
         "a socket is used on another context than its own: resume_on its context first");
-  if (is_current() && ContextAccess(*home_).fds().is_waited_for(*record_, direction_)) {
+  const bool current = is_current();
+  if (current && ContextAccess(*home_).fds().is_waited_for(*record_, direction_)) [[unlikely]] {
     fail_two_tasks(record_->fd, direction_);
   }
-}
-
-bool TryOperation::suspend(PromiseBase& task) {
-  check_use(task);
   if (!start(task)) {
     return complete_at_once();
   }
-  if (!is_current()) {
+  if (!current) [[unlikely]] {
     complete_cancelled();
     return true;
   }

@@ -53,7 +53,6 @@ class TryOperation : protected Operation, private FdWaiter, private RunNode {
 
  private:
   bool suspend(PromiseBase& task);
-  void check_use(const PromiseBase& task) const;
   bool try_or_wait();
   void retry();
   void let_go();
