@@ -83,7 +83,8 @@ class QuietFile {
     const NoSignals no_signals;
     std::string line = absl::StrCat(text.substr(0, PIPE_BUF - 1), "\n");
     const iovec data{.iov_base = line.data(), .iov_len = line.size()};
-    const ssize_t written = pwritev2(file_.get(), &data, 1, -1, flags_);
+    const ssize_t written =
+        flags_ == 0 ? writev(file_.get(), &data, 1) : pwritev2(file_.get(), &data, 1, -1, flags_);
     static_cast<void>(written);  // a text that finds no room is dropped
   }
 
