@@ -11,8 +11,16 @@
 // May complete without suspending? Only when cancelled before.
 // Observes cancellation? Yes: kCancelled.
 // Resumes where? On the task's home, inside the turn that found the descriptor ready.
-// Who must outlive whom? The descriptor stays open while it is waited for. Once a wait has ended,
-//   with whatever result, close(2) closes the file.
+// Who must outlive whom? The descriptor stays open while a task waits for it. Once a wait has ended,
+//   with whatever result, close(2) closes the file. To close the descriptor earlier, give it up
+//   first, and the waits end with kCancelled:
+//
+//     context.release_fd(fd);
+//     close(fd);
+//
+//   A close() without that leaves the end of the waits to the back end: epoll forgets the file, and
+//   the waits do not end; io_uring keeps the file open, and goes on to wait for it; on ppoll the
+//   waits end with EBADF, or wait for the next file that gets the number. Nothing worse happens.
 // Errors: a number that is not open is kFailedPrecondition (EBADF).
 
 #ifndef COAIO_CORO_READINESS_H_

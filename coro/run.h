@@ -10,7 +10,9 @@
 // Lifetime: the context outlives the call.
 // Errors: an exception that leaves the task is thrown. run(task) makes a context with default
 //   options; where that is impossible (COAIO_BACKEND asks for a back end that is not available) it
-//   prints why and exits with code 1. Programs that want to handle it make their own.
+//   writes the reason to standard error, by standard_error_sink(), and exits with code 1: at that
+//   point of a program there is no context, and no sink of one, to tell. Programs that want to
+//   handle it make their own context.
 
 #ifndef COAIO_CORO_RUN_H_
 #define COAIO_CORO_RUN_H_

@@ -49,15 +49,13 @@ coaio::Task<absl::Status> read_echo(coaio::TcpStream& stream, const std::string&
                                     std::string& buffer) {
   std::size_t got = 0;
   while (got < sent.size()) {
-    const absl::StatusOr<std::size_t> count =
+    const coaio::IoResult read =
         co_await stream.read_some({buffer.data() + got, buffer.size() - got});
-    if (!count.ok()) {
-      co_return count.status();
+    if (read.count() == 0) {
+      co_return read.ok() ? absl::UnavailableError("the server closed a connection")
+                          : read.status();
     }
-    if (*count == 0) {
-      co_return absl::UnavailableError("the server closed a connection");
-    }
-    got += *count;
+    got += read.count();
   }
   co_return buffer == sent ? absl::OkStatus()
                            : absl::DataLossError("an echo differs from its message");
@@ -73,11 +71,13 @@ coaio::Task<absl::Status> converse(const Options& options, coaio::SocketAddress 
   std::string buffer(options.size, '\0');
   const auto end = std::chrono::steady_clock::now() + options.duration;
   for (auto begin = std::chrono::steady_clock::now(); begin < end;) {
-    if (absl::Status status = co_await stream->write_all(message); !status.ok()) {
-      co_return status;
+    const coaio::IoResult written = co_await stream->write_all(message);
+    if (!written.ok()) {
+      co_return written.status();
     }
-    if (absl::Status status = co_await read_echo(*stream, message, buffer); !status.ok()) {
-      co_return status;
+    absl::Status echoed = co_await read_echo(*stream, message, buffer);
+    if (!echoed.ok()) {
+      co_return echoed;
     }
     const auto now = std::chrono::steady_clock::now();
     round_trips.push_back(now - begin);
@@ -116,6 +116,7 @@ Options parse(int argc, char** argv) {
       std::chrono::duration<double>(arguments.seconds("duration", 1, 86'400)));
   options.context.backend = arguments.value("backend", "auto", coaio::parse_backend);
   options.context.polling = arguments.value("polling", "off", coaio::parse_poll_policy);
+  options.context.sink = coaio::standard_error_sink();
   arguments.finish();
   return options;
 }

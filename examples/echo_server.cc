@@ -6,7 +6,6 @@
 #include <array>
 #include <chrono>
 #include <csignal>
-#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
@@ -39,14 +38,12 @@ struct Options {
 
 coaio::Task<void> echo(coaio::TcpStream stream) {
   std::array<char, 4096> buffer;
-  for (;;) {
-    const absl::StatusOr<std::size_t> count = co_await stream.read_some(buffer);
-    if (!count.ok() || *count == 0) {
-      co_return;  // an error, a cancellation or the end of file: the connection closes
+  for (coaio::IoResult last; last.ok();) {
+    last = co_await stream.read_some(buffer);
+    if (last.count() == 0) {
+      co_return;  // the end of file, an error or a cancellation: this connection closes
     }
-    if (!(co_await stream.write_all({buffer.data(), *count})).ok()) {
-      co_return;
-    }
+    last = co_await stream.write_all({buffer.data(), last.count()});
   }
 }
 
@@ -111,6 +108,7 @@ Options parse(int argc, char** argv) {
       std::chrono::duration<double>(arguments.seconds("grace", 5, 3600)));
   options.context.backend = arguments.value("backend", "auto", coaio::parse_backend);
   options.context.polling = arguments.value("polling", "off", coaio::parse_poll_policy);
+  options.context.sink = coaio::standard_error_sink();
   arguments.finish();
   return options;
 }

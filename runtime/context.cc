@@ -87,7 +87,8 @@ Context::Context(const ContextOptions& options, SelectedMonitor selected)
       fds_(kernel_.monitor()),
       wall_timers_(options.wall_clock == nullptr ? WallClock::system() : *options.wall_clock, fds_),
       sources_(fds_, *clock_, options.idle_source_limit, options.polling),
-      wait_(*this, sources_, stats_, trace_, wait_options(options)) {}
+      wait_(*this, sources_, stats_, trace_, wait_options(options)),
+      messages_(options.sink) {}
 
 // In a forked child, only its own memory and descriptors are given back: what the kernel keeps
 // behind them belongs to the parent as well. Elsewhere the monitor's end takes all of it back.
@@ -302,6 +303,13 @@ void Context::unwatch() {
   }
   activity_ = nullptr;
   fds_.set_activity(nullptr);
+}
+
+void Context::release_fd(int fd) {
+  if (affinity_.may_take_back()) {
+    fds_.give_up(fd);
+    fds_.settle();
+  }
 }
 
 void Context::disable_external() {

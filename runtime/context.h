@@ -51,6 +51,7 @@
 #include "runtime/polling/poll_policy.h"
 #include "runtime/remote_queue.h"
 #include "runtime/run_queue.h"
+#include "runtime/sink.h"
 #include "runtime/source_list.h"
 #include "runtime/time/clock.h"
 #include "runtime/time/duration.h"
@@ -97,6 +98,9 @@ struct ContextOptions {
   // look costs a system call; what it would find waits for at most this long.
   unsigned nodes_between_looks = 128;
   Duration time_between_looks = std::chrono::microseconds(50);
+
+  // Hears what an operator should know (sink.h). Empty: messages are counted and kept only.
+  Sink sink = nullptr;
 };
 
 // Counted on the home thread, readable there at no cost.
@@ -151,6 +155,14 @@ class Context final : private AdaptiveWait::Loop {
   // the next turn makes it.
   void set_fd_handler(int fd, FdHandlers handlers);
 
+  // Counts a message, keeps it as the last one, and passes it to the sink, on the calling thread.
+  // For what an operator should know; one sentence, which is not repeated at every turn.
+  void tell_sink(absl::string_view sentence) { messages_.tell(sentence); }
+
+  // How many messages there were, and the last one.
+  std::uint64_t messages() const { return messages_.count(); }
+  std::string last_message() const { return messages_.last(); }
+
   // Removes the handlers and returns when they are not called any more, nor running, and the
   // descriptor may be closed. On another thread than the home thread it blocks until the home
   // thread runs a turn: for ever if no thread runs the context, or if the home thread waits for the
@@ -163,6 +175,11 @@ class Context final : private AdaptiveWait::Loop {
 
   // Makes room for this many timers, so that arming does not allocate.
   void reserve_timers(std::size_t count) { timers_.reserve(count); }
+
+  // Gives up a descriptor that coaio has only borrowed: waits for it (readable(), ready(), ...) end
+  // with kCancelled, each in its task's own time, and its handlers are removed. When this returns,
+  // the descriptor may be closed. A descriptor that a stream owns is closed by the stream.
+  void release_fd(int fd);
 
   // Between the two, which nest, no handler is called that is marked external.
   void disable_external();
@@ -308,6 +325,7 @@ class Context final : private AdaptiveWait::Loop {
   std::size_t away_tasks_ = 0;    // on other contexts, and to return here
   Activity* activity_ = nullptr;  // while a Watchdog is there
   std::unique_ptr<Activity> watched_activity_;
+  Messages messages_;
 
   Affinity affinity_;
 

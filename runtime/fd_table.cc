@@ -122,6 +122,7 @@ FdRecord& FdTable::own(int fd) {
 
 void FdTable::release(FdRecord& record) {
   renew(record, Trigger::kOneShot);
+  record.waiting_ = {};
   while (FdWaiter* waiter = record.waiters_.pop_front()) {
     waiter->wake_(*waiter, Events::kNone);
   }
@@ -134,6 +135,19 @@ void FdTable::release(FdRecord& record) {
     }
     waiter = next;
   }
+}
+
+void FdTable::give_up(int fd) {
+  if (fd < 0 || static_cast<std::size_t>(fd) >= records_.size()) {
+    return;
+  }
+  FdRecord& record = records_[static_cast<std::size_t>(fd)];
+  check(record.trigger_ != Trigger::kEdge,
+        "release_fd() of a descriptor that a stream or listener owns: close that one instead");
+  if (record.handling_ != nullptr) {
+    set_handlers(fd, {});
+  }
+  release(record);
 }
 
 bool FdTable::is_waited_for(const FdRecord& record, Events interest) const {

@@ -174,6 +174,9 @@ class FdTable {
   FdRecord& own(int fd);
   void release(FdRecord& record);
 
+  // Removes the handlers of a borrowed descriptor, and wakes those who wait for it with kNone.
+  void give_up(int fd);
+
   // Whether an owned descriptor has a waiter for one of these directions already.
   bool is_waited_for(const FdRecord& record, Events interest) const;
 

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
-#include <cstdio>
 #include <mutex>
 #include <new>
 #include <optional>
@@ -21,14 +20,13 @@
 namespace coaio {
 namespace {
 
-void print(const std::string& sentence) { std::fprintf(stderr, "coaio: %s\n", sentence.c_str()); }
 
 }  // namespace
 
 Watchdog::Watchdog(Context& context, WatchdogOptions options)
     : context_(context), options_(std::move(options)), activity_(ContextAccess(context).watch()) {
   if (options_.report == nullptr) {
-    options_.report = print;
+    options_.report = [&context](const std::string& sentence) { context.tell_sink(sentence); };
   }
   if (options_.clock == nullptr) {
     options_.clock = &Clock::steady();

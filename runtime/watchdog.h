@@ -43,7 +43,7 @@ struct WatchdogOptions {
   // How long a callback may take.
   Duration limit = std::chrono::seconds(1);
 
-  // Empty: to stderr.
+  // Empty: to the sink of the context, on the thread that checks.
   std::function<void(const std::string&)> report;
 
   // Checks from a thread of its own, four times in each limit. False: the program calls check().

@@ -30,12 +30,12 @@ class WatchedFd {
         record_(&ContextAccess(context).fds().own(fd_.get())) {}
   WatchedFd(WatchedFd&& other) noexcept
       : fd_(std::move(other.fd_)),
-        context_(other.context_),
+        context_(std::exchange(other.context_, nullptr)),
         record_(std::exchange(other.record_, nullptr)) {}
   WatchedFd& operator=(WatchedFd&& other) noexcept {
     close();
     fd_ = std::move(other.fd_);
-    context_ = other.context_;
+    context_ = std::exchange(other.context_, nullptr);
     record_ = std::exchange(other.record_, nullptr);
     return *this;
   }
@@ -53,6 +53,9 @@ class WatchedFd {
   }
 
   bool is_open() const { return record_ != nullptr; }
+
+  // False: it was moved from, or never had a descriptor. A closed one still has its context.
+  bool has_context() const { return context_ != nullptr; }
   int get() const { return fd_.get(); }
   Context& context() const { return *context_; }
   FdRecord& record() const { return *record_; }

@@ -31,11 +31,12 @@ constexpr std::string_view kUsage = R"(usage: coaio_server [--name=value ...]
 Task<void> echo(TcpStream stream) {
   const auto buffer = std::make_unique_for_overwrite<char[]>(kBufferSize);
   for (;;) {
-    const absl::StatusOr<std::size_t> n = co_await stream.read_some({buffer.get(), kBufferSize});
-    if (!n.ok() || *n == 0) {
+    const IoResult got = co_await stream.read_some({buffer.get(), kBufferSize});
+    if (got.count() == 0) {
       co_return;
     }
-    if (!(co_await stream.write_all({buffer.get(), *n})).ok()) {
+    const IoResult sent = co_await stream.write_all({buffer.get(), got.count()});
+    if (!sent.ok()) {
       co_return;
     }
   }

@@ -1,21 +1,21 @@
 #include "coro/io/signals.h"
 
-#include <sys/signalfd.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
-#include <ctime>
+#include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
-#include "backends/check.h"
 #include "backends/errno_status.h"
 #include "backends/events.h"
 #include "backends/unique_fd.h"
 #include "coro/cancel.h"
+#include "coro/io/signal_subscription.h"
 #include "coro/io/try_operation.h"
 #include "coro/task.h"
 #include "runtime/context.h"
@@ -26,68 +26,48 @@ namespace {
 
 class NextSignal : public TryOperation {
  public:
-  explicit NextSignal(const WatchedFd& signals)
-      : TryOperation(signals, Events::kIn, &NextSignal::attempt) {}
+  NextSignal(const WatchedFd& bell, SignalSubscription* subscription)
+      : TryOperation(bell, Events::kIn, &NextSignal::attempt), subscription_(subscription) {}
 
-  absl::StatusOr<int> await_resume() const {
-    if (was_cancelled()) {
-      return cancelled();
-    }
-    if (error_ != 0) {
-      return errno_status(error_, "read from signalfd");
-    }
-    return static_cast<int>(signal_.ssi_signo);
-  }
+  // 0 if it was cancelled.
+  int await_resume() const { return was_cancelled() ? 0 : number_; }
 
  private:
+  // The eventfd is drained before the last look, so that a signal that comes after it rings again.
   static Outcome attempt(TryOperation& operation) {
     auto& self = static_cast<NextSignal&>(operation);
-    const ssize_t count = read(self.fd(), &self.signal_, sizeof self.signal_);
-    self.error_ = count == sizeof self.signal_ ? 0 : errno;
-    return self.error_ == EAGAIN ? Outcome::kWouldBlock : Outcome::kDone;
+    std::uint64_t rings = 0;
+    do {
+      self.number_ = self.subscription_->take();
+    } while (self.number_ == 0 && read(self.fd(), &rings, sizeof rings) == sizeof rings);
+    return self.number_ == 0 ? Outcome::kWouldBlock : Outcome::kDone;
   }
 
-  signalfd_siginfo signal_{};
-  int error_ = 0;
+  SignalSubscription* subscription_;
+  int number_ = 0;
 };
 
 }  // namespace
 
 absl::StatusOr<Signals> Signals::open(Context& context, std::initializer_list<int> numbers) {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int number : numbers) {
-    if (sigaddset(&set, number) != 0) {
-      return errno_status(errno, absl::StrCat("signal ", number));
-    }
+  UniqueFd bell(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!bell.valid()) {
+    return errno_status(errno, "eventfd for signals");
   }
-  UniqueFd fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
-  if (!fd.valid()) {
-    return errno_status(errno, "signalfd");
+  absl::StatusOr<std::unique_ptr<SignalSubscription>> subscription =
+      SignalSubscription::make(numbers, bell.get());
+  if (!subscription.ok()) {
+    return subscription.status();
   }
-  sigset_t previous;
-  if (int error = pthread_sigmask(SIG_BLOCK, &set, &previous); error != 0) {
-    return errno_status(error, "pthread_sigmask");
-  }
-  sigset_t blocked = set;
-  for (const int number : numbers) {
-    if (sigismember(&previous, number) == 1) {
-      sigdelset(&blocked, number);
-    }
-  }
-  return Signals(context, std::move(fd), blocked);
+  return Signals(context, std::move(bell), *std::move(subscription));
 }
 
-Signals::~Signals() {
-  // Once unblocked, an untaken signal would be delivered: a second Ctrl-C would kill a program that
-  // is about to end cleanly because of the first.
-  const timespec at_once{};
-  while (sigtimedwait(&blocked_, nullptr, &at_once) > 0 || errno == EINTR) {
+Task<absl::StatusOr<int>> Signals::next() {
+  const int number = co_await NextSignal(bell_, subscription_.get());
+  if (number == 0) {
+    co_return cancelled();
   }
-  const int error = pthread_sigmask(SIG_UNBLOCK, &blocked_, nullptr);
-  check(error == 0, "pthread_sigmask refuses to unblock what it has blocked");
+  co_return number;
 }
-
-Task<absl::StatusOr<int>> Signals::next() { co_return co_await NextSignal(signals_); }
 
 }  // namespace coaio

@@ -3,25 +3,40 @@
 //   absl::StatusOr<Signals> signals = Signals::open(context, {SIGINT, SIGTERM});
 //   absl::StatusOr<int> number = co_await signals->next();
 //
-// open() blocks the signals in the calling thread, and threads that it starts afterwards inherit
-// that: open before you start threads, or a signal may end the process by way of one of them. When
-// the object ends, what it has blocked is unblocked; a signal that came before and that nobody has
-// taken is dropped. Signals of one number that come before the first was taken are one.
+// While the object lives, its signals do not have their usual effect on the process; they are
+// heard instead. Several objects, on one context or on several, may name one signal: each of them
+// hears it. When the last one ends, the action from before is restored. Signals that an object has
+// heard and that were not taken by next() are dropped with it. Signals of one number that come
+// before the first was taken are one; next() gives the lowest number first.
+//
+// The process: open() installs a signal handler (with SA_RESTART), and leaves alone an action that
+//   the program installs for the signal afterwards. In the calling thread open() unblocks the
+//   signals until the object ends. Other threads need nothing; but a call that SA_RESTART does not
+//   restart, such as poll(2) or nanosleep(2), may end with EINTR in a thread that does not block
+//   the signal.
+// Children inherit nothing of it: a program that is started begins with the default action, and a
+//   forked child has the action from before.
 //
 // next(): may complete without suspending? When a signal is waiting; as a task, see coro/task.h.
-// Observes cancellation? Yes: kCancelled. Resumes where? On the task's home.
-// Who must outlive whom? The object outlives next().
+// Observes cancellation? Yes: kCancelled.
+// Resumes where? On the task's home.
+// Who must outlive whom? The object outlives next(). One task calls next(); a second next() on one
+//   object at the same time ends the program with a sentence: open a second object for it.
 // Threads: the home thread of the context, which is the one that has called open().
+// Errors: open() gives kInvalidArgument, which names the signal, for numbers that are no signal,
+//   for SIGKILL and SIGSTOP, and for those that tell of a fault of the thread itself (SIGSEGV,
+//   SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS): no loop could go on after these.
 
 #ifndef COAIO_CORO_IO_SIGNALS_H_
 #define COAIO_CORO_IO_SIGNALS_H_
 
-#include <csignal>
 #include <initializer_list>
+#include <memory>
 #include <utility>
 
 #include "absl/status/statusor.h"
 #include "backends/unique_fd.h"
+#include "coro/io/signal_subscription.h"
 #include "coro/task.h"
 #include "runtime/context.h"
 #include "runtime/watched_fd.h"
@@ -32,20 +47,18 @@ class Signals {
  public:
   static absl::StatusOr<Signals> open(Context& context, std::initializer_list<int> numbers);
 
-  Signals(Signals&& other) noexcept
-      : signals_(std::move(other.signals_)), blocked_(std::exchange(other.blocked_, sigset_t{})) {}
+  Signals(Signals&&) = default;
   Signals& operator=(Signals&&) = delete;
-  ~Signals();
 
   // The number of the next signal.
   Task<absl::StatusOr<int>> next();
 
  private:
-  Signals(Context& context, UniqueFd signals, const sigset_t& blocked)
-      : signals_(context, std::move(signals)), blocked_(blocked) {}
+  Signals(Context& context, UniqueFd bell, std::unique_ptr<SignalSubscription> subscription)
+      : bell_(context, std::move(bell)), subscription_(std::move(subscription)) {}
 
-  WatchedFd signals_;
-  sigset_t blocked_;  // by this object: what was blocked before stays so
+  WatchedFd bell_;                                    // an eventfd
+  std::unique_ptr<SignalSubscription> subscription_;  // after the eventfd that it writes to
 };
 
 }  // namespace coaio

@@ -1,6 +1,7 @@
 #include "coro/io/socket_address.h"
 
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -14,68 +15,148 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "backends/errno_status.h"
 
 namespace coaio {
+namespace {
+
+std::string quoted(absl::string_view host) {
+  return absl::StrCat("\"", absl::Utf8SafeCHexEscape(host), "\"");
+}
+
+absl::Status not_an_address(absl::string_view host, absl::string_view reason) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("cannot read ", quoted(host), " as an address: ", reason));
+}
+
+// The interface of an IPv6 scope, given by name or by number. 0: there is no such interface.
+unsigned interface_of(const std::string& scope) {
+  unsigned index = if_nametoindex(scope.c_str());
+  const bool numeric = index != 0 || absl::SimpleAtoi(scope, &index);
+  return numeric ? index : 0;
+}
+
+// Whether getaddrinfo(3) would read the host as one of the shorter forms of an IPv4 address.
+bool is_short_form(const std::string& host) {
+  in_addr ignored;
+  return inet_aton(host.c_str(), &ignored) != 0;
+}
+
+}  // namespace
 
 absl::StatusOr<SocketAddress> SocketAddress::parse(absl::string_view host, std::uint16_t port) {
-  return look_up(host, port, AI_NUMERICHOST);
+  if (host.find('\0') != absl::string_view::npos) {
+    return not_an_address(host, "it contains a NUL byte");
+  }
+  if (host.find(':') != absl::string_view::npos) {
+    return parse_v6(host, port);
+  }
+  SocketAddress address;
+  address.v4_ = {};
+  if (inet_pton(AF_INET, std::string(host).c_str(), &address.v4_.sin_addr) != 1) {
+    return not_an_address(host,
+                          "a numeric address is needed here, four decimal numbers without leading "
+                          "zeros (127.0.0.1) or IPv6 (::1)");
+  }
+  address.v4_.sin_family = AF_INET;
+  address.v4_.sin_port = htons(port);
+  return address;
+}
+
+absl::StatusOr<SocketAddress> SocketAddress::parse_v6(absl::string_view host, std::uint16_t port) {
+  const std::size_t percent = host.find('%');
+  SocketAddress address;
+  if (inet_pton(AF_INET6, std::string(host.substr(0, percent)).c_str(), &address.v6_.sin6_addr) !=
+      1) {
+    return not_an_address(host, "it is no IPv6 address");
+  }
+  if (percent != absl::string_view::npos) {
+    address.v6_.sin6_scope_id = interface_of(std::string(host.substr(percent + 1)));
+    if (address.v6_.sin6_scope_id == 0) {
+      return not_an_address(host, "no interface has the name or number after the %");
+    }
+  }
+  address.v6_.sin6_family = AF_INET6;
+  address.v6_.sin6_port = htons(port);
+  return address;
 }
 
 absl::StatusOr<SocketAddress> SocketAddress::resolve(absl::string_view host, std::uint16_t port) {
-  return look_up(host, port, 0);
-}
-
-absl::StatusOr<SocketAddress> SocketAddress::look_up(absl::string_view host, std::uint16_t port,
-                                                     int flags) {
+  absl::StatusOr<SocketAddress> numeric = parse(host, port);
+  const std::string name(host);
+  // A colon is in no name, and a NUL byte would cut it.
+  if (numeric.ok() || host.find_first_of(absl::string_view(":\0", 2)) != absl::string_view::npos ||
+      is_short_form(name)) {
+    return numeric;
+  }
   addrinfo hints{};
-  hints.ai_flags = flags | AI_NUMERICSERV;
+  hints.ai_flags = AI_NUMERICSERV;
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  const int error =
-      getaddrinfo(std::string(host).c_str(), absl::StrCat(port).c_str(), &hints, &found);
+  const int error = getaddrinfo(name.c_str(), absl::StrCat(port).c_str(), &hints, &found);
   if (error != 0) {
-    const bool numeric = (flags & AI_NUMERICHOST) != 0;
-    return absl::Status(
-        numeric ? absl::StatusCode::kInvalidArgument : absl::StatusCode::kNotFound,
-        absl::StrCat("cannot resolve \"", host,
-                     "\": ", error == EAI_SYSTEM ? std::strerror(errno) : gai_strerror(error),
-                     numeric ? "; a numeric address is needed here"
-                             : "; check the name, or give a numeric address"));
+    return absl::NotFoundError(
+        absl::StrCat("cannot resolve ", quoted(host), ": ",
+                     error == EAI_SYSTEM ? strerrordesc_np(errno) : gai_strerror(error),
+                     "; check the name, or give a numeric address"));
   }
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, &freeaddrinfo);
-  SocketAddress address;
-  std::memcpy(&address.storage_, found->ai_addr, found->ai_addrlen);
-  address.size_ = found->ai_addrlen;
-  return address;
+  return from(found->ai_addr, found->ai_addrlen);
+}
+
+absl::StatusOr<SocketAddress> SocketAddress::from(const sockaddr* address, socklen_t size) {
+  SocketAddress result;
+  const sa_family_t family = size < sizeof(sa_family_t) ? AF_UNSPEC : address->sa_family;
+  const bool is_ip = (family == AF_INET && size >= sizeof result.v4_) ||
+                     (family == AF_INET6 && size >= sizeof result.v6_);
+  if (!is_ip) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a socket of address family ", family, " has no IPv4 or IPv6 address"));
+  }
+  std::memcpy(&result.v6_, address, family == AF_INET ? sizeof result.v4_ : sizeof result.v6_);
+  return result;
 }
 
 absl::StatusOr<SocketAddress> SocketAddress::of_socket(int fd) {
-  SocketAddress address;
-  address.size_ = sizeof address.storage_;
-  if (getsockname(fd, reinterpret_cast<sockaddr*>(&address.storage_), &address.size_) != 0) {
-    return errno_status(errno, "getsockname");
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  auto* address = reinterpret_cast<sockaddr*>(&storage);
+  if (getsockname(fd, address, &size) != 0) {
+    return errno_status(errno, absl::StrCat("getsockname of descriptor ", fd));
   }
-  return address;
+  return from(address, size);
 }
 
-std::uint16_t SocketAddress::port() const {
-  return ntohs(family() == AF_INET6 ? reinterpret_cast<const sockaddr_in6*>(&storage_)->sin6_port
-                                    : reinterpret_cast<const sockaddr_in*>(&storage_)->sin_port);
+absl::StatusOr<SocketAddress> SocketAddress::of_peer(int fd) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  auto* address = reinterpret_cast<sockaddr*>(&storage);
+  if (getpeername(fd, address, &size) != 0) {
+    return errno_status(errno, absl::StrCat("getpeername of descriptor ", fd));
+  }
+  return from(address, size);
 }
 
 std::string SocketAddress::to_string() const {
   std::array<char, INET6_ADDRSTRLEN> text{};
-  const bool is_v6 = family() == AF_INET6;
-  const void* host =
-      is_v6 ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in6*>(&storage_)->sin6_addr)
-            : &reinterpret_cast<const sockaddr_in*>(&storage_)->sin_addr;
-  inet_ntop(family(), host, text.data(), text.size());
-  return is_v6 ? absl::StrCat("[", text.data(), "]:", port())
-               : absl::StrCat(text.data(), ":", port());
+  if (family() == AF_INET) {
+    inet_ntop(AF_INET, &v4_.sin_addr, text.data(), text.size());
+    return absl::StrCat(text.data(), ":", port());
+  }
+  inet_ntop(AF_INET6, &v6_.sin6_addr, text.data(), text.size());
+  std::string scope;
+  if (v6_.sin6_scope_id != 0) {
+    std::array<char, IF_NAMESIZE> name{};
+    scope = if_indextoname(v6_.sin6_scope_id, name.data()) != nullptr
+                ? absl::StrCat("%", name.data())
+                : absl::StrCat("%", v6_.sin6_scope_id);
+  }
+  return absl::StrCat("[", text.data(), scope, "]:", port());
 }
 
 }  // namespace coaio

@@ -2,11 +2,16 @@
 //
 //   absl::StatusOr<SocketAddress> address = SocketAddress::resolve("localhost", 8080);
 //
-// Errors: kInvalidArgument or kNotFound names the host and what the resolver said.
+// A numeric address is written as inet_pton(3) reads it: four decimal numbers, or IPv6; a scope may
+// follow an IPv6 address ("fe80::1%eth0"). The shorter forms of inet_aton(3), "127.1" and
+// "0177.0.0.1", are refused: other programs read other addresses in them.
+//
+// Errors: kInvalidArgument or kNotFound names the host and the reason.
 
 #ifndef COAIO_CORO_IO_SOCKET_ADDRESS_H_
 #define COAIO_CORO_IO_SOCKET_ADDRESS_H_
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <cstdint>
@@ -19,31 +24,40 @@ namespace coaio {
 
 class SocketAddress {
  public:
-  // A numeric address: "127.0.0.1", "::1".
+  // A numeric address: "127.0.0.1", "::1", "fe80::1%eth0".
   static absl::StatusOr<SocketAddress> parse(absl::string_view host, std::uint16_t port);
 
-  // The same, or a name, of whose addresses the first is taken. Blocks the thread while the name is
-  // looked up: for set-up.
+  // A numeric address, or a name; the first address of the name is taken. Blocks the thread during
+  // the lookup of the name: for set-up.
   static absl::StatusOr<SocketAddress> resolve(absl::string_view host, std::uint16_t port);
 
-  // Where a socket is bound.
+  // An address that the kernel gave. kInvalidArgument if it is neither IPv4 nor IPv6.
+  static absl::StatusOr<SocketAddress> from(const sockaddr* address, socklen_t size);
+
+  // The local address of a socket: getsockname(2).
   static absl::StatusOr<SocketAddress> of_socket(int fd);
 
-  int family() const { return storage_.ss_family; }
-  std::uint16_t port() const;
-  const sockaddr* data() const { return reinterpret_cast<const sockaddr*>(&storage_); }
-  socklen_t size() const { return size_; }
+  // The address of the other end of a connected socket: getpeername(2).
+  static absl::StatusOr<SocketAddress> of_peer(int fd);
 
-  // "127.0.0.1:8080", "[::1]:8080".
+  int family() const { return any_.sa_family; }
+  std::uint16_t port() const { return ntohs(family() == AF_INET6 ? v6_.sin6_port : v4_.sin_port); }
+  const sockaddr* data() const { return &any_; }
+  socklen_t size() const { return family() == AF_INET6 ? sizeof v6_ : sizeof v4_; }
+
+  // "127.0.0.1:8080", "[::1]:8080", "[fe80::1%eth0]:8080".
   std::string to_string() const;
 
  private:
-  SocketAddress() = default;
-  static absl::StatusOr<SocketAddress> look_up(absl::string_view host, std::uint16_t port,
-                                               int flags);
+  SocketAddress() : v6_{} {}
 
-  sockaddr_storage storage_{};
-  socklen_t size_ = 0;
+  static absl::StatusOr<SocketAddress> parse_v6(absl::string_view host, std::uint16_t port);
+
+  union {
+    sockaddr any_;
+    sockaddr_in v4_;
+    sockaddr_in6 v6_;
+  };
 };
 
 }  // namespace coaio

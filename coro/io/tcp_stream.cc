@@ -15,6 +15,7 @@
 #include "backends/events.h"
 #include "backends/unique_fd.h"
 #include "coro/cancel.h"
+#include "coro/io/io_result.h"
 #include "coro/io/socket_address.h"
 #include "coro/io/socket_error.h"
 #include "coro/io/try_operation.h"
@@ -54,14 +55,14 @@ TryOperation::Outcome TcpStream::ReadSome::attempt(TryOperation& operation) {
   return Outcome::kDone;
 }
 
-absl::StatusOr<std::size_t> TcpStream::ReadSome::await_resume() const {
+IoResult TcpStream::ReadSome::await_resume() const {
   if (was_cancelled()) {
-    return cancelled();
+    return {0, cancelled()};
   }
   if (error_ != 0) {
-    return errno_status(error_, "recv");
+    return {0, errno_status(error_, "recv")};
   }
-  return count_;
+  return IoResult(count_);
 }
 
 // A peer that reads as fast as we write would never let it block.
@@ -84,14 +85,21 @@ TryOperation::Outcome TcpStream::WriteAll::attempt(TryOperation& operation) {
   return self.rest_.empty() ? Outcome::kDone : Outcome::kLeaveOff;
 }
 
-absl::Status TcpStream::WriteAll::await_resume() const {
+IoResult TcpStream::WriteAll::await_resume() const {
+  const std::size_t count = size_ - rest_.size();
   if (was_cancelled()) {
-    return cancelled();
+    return {count, cancelled()};
   }
-  return error_ == 0 ? absl::OkStatus() : errno_status(error_, "send");
+  if (error_ != 0) {
+    return {count, errno_status(error_, "send")};
+  }
+  return IoResult(count);
 }
 
-absl::Status TcpStream::shut_down_writing() {
+absl::Status TcpStream::shutdown_write() {
+  if (!socket_.is_open()) {
+    return cancelled();
+  }
   return ::shutdown(fd(), SHUT_WR) == 0 ? absl::OkStatus() : errno_status(errno, "shutdown");
 }
 
@@ -145,11 +153,11 @@ Task<absl::StatusOr<TcpStream>> TcpStream::connect(SocketAddress address) {
   const TaskEnv here = co_await this_task();
   UniqueFd fd(socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.valid()) {
-    co_return socket_error(errno, "socket for", address);
+    co_return socket_error(errno, SocketCall::kSocket, address);
   }
   set_no_delay(fd.get());
   int error = ::connect(fd.get(), address.data(), address.size()) == 0 ? 0 : errno;
-  TcpStream stream(here.context, std::move(fd));
+  TcpStream stream(WatchedFd(here.context, std::move(fd)), address);
   if (error == EINPROGRESS || error == EINTR) {  // either way the kernel goes on connecting
     error = co_await Connected(stream.socket_);
   }
@@ -160,7 +168,7 @@ Task<absl::StatusOr<TcpStream>> TcpStream::connect(SocketAddress address) {
     error = ECONNREFUSED;
   }
   if (error != 0) {
-    co_return socket_error(error, "connect to", address);
+    co_return socket_error(error, SocketCall::kConnect, address);
   }
   co_return stream;
 }

@@ -1,5 +1,6 @@
 #include "coro/io/try_operation.h"
 
+#include "absl/strings/str_cat.h"
 #include "backends/check.h"
 #include "backends/events.h"
 #include "coro/cancel.h"
@@ -14,8 +15,16 @@ namespace coaio {
 namespace {
 
 Context& home_of(const WatchedFd& fd) {
-  check(fd.is_open(), "an operation on a socket that was moved from or closed");
+  check(fd.has_context(), "an operation on a stream or listener that was moved from");
   return fd.context();
+}
+
+[[noreturn]] void fail_two_tasks(int fd, Events direction) {
+  fail(absl::StrCat("two tasks ", any(direction & Events::kIn) ? "read (or accept)" : "write",
+                    " on descriptor ", fd,
+                    " at the same time: let one task do it, and hand on what it got, or let the "
+                    "second task begin when the first operation has ended")
+           .c_str());
 }
 
 }  // namespace
@@ -25,8 +34,8 @@ TryOperation::TryOperation(const WatchedFd& fd, Events direction, Attempt attemp
       FdWaiter(&TryOperation::wake),
       RunNode(&TryOperation::go_on, CallKind::kTask),
       home_(&home_of(fd)),
-      record_(&fd.record()),
-      generation_(record_->generation()),
+      record_(fd.is_open() ? &fd.record() : nullptr),
+      generation_(record_ == nullptr ? 0 : record_->generation()),
       direction_(direction),
       attempt_(attempt) {}
 
@@ -37,13 +46,18 @@ TryOperation::~TryOperation() {
 }
 
 bool TryOperation::suspend(PromiseBase& task) {
-  check(is_current(), "an operation on a socket that was closed before it was awaited");
   check(home_ == &task.context(),
         "a socket is used on another context than its own: resume_on its context first");
-  check(!ContextAccess(*home_).fds().is_waited_for(*record_, direction_),
-        "two tasks read one socket, or two write it, at the same time");
+  const bool current = is_current();
+  if (current && ContextAccess(*home_).fds().is_waited_for(*record_, direction_)) [[unlikely]] {
+    fail_two_tasks(record_->fd(), direction_);
+  }
   if (!start(task)) {
     return complete_at_once();
+  }
+  if (!current) [[unlikely]] {
+    complete_cancelled();
+    return true;
   }
   if (record_->is_exhausted(direction_)) {
     ContextAccess(*home_).fds().wait(*record_, *this, direction_);

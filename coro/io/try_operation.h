@@ -4,6 +4,9 @@
 // A derived class supplies the call (attempt) and keeps the result. The call is retried by the loop
 // without resuming the task in between, so that a false alarm costs one system call. A call that
 // could go on for long stops short, and goes on through the queue of the loop.
+//
+// An operation on a descriptor that was closed, before the operation began or while it waited,
+// completes with kCancelled.
 
 #ifndef COAIO_CORO_IO_TRY_OPERATION_H_
 #define COAIO_CORO_IO_TRY_OPERATION_H_
@@ -39,12 +42,17 @@ class TryOperation : protected Operation, private FdWaiter, private RunNode {
   TryOperation(const WatchedFd& fd, Events direction, Attempt attempt);
   ~TryOperation();
 
+  // For attempts, which are made on an open descriptor only.
   int fd() const { return record_->fd(); }
   FdRecord& record() const { return *record_; }
 
+  // The descriptor is still the one that the operation was made for, and open.
+  bool is_current() const noexcept {
+    return record_ != nullptr && record_->generation() == generation_;
+  }
+
  private:
   bool suspend(PromiseBase& task);
-  bool is_current() const { return record_->generation() == generation_; }
   bool try_or_wait();
   void retry();
   void let_go();
@@ -53,7 +61,7 @@ class TryOperation : protected Operation, private FdWaiter, private RunNode {
   static void withdraw(CancelNode& node);
 
   Context* home_;
-  FdRecord* record_;
+  FdRecord* record_;          // null: the descriptor was closed already
   std::uint32_t generation_;  // of the record: another one means another socket
   Events direction_;
   Attempt attempt_;

@@ -9,8 +9,9 @@
 // Threads: one. The two calls block until the other side has done its part.
 // Errors: what the other side offers is checked: memory that it could take away again would end
 //   us with SIGBUS, and a doorbell must be an eventfd.
-// What a hostile peer can still do: not answer, ring for nothing, and fill a doorbell's counter
-//   after making it blocking, so that ringing it blocks.
+// What a hostile peer can still do: not answer, and ring for nothing. A peer that makes a doorbell
+//   blocking and fills its counter in the instant between our poll(2) and our write(2) can make one
+//   ring block.
 
 #ifndef COAIO_EXAMPLES_SHM_RPC_CONNECTION_H_
 #define COAIO_EXAMPLES_SHM_RPC_CONNECTION_H_

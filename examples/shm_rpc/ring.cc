@@ -1,5 +1,6 @@
 #include "examples/shm_rpc/ring.h"
 
+#include <poll.h>
 #include <sys/eventfd.h>
 
 #include <algorithm>
@@ -106,8 +107,14 @@ std::uint64_t Ringer::announced() const { return sleeps_.load(std::memory_order_
 // another one since has looked at our position since, and would not be rung for again. Relaxed: it
 // publishes nothing.
 void Ringer::ring_for(std::uint64_t sleep) {
-  if (sleeps_.compare_exchange_strong(sleep, 0, std::memory_order_relaxed)) {
-    eventfd_write(doorbell_, 1);  // fails if the counter is full, and then it has been rung enough
+  if (!sleeps_.compare_exchange_strong(sleep, 0, std::memory_order_relaxed)) {
+    return;
+  }
+  // A doorbell whose counter is full has been rung enough. The other side may have made it
+  // blocking: a write to a full one would not return then.
+  pollfd doorbell{.fd = doorbell_, .events = POLLOUT, .revents = 0};
+  if (poll(&doorbell, 1, 0) == 1) {
+    eventfd_write(doorbell_, 1);
   }
 }
 
@@ -118,6 +125,9 @@ absl::StatusOr<bool> RingWriter::write(std::string_view message) {
     return absl::InvalidArgumentError(
         absl::StrCat("a message of ", message.size(), " bytes is larger than ", kLargestMessage));
   }
+  if (!damage_.ok()) {
+    return damage_;
+  }
   needed_ = 0;
   // With the word behind it, which has to say that nothing follows yet.
   const std::uint64_t size = bytes_of(message.size());
@@ -127,7 +137,7 @@ absl::StatusOr<bool> RingWriter::write(std::string_view message) {
     // sleeper.
     const std::uint64_t read = memory_.read.load(std::memory_order_seq_cst);
     if (written_ - read > kRingBytes) {
-      return corrupt("it has read what was not written");
+      return damage_ = corrupt("it has read what was not written");
     }
     seen_read_ = read;
     if (written_ + size + kLine - read > kRingBytes) {
@@ -152,7 +162,7 @@ absl::StatusOr<bool> RingWriter::write(std::string_view message) {
 
 // A reader that claims to be ahead of us ends the wait too: write() says so.
 bool RingWriter::can_go_on() const {
-  if (needed_ == 0) {
+  if (needed_ == 0 || !damage_.ok()) {
     return true;
   }
   const std::uint64_t used = written_ - memory_.read.load(std::memory_order_seq_cst);
@@ -166,6 +176,9 @@ void RingWriter::wait() { sleeper_.wait(written_ + needed_ - kRingBytes); }
 // --- reading ------------------------------------------------------------------------------------
 
 absl::StatusOr<std::optional<std::string_view>> RingReader::read() {
+  if (!damage_.ok()) {
+    return damage_;
+  }
   // Seq_cst: as an acquire it pairs with the store in write(); see also Ringer::announced().
   const std::uint64_t announcement = memory_.announcement(read_).load(std::memory_order_seq_cst);
   if (announcement == 0) {
@@ -174,7 +187,7 @@ absl::StatusOr<std::optional<std::string_view>> RingReader::read() {
   // From here on nothing is read twice.
   const std::uint32_t length = static_cast<std::uint32_t>(announcement) - 1;
   if (length > kLargestMessage || announcement != announcement_of(read_, length)) {
-    return corrupt("a message is announced that cannot be there");
+    return damage_ = corrupt("a message is announced that cannot be there");
   }
   copy_out(memory_, read_ + kAnnouncementBytes, message_.get(), length);
   read_ += bytes_of(length);
@@ -189,7 +202,7 @@ absl::StatusOr<std::optional<std::string_view>> RingReader::read() {
 }
 
 bool RingReader::can_go_on() const {
-  return memory_.announcement(read_).load(std::memory_order_seq_cst) != 0;
+  return !damage_.ok() || memory_.announcement(read_).load(std::memory_order_seq_cst) != 0;
 }
 
 void RingReader::wait() { sleeper_.wait(read_ + kLine); }

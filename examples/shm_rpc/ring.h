@@ -118,6 +118,7 @@ class RingWriter {
   std::uint64_t written_ = 0;    // bytes, since the beginning
   std::uint64_t seen_read_ = 0;  // of the reader's position, when it was last checked
   std::uint64_t needed_ = 0;     // bytes, for the message that did not fit
+  absl::Status damage_;          // once the ring has made no sense, it never does again
 };
 
 class RingReader {
@@ -143,6 +144,7 @@ class RingReader {
   Sleeper sleeper_;
   std::uint64_t read_ = 0;  // bytes, since the beginning
   std::uint64_t published_ = 0;
+  absl::Status damage_;  // once the ring has made no sense, it never does again
   std::unique_ptr<char[]> message_ = std::make_unique<char[]>(kLargestMessage);
 };
 

@@ -159,6 +159,7 @@ Options parse(int argc, char** argv) {
   options.stream = arguments.choice("way", {"one_by_one", "stream"}) == "stream";
   options.context.backend = arguments.value("backend", "auto", coaio::parse_backend);
   options.context.polling = arguments.value("polling", "learned", coaio::parse_poll_policy);
+  options.context.sink = coaio::standard_error_sink();
   arguments.finish();
   return options;
 }

@@ -21,6 +21,8 @@
 #include "coro/yield.h"
 #include "doctest/doctest.h"
 #include "runtime/context.h"
+#include "runtime/watched_fd.h"
+#include "tests/support/abort_message.h"
 #include "tests/support/allocations.h"
 #include "tests/support/contexts.h"
 #include "tests/support/descriptors.h"
@@ -236,6 +238,64 @@ TEST_CASE("of an event and a cancellation in the same turn one wins, and the wai
               [](int fd) -> Task<absl::Status> { co_return co_await readable(fd); }(pipe.a.get()))
               .ok());
   });
+}
+
+// --- giving up ----------------------------------------------------------------------------------
+
+TEST_CASE("a descriptor that is given up ends every wait, and can be closed and replaced at once") {
+  on_every_context([](Context& context) {
+    std::string log;
+    run(context, [](Context& c, std::string& l) -> Task<void> {
+      Pair first = make_unix_pair();
+      fill(first.a);
+      const int number = first.a.get();
+      TaskGroup group(co_await this_task());
+      group.spawn(wait_and_tell(number, Events::kIn, 'i', l));
+      group.spawn(wait_and_tell(number, Events::kIn, 'j', l));
+      group.spawn(wait_and_tell(number, Events::kOut, 'o', l));
+      co_await settle();
+      c.release_fd(number);
+      CHECK(l.empty());  // no task runs inside the call
+      first.a.reset();
+      const Pair second = make_unix_pair();
+      REQUIRE(second.a.get() == number);
+      CHECK((co_await group.join()).ok());
+      CHECK(l == "IJO");
+      // The next file is waited for as usual.
+      group.spawn(wait_and_tell(number, Events::kIn, 'n', l));
+      co_await settle();
+      CHECK(l == "IJO");
+      write_all(second.b, "x");
+      CHECK((co_await group.join()).ok());
+      CHECK(l == "IJOn");
+    }(context, log));
+  });
+}
+
+TEST_CASE("a descriptor that is given up has no handlers any more, and its waiters are not woken") {
+  on_every_context([](Context& context) {
+    const Pair pipe = make_pipe();
+    int called = 0;
+    context.bind();
+    context.set_fd_handler(pipe.a.get(), {.read = [&] { ++called; }, .write = nullptr});
+    write_all(pipe.b, "x");
+    context.release_fd(pipe.a.get());
+    context.poll(false);
+    CHECK(called == 0);
+    context.release_fd(pipe.a.get());  // nobody has it
+    context.release_fd(-1);
+    context.release_fd(1 << 20);
+  });
+}
+
+TEST_CASE("giving up a descriptor that a stream owns ends the process with the fix") {
+  const std::string words = abort_message([] {
+    const auto context = make_context();
+    context->bind();
+    const WatchedFd owned(*context, make_pipe().a);
+    context->release_fd(owned.get());
+  });
+  CHECK(words.find("close that one instead") != std::string::npos);
 }
 
 TEST_CASE("a wait that nobody awaits leaves no trace") {

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "backends/backend.h"
 #include "backends/unique_fd.h"
+#include "coro/io/io_result.h"
 #include "coro/io/tcp_stream.h"
 #include "coro/task.h"
 #include "coro/task_group.h"
@@ -28,11 +29,12 @@ constexpr int kTimes = 50;
 
 Task<void> echo(TcpStream stream) {
   std::array<char, 4096> buffer;
-  for (;;) {
-    const absl::StatusOr<std::size_t> count = co_await stream.read_some(buffer);
-    if (!count.ok() || *count == 0 || !(co_await stream.write_all({buffer.data(), *count})).ok()) {
+  for (IoResult last; last.ok();) {
+    last = co_await stream.read_some(buffer);
+    if (last.count() == 0) {
       co_return;
     }
+    last = co_await stream.write_all({buffer.data(), last.count()});
   }
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Runs the examples as a user does, and checks what they say and how they end."""
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -9,6 +10,7 @@ import re
 import resource
 import signal
 import socket
+import struct
 import subprocess
 import unittest
 
@@ -163,6 +165,40 @@ class Echo(TestCase):
                 self.assertRegex(err, r"^echo_server: accept: EINVAL [^\n]*\n$")
 
 
+    def test_a_connection_that_fails_does_not_end_the_server(self):
+        for name in available_backends():
+            with self.subTest(backend=name), Server(f"--backend={name}") as server:
+                with server.call() as failing:
+                    failing.sendall(b"1")
+                    self.assertEqual(failing.recv(1), b"1")
+                    reset = struct.pack("ii", 1, 0)
+                    failing.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+                with server.call() as next_one:
+                    next_one.sendall(b"2")
+                    self.assertEqual(next_one.recv(1), b"2")
+
+    def test_a_server_without_descriptors_says_so_once_and_serves_on(self):
+        for name in available_backends():
+            with self.subTest(backend=name), Server(f"--backend={name}") as server:
+                descriptors = pathlib.Path(f"/proc/{server.process.pid}/fd")
+                limit = max(int(link.name) for link in descriptors.iterdir()) + 3
+                resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (limit, limit))
+                for _ in range(3):
+                    with contextlib.ExitStack() as calls:
+                        for connection in [calls.enter_context(server.call()) for _ in range(5)][:2]:
+                            connection.sendall(b"1")
+                            self.assertEqual(connection.recv(1), b"1")
+                    with server.call() as later:
+                        later.sendall(b"2")
+                        self.assertEqual(later.recv(1), b"2")
+                server.process.send_signal(signal.SIGTERM)
+                code, _, err = server.end()
+                self.assertEqual(code, 0)
+                self.assertRegex(
+                    err, rf"^coaio: accept on 127\.0\.0\.1:{server.port}: EMFILE [^\n]*ulimit -n[^\n]*\n$"
+                )
+
+
 class Others(TestCase):
     def test_hello(self):
         done = example("hello")
@@ -301,9 +337,9 @@ class Mistakes(TestCase):
     def test_too_few_descriptors(self):
         if b"__ubsan_handle" in (PROGRAMS / "echo_server").read_bytes():
             self.skipTest("the sanitizer itself needs descriptors to look at an object")
-        # Standard streams, back end, wake-up, listener, signals. With fewer than four the C library
+        # Standard streams, sink, back end, wake-up, listener, signals. With fewer than four the C library
         # itself cannot start.
-        needed = {"ppoll": 6, "epoll": 7, "io_uring": 7}
+        needed = {"ppoll": 7, "epoll": 8, "io_uring": 8}
         for name in available_backends():
             for count in range(4, needed[name]):
                 with self.subTest(backend=name, descriptors=count):

@@ -1,5 +1,6 @@
 // The ring by itself: what fits, what wraps, who rings, and what a hostile partner may write.
 
+#include <fcntl.h>
 #include <sys/eventfd.h>
 
 #include <cstdint>
@@ -16,6 +17,7 @@
 #include "doctest/doctest.h"
 #include "examples/shm_rpc/ring.h"
 #include "tests/support/descriptors.h"
+#include "tests/support/test_timeout.h"
 
 namespace shm_rpc {
 namespace {
@@ -204,6 +206,16 @@ TEST_CASE("a full doorbell does not stop who rings it") {
   CHECK(scene.read() == "x");
 }
 
+TEST_CASE("a full doorbell that the other side has made blocking does not stop who rings it") {
+  const coaio::testing::TestTimeout patience;
+  Scene scene;
+  REQUIRE(eventfd_write(scene.readers_bell.get(), UINT64_MAX - 1) == 0);
+  REQUIRE(fcntl(scene.readers_bell.get(), F_SETFL, 0) == 0);
+  scene.reader.wait();
+  CHECK(scene.write("x"));
+  CHECK(scene.read() == "x");
+}
+
 // --- a partner that is not to be trusted --------------------------------------------------------
 
 TEST_CASE("a position that makes no sense is an error, and ends a wait") {
@@ -228,6 +240,29 @@ TEST_CASE("an announcement that makes no sense is an error, for good, and ends a
     CHECK(scene.reader.can_go_on());
     CHECK(absl::IsDataLoss(scene.reader.read().status()));
     CHECK(absl::IsDataLoss(scene.reader.read().status()));
+  }
+}
+
+TEST_CASE("a ring that made no sense once is an error for good, also when it is mended") {
+  const std::string text(kLargestMessage, 'x');
+  {
+    Scene scene;
+    scene.memory->announcement(0).store(UINT64_MAX);
+    CHECK(absl::IsDataLoss(scene.reader.read().status()));
+    scene.memory->announcement(0).store(0);
+    CHECK(scene.write("mended"));
+    CHECK(absl::IsDataLoss(scene.reader.read().status()));
+    CHECK(scene.reader.can_go_on());  // so that no task waits for more
+  }
+  {
+    Scene scene;
+    while (scene.write(text)) {
+    }
+    scene.memory->read = UINT64_MAX / 2;
+    CHECK(absl::IsDataLoss(scene.writer.write(text).status()));
+    scene.memory->read = 3 * (kLargestMessage + 64);
+    CHECK(absl::IsDataLoss(scene.writer.write("small").status()));
+    CHECK(scene.writer.can_go_on());
   }
 }
 

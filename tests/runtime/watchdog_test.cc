@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backends/events.h"
+#include "absl/strings/string_view.h"
 #include "backends/unique_fd.h"
 #include "doctest/doctest.h"
 #include "runtime/activity.h"
@@ -291,6 +292,29 @@ TEST_CASE("a watchdog may be destroyed, and another one made, in a callback that
     context.poll(false);
     CHECK(scene->reports == Reports{"the bottom half \"second\" has been running for 2000 ms"});
   });
+}
+
+TEST_CASE("a watchdog that was given no report tells the sink of its context, and nobody else") {
+  ManualClock clock;
+  std::vector<std::string> told;
+  const auto context =
+      make_context({.sink = [&](absl::string_view sentence) { told.emplace_back(sentence); }});
+  context->bind();
+  Watchdog watchdog(*context,
+                    {.limit = 1s, .report = nullptr, .own_thread = false, .clock = &clock});
+  BottomHalf half(
+      *context,
+      [&] {
+        watchdog.check();
+        clock.advance(1s);
+        watchdog.check();
+      },
+      "slow");
+  half.schedule();
+  context->poll(false);
+  REQUIRE(told.size() == 1);
+  CHECK(told.front() == "the bottom half \"slow\" has been running for 1000 ms");
+  CHECK(context->messages() == 1);
 }
 
 TEST_CASE("a watchdog with a thread of its own reports while the callback is still running") {

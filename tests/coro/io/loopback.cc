@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backends/unique_fd.h"
+#include "coro/io/io_result.h"
 #include "coro/io/socket_address.h"
 #include "coro/io/tcp_listener.h"
 #include "coro/io/tcp_stream.h"
@@ -59,14 +60,14 @@ Task<absl::StatusOr<std::string>> read_to_end(TcpStream& stream, std::size_t blo
   std::string all;
   std::string buffer(block, '\0');
   for (;;) {
-    const absl::StatusOr<std::size_t> count = co_await stream.read_some(buffer);
-    if (!count.ok()) {
-      co_return count.status();
+    const IoResult read = co_await stream.read_some(buffer);
+    if (!read.ok()) {
+      co_return read.status();
     }
-    if (*count == 0) {
+    if (read.count() == 0) {
       co_return all;
     }
-    all.append(buffer, 0, *count);
+    all.append(buffer, 0, read.count());
   }
 }
 

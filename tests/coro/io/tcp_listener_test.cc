@@ -10,9 +10,11 @@
 #include <chrono>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "backends/errno_status.h"
 #include "backends/unique_fd.h"
 #include "coro/io/socket_address.h"
@@ -25,6 +27,7 @@
 #include "runtime/context.h"
 #include "runtime/time/clock.h"
 #include "tests/coro/io/loopback.h"
+#include "tests/support/abort_message.h"
 #include "tests/support/child.h"
 #include "tests/support/contexts.h"
 #include "tests/support/descriptors.h"
@@ -175,6 +178,83 @@ TEST_CASE("a connection that a firewall forbids does not end accept") {
         }) == "CANCELLED");
 }
 
+// --- options, and what is handed over
+// -------------------------------------------------------------
+
+TEST_CASE("several listeners share a port if all of them say so") {
+  const auto context = make_context();
+  const ListenOptions shared{.reuse_port = true};
+  const auto first = TcpListener::listen(*context, loopback(), shared);
+  REQUIRE(first.ok());
+  CHECK(TcpListener::listen(*context, address_of(*first), shared).ok());
+  CHECK(absl::IsAlreadyExists(TcpListener::listen(*context, address_of(*first)).status()));
+}
+
+// Whether the port of the listener, which listens on "::", takes an IPv4 connection.
+bool takes_ipv4(const TcpListener& listener) {
+  const UniqueFd socket = checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const SocketAddress address = loopback(address_of(listener).port());
+  return connect(socket.get(), address.data(), address.size()) == 0;
+}
+
+TEST_CASE("a listener on :: takes IPv4 connections or leaves them, as it is told") {
+  const auto context = make_context();
+  const SocketAddress any = *SocketAddress::parse("::", 0);
+  const auto both = TcpListener::listen(*context, any, {.v6only = false});
+  if (!both.ok()) {
+    return report_skipped("this machine has no IPv6");
+  }
+  CHECK(takes_ipv4(*both));
+  const auto one = TcpListener::listen(*context, any, {.v6only = true});
+  REQUIRE(one.ok());
+  CHECK(!takes_ipv4(*one));
+  // The other family may have the port, too.
+  CHECK(TcpListener::listen(*context, *SocketAddress::parse("0.0.0.0", address_of(*one).port()))
+            .ok());
+  CHECK(TcpListener::listen(*context, loopback(), {.v6only = true}).ok());  // means nothing
+}
+
+TEST_CASE("a blocking socket that is made a listener does not stop the loop") {
+  on_every_context([](Context& context) {
+    run(context, [](Context& c) -> Task<void> {
+      UniqueFd socket = checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      REQUIRE(listen(socket.get(), 1) == 0);
+      TcpListener listener(c, std::move(socket));
+      TaskGroup group(co_await this_task());
+      absl::Status status = absl::UnknownError("nothing yet");
+      group.spawn(accept_one(listener, status));
+      co_await settle();
+      group.cancel();
+      CHECK((co_await group.join()).ok());
+      CHECK(absl::IsCancelled(status));
+    }(context));
+  });
+}
+
+TEST_CASE("a descriptor that is not open is refused with its number") {
+  const std::string words = abort_message([] {
+    const auto context = make_context();
+    const TcpListener listener(*context, UniqueFd(987));
+  });
+  CHECK(words.find("descriptor 987: EBADF") != std::string::npos);
+}
+
+TEST_CASE("two tasks that accept on one listener end the process with descriptor and remedy") {
+  const std::string words = abort_message([] {
+    run(*make_context(), []() -> Task<void> {
+      TcpListener listener = listen_on_loopback((co_await this_task()).context);
+      TaskGroup group(co_await this_task());
+      absl::Status status;
+      group.spawn(accept_one(listener, status));
+      group.spawn(accept_one(listener, status));
+      (co_await group.join()).IgnoreError();
+    }());
+  });
+  CAPTURE(words);
+  CHECK(words.find("(or accept) on descriptor ") != std::string::npos);
+  CHECK(words.find("let one task do it") != std::string::npos);
+}
+
 // --- out of descriptors -------------------------------------------------------------------------
 
 // The process may open none while this lives.
@@ -226,6 +306,62 @@ TEST_CASE(
         }(context, clock));
       },
       {.clock = &clock});
+}
+
+// One connection that is accepted, and one that meets a shortage.
+Task<void> flap(Context& context, ManualClock& clock, TcpListener& listener) {
+  const UniqueFd first = call(listener);
+  CHECK((co_await listener.accept()).ok());
+  const UniqueFd second = call(listener);
+  TaskGroup group(co_await this_task());
+  absl::Status status = absl::UnknownError("nothing yet");
+  {
+    const NoDescriptors none(context, clock);
+    group.spawn(accept_one(listener, status));
+    co_await settle();
+  }
+  clock.advance(100ms);
+  CHECK((co_await group.join()).ok());
+  CHECK(status.ok());
+}
+
+TEST_CASE("accept at the limit of descriptors tells the sink once for each period of shortage") {
+  ManualClock clock;
+  std::vector<std::string> told;
+  on_every_context(
+      [&](Context& context) {
+        told.clear();
+        run(context, [](Context& c, ManualClock& time, std::vector<std::string>& t) -> Task<void> {
+          TcpListener listener = listen_on_loopback(c);
+          const std::string address = address_of(listener).to_string();
+          for (int i = 1; i <= 21; ++i) {
+            co_await flap(c, time, listener);
+            CHECK(listener.pauses() == static_cast<unsigned>(i));
+          }
+          REQUIRE(t.size() == 1);
+          CHECK(t.front().find("accept on " + address + ": EMFILE") != std::string::npos);
+          CHECK(t.front().find("ulimit -n") != std::string::npos);
+          CHECK(c.messages() == 1);
+          CHECK(c.last_message() == t.front());
+          time.advance(10s);
+          co_await flap(c, time, listener);
+          CHECK(t.size() == 2);
+        }(context, clock, told));
+      },
+      {.clock = &clock, .sink = [&](absl::string_view sentence) { told.emplace_back(sentence); }});
+}
+
+TEST_CASE("without a sink nothing is written to standard error, and the messages are kept") {
+  const std::string words = abort_message([] {
+    ManualClock clock;
+    const auto context = make_context({.clock = &clock});
+    run(*context, [](Context& c, ManualClock& time) -> Task<void> {
+      TcpListener listener = listen_on_loopback(c);
+      co_await flap(c, time, listener);
+    }(*context, clock));
+    CHECK(context->messages() == 1);
+  });
+  CHECK(words == "it did not abort: ");
 }
 
 TEST_CASE("a listener that is closed or cancelled while it lacks descriptors ends accept") {

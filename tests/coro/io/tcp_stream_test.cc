@@ -2,6 +2,7 @@
 
 #include "coro/io/tcp_stream.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -16,6 +17,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "backends/unique_fd.h"
+#include "coro/io/io_result.h"
+#include "coro/io/socket_address.h"
 #include "coro/run.h"
 #include "coro/sleep.h"
 #include "coro/task.h"
@@ -41,11 +44,12 @@ Task<void> settle() {
 
 Task<void> echo(TcpStream stream) {
   std::array<char, 4096> buffer;
-  for (;;) {
-    const absl::StatusOr<std::size_t> count = co_await stream.read_some(buffer);
-    if (!count.ok() || *count == 0 || !(co_await stream.write_all({buffer.data(), *count})).ok()) {
+  for (IoResult last; last.ok();) {
+    last = co_await stream.read_some(buffer);
+    if (last.count() == 0) {
       co_return;
     }
+    last = co_await stream.write_all({buffer.data(), last.count()});
   }
 }
 
@@ -53,12 +57,12 @@ Task<std::string> read_exactly(TcpStream& stream, std::size_t size) {
   std::string all;
   std::string buffer(size, '\0');
   while (all.size() < size) {
-    const auto count = co_await stream.read_some({buffer.data(), size - all.size()});
-    if (!count.ok() || *count == 0) {
+    const IoResult read = co_await stream.read_some({buffer.data(), size - all.size()});
+    if (read.count() == 0) {
       FAIL_CHECK("the stream ends early");
       break;
     }
-    all.append(buffer, 0, *count);
+    all.append(buffer, 0, read.count());
   }
   co_return all;
 }
@@ -73,7 +77,7 @@ TEST_CASE("what is written at one end is read at the other") {
         CHECK((co_await pair.client.write_all(message)).ok());
         CHECK(co_await read_exactly(pair.client, message.size()) == message);
       }
-      CHECK(pair.client.shut_down_writing().ok());
+      CHECK(pair.client.shutdown_write().ok());
       CHECK((co_await group.join()).ok());
     }());
   });
@@ -85,9 +89,9 @@ TEST_CASE("a read gives what there is, and at most the buffer") {
       HalfStream half = make_half_stream(c);
       write_all(half.peer, "abcde");
       std::array<char, 3> buffer{};
-      CHECK((co_await half.stream.read_some(buffer)).value_or(0) == 3);
+      CHECK((co_await half.stream.read_some(buffer)).count() == 3);
       CHECK(absl::string_view(buffer.data(), 3) == "abc");
-      CHECK((co_await half.stream.read_some(buffer)).value_or(0) == 2);
+      CHECK((co_await half.stream.read_some(buffer)).count() == 2);
       CHECK(absl::string_view(buffer.data(), 2) == "de");
     }(context));
   });
@@ -119,12 +123,61 @@ TEST_CASE("nothing to read into, and nothing to write, is done at once") {
       HalfStream half = make_half_stream(c);
       write_all(half.peer, "x");
       std::array<char, 100> buffer{};
-      CHECK((co_await half.stream.read_some(buffer)).value_or(0) ==
+      CHECK((co_await half.stream.read_some(buffer)).count() ==
             1);  // the direction is exhausted now
-      CHECK((co_await half.stream.read_some({})).value_or(1) == 0);
+      CHECK((co_await half.stream.read_some({})).count() == 0);
       CHECK((co_await half.stream.write_all("")).ok());
     }(context));
   });
+}
+
+// --- what is handed over, and who is at the other end
+// ---------------------------------------------
+
+TEST_CASE("a blocking socket that is made a stream does not stop the loop") {
+  on_every_context([](Context& context) {
+    Pair pair = make_tcp_pair();
+    REQUIRE(fcntl(pair.a.get(), F_SETFL, 0) == 0);
+    run(context, [](Context& c, Pair& p) -> Task<void> {
+      TcpStream stream(c, std::move(p.a));
+      TaskGroup group(co_await this_task());
+      std::string got;
+      group.spawn([](TcpStream& s, std::string& all) -> Task<void> {
+        all = co_await read_exactly(s, 1);
+      }(stream, got));
+      co_await settle();
+      write_all(p.b, "x");
+      CHECK((co_await group.join()).ok());
+      CHECK(got == "x");
+    }(context, pair));
+  });
+}
+
+TEST_CASE("both ends know their addresses, and remember the peer's when it has gone") {
+  on_every_context([](Context& context) {
+    run(context, []() -> Task<void> {
+      StreamPair pair = co_await make_stream_pair();
+      const std::string client = pair.client.local_address()->to_string();
+      const std::string server = pair.server.local_address()->to_string();
+      CHECK(client != server);
+      CHECK(pair.client.peer_address()->to_string() == server);
+      CHECK(pair.server.peer_address()->to_string() == client);
+      pair.client.close();
+      CHECK((co_await read_to_end(pair.server)).value_or("failed").empty());
+      CHECK(pair.server.peer_address()->to_string() == client);
+      pair.server.close();
+      CHECK(pair.server.peer_address()->to_string() == client);
+    }());
+  });
+}
+
+TEST_CASE("a socket that was handed over is asked for its peer") {
+  const auto context = make_context();
+  const HalfStream half = make_half_stream(*context);
+  CHECK(half.stream.peer_address()->to_string() ==
+        SocketAddress::of_socket(half.peer.get())->to_string());
+  const TcpStream local(*context, make_unix_pair().a);
+  CHECK(absl::IsInvalidArgument(local.peer_address().status()));
 }
 
 // --- size ---------------------------------------------------------------------------------------
@@ -148,7 +201,7 @@ std::string pattern(std::size_t size) {
 
 Task<void> send_and_end(TcpStream& stream, const std::string& data) {
   CHECK((co_await stream.write_all(data)).ok());
-  CHECK(stream.shut_down_writing().ok());
+  CHECK(stream.shutdown_write().ok());
 }
 
 Task<void> receive_all(TcpStream& stream, const std::string& expected) {
@@ -292,9 +345,9 @@ TEST_CASE("a write that has left off for others can be cancelled, and its stream
         HalfStream half = make_half_stream(c);
         give_much_room(half.stream);  // or else it waits for room
         TaskGroup group(co_await this_task());
-        absl::Status result;
-        group.spawn([](TcpStream& stream, absl::Status& status) -> Task<void> {
-          status = co_await stream.write_all(std::string(64 << 20, 'x'));
+        IoResult result;
+        group.spawn([](TcpStream& stream, IoResult& written) -> Task<void> {
+          written = co_await stream.write_all(std::string(64 << 20, 'x'));
         }(half.stream, result));
         co_await yield();
         if (close) {
@@ -303,7 +356,7 @@ TEST_CASE("a write that has left off for others can be cancelled, and its stream
           group.cancel();
         }
         CHECK((co_await group.join()).ok());
-        CHECK(absl::IsCancelled(result));
+        CHECK(absl::IsCancelled(result.status()));
       }
     }(context));
   });
@@ -317,7 +370,7 @@ TEST_CASE("a stream may be moved while it is being read") {
       std::size_t got = 0;
       group.spawn([](TcpStream& stream, std::size_t& count) -> Task<void> {
         std::array<char, 10> buffer;
-        count = (co_await stream.read_some(buffer)).value_or(0);
+        count = (co_await stream.read_some(buffer)).count();
       }(half.stream, got));
       co_await settle();
       const TcpStream moved = std::move(half.stream);

@@ -1,0 +1,27 @@
+#include "coro/io/non_blocking.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "backends/check.h"
+#include "backends/unique_fd.h"
+
+namespace coaio {
+
+UniqueFd make_non_blocking(UniqueFd fd) {
+  const int flags = fcntl(fd.get(), F_GETFL);
+  const bool done = flags >= 0 && ((flags & O_NONBLOCK) != 0 ||
+                                   fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) == 0);
+  if (!done) {
+    fail(absl::StrCat("a stream or listener is made of descriptor ", fd.get(), ": ",
+                      strerrorname_np(errno),
+                      "; look at the result of the call that made the descriptor")
+             .c_str());
+  }
+  return fd;
+}
+
+}  // namespace coaio
