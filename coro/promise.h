@@ -20,6 +20,7 @@
 
 #include "coro/cancel.h"
 #include "coro/cancel_relay.h"
+#include "coro/first_resume.h"
 #include "coro/frame_memory.h"
 #include "runtime/context.h"
 #include "runtime/context_access.h"
@@ -66,6 +67,7 @@ class PromiseBase : public RunNode {
   void resume() {
     ContextAccess(*context_).refill_budget();
     self_.resume();
+    FirstResume::verify();
   }
 
   // The task resumes on `target`, and has its home there from now on.
@@ -91,6 +93,9 @@ class PromiseBase : public RunNode {
   ~PromiseBase();
 
  private:
+  void begin_in_queue();
+
+  static void begin(RunNode& node);
   static void run(RunNode& node);
   static void depart(RunNode& node);
   static void depart_to_end(RunNode& node);
