@@ -30,7 +30,11 @@ Task<void> echo(TcpStream stream) {
   std::array<char, 4096> buffer;
   for (;;) {
     const absl::StatusOr<std::size_t> count = co_await stream.read_some(buffer);
-    if (!count.ok() || *count == 0 || !(co_await stream.write_all({buffer.data(), *count})).ok()) {
+    if (!count.ok() || *count == 0) {
+      co_return;
+    }
+    const absl::Status written = co_await stream.write_all({buffer.data(), *count});
+    if (!written.ok()) {
       co_return;
     }
   }
