@@ -1,7 +1,7 @@
-"""Makes a header of the forms of docs/compilers.md: extract.py compilers.md OUT.
+"""Makes functions of the forms of docs/compilers.md: extract.py compilers.md OUT.
 
 Each block that is labelled <!-- trap: FORM --> or <!-- twin: FORM --> becomes a coroutine that returns
-a string; kForms lists them as trap-FORM-1, twin-FORM-1, trap-FORM-2...
+a string; forms() lists them as trap-FORM-1, twin-FORM-1, trap-FORM-2...
 """
 
 import re
@@ -9,12 +9,10 @@ import sys
 
 BLOCK = re.compile(r"^<!-- (trap|twin): ([\w-]+) -->\n```cpp\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
-HEADER = """\
+SOURCE = """\
 // From {source}, by {script}.
-#ifndef COAIO_TESTS_COMPILERS_BLOCKS_H_
-#define COAIO_TESTS_COMPILERS_BLOCKS_H_
-
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -25,13 +23,14 @@ HEADER = """\
 namespace coaio::testing {{
 
 {functions}
-inline constexpr Form kForms[] = {{
+std::span<const Form> forms() {{
+  static constexpr Form kForms[] = {{
 {entries}
-}};
+  }};
+  return kForms;
+}}
 
 }}  // namespace coaio::testing
-
-#endif  // COAIO_TESTS_COMPILERS_BLOCKS_H_
 """
 
 
@@ -43,13 +42,13 @@ def main(source, output):
         number = counts[kind, form] = counts.get((kind, form), 0) + 1
         name = f"{kind}-{form}-{number}"
         function = name.replace("-", "_")
-        functions.append(f"inline Task<std::string> {function}() {{\n{body}}}\n")
-        entries.append(f'    {{"{name}", &{function}}},')
+        functions.append(f"static Task<std::string> {function}() {{\n{body}}}\n")
+        entries.append(f'      {{"{name}", &{function}}},')
     if not found:
         sys.exit(f"{source}: no block is labelled as a trap or a twin")
     with open(output, "w", encoding="utf-8") as file:
         file.write(
-            HEADER.format(
+            SOURCE.format(
                 source=source,
                 script=sys.argv[0],
                 functions="\n".join(functions),

@@ -14,7 +14,6 @@
 #include "coro/run.h"
 #include "coro/task.h"
 #include "coro/yield.h"
-#include "tests/compilers/blocks.h"
 
 namespace coaio::testing {
 
@@ -93,7 +92,7 @@ int main(int argc, char** argv) {
 #endif
     return EXIT_SUCCESS;
   }
-  for (const coaio::testing::Form& form : coaio::testing::kForms) {
+  for (const coaio::testing::Form& form : coaio::testing::forms()) {
     if (wanted == "--list") {
       std::cout << form.name << "\n";
     } else if (wanted == form.name) {

@@ -3,6 +3,7 @@
 #ifndef COAIO_TESTS_COMPILERS_FORMS_H_
 #define COAIO_TESTS_COMPILERS_FORMS_H_
 
+#include <span>
 #include <string>
 #include <utility>
 
@@ -45,6 +46,9 @@ struct Form {
   const char* name;
   Task<std::string> (*run)();
 };
+
+// Those of docs/compilers.md, by extract.py.
+std::span<const Form> forms();
 
 }  // namespace coaio::testing
 
