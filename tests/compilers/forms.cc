@@ -19,7 +19,7 @@ namespace coaio::testing {
 
 namespace {
 
-int calls_ = 0;
+int number_of_calls = 0;
 
 [[noreturn]] void die(const char* sentence) {
   std::fprintf(stderr, "%s\n", sentence);
@@ -29,7 +29,9 @@ int calls_ = 0;
 }  // namespace
 
 Name& Name::operator=(const Name& other) {
-  text_ = other.text();
+  if (this != &other) {
+    text_ = other.text();
+  }
   return *this;
 }
 
@@ -58,12 +60,12 @@ Task<absl::Status> succeed() {
 }
 
 Task<absl::Status> count_call() {
-  ++calls_;
+  ++number_of_calls;
   co_await yield();
   co_return absl::OkStatus();
 }
 
-int calls() { return calls_; }
+int calls() { return number_of_calls; }
 
 Task<Name> get_name(std::string text) {
   co_await yield();
