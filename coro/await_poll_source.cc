@@ -1,10 +1,9 @@
-#include "coro/poll_source.h"
-
 #include <utility>
 
 #include "absl/status/status.h"
 #include "backends/check.h"
 #include "coro/cancel.h"
+#include "coro/poll_source.h"
 #include "coro/promise.h"
 #include "runtime/context.h"
 #include "runtime/context_access.h"

@@ -1,5 +1,3 @@
-#include "coro/poll_source.h"
-
 #include <sys/eventfd.h>
 
 #include <atomic>
@@ -12,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "backends/unique_fd.h"
+#include "coro/poll_source.h"
 #include "coro/run.h"
 #include "coro/task.h"
 #include "coro/task_group.h"
