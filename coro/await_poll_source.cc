@@ -1,9 +1,10 @@
+#include "coro/await_poll_source.h"
+
 #include <utility>
 
 #include "absl/status/status.h"
 #include "backends/check.h"
 #include "coro/cancel.h"
-#include "coro/poll_source.h"
 #include "coro/promise.h"
 #include "runtime/context.h"
 #include "runtime/context_access.h"
@@ -13,14 +14,12 @@ namespace coaio {
 // The task may have been cancelled since the source was found ready: then it stays ready, and the
 // next wait sees that.
 void AwaitablePollSource::on_ready() {
-  if (SourceWait* waiter = std::exchange(waiter_, nullptr); waiter != nullptr) {
+  if (Wait* waiter = std::exchange(waiter_, nullptr); waiter != nullptr) {
     waiter->complete();
   }
 }
 
-SourceWait::~SourceWait() { leave(); }
-
-bool SourceWait::suspend(PromiseBase& task) {
+bool AwaitablePollSource::Wait::suspend(PromiseBase& task) {
   check(source_.waiter_ == nullptr, "two tasks wait for one poll source: let one of them serve it");
   if (!start(task)) {
     return complete_at_once();
@@ -34,19 +33,18 @@ bool SourceWait::suspend(PromiseBase& task) {
   return true;
 }
 
-void SourceWait::leave() {
+void AwaitablePollSource::Wait::leave() {
   if (source_.waiter_ == this) {
     source_.waiter_ = nullptr;
   }
 }
 
-void SourceWait::withdraw(CancelNode& node) {
-  auto& self = static_cast<SourceWait&>(static_cast<Operation&>(node));
-  self.leave();
-  self.complete_cancelled();
+void AwaitablePollSource::Wait::withdraw() {
+  leave();
+  complete_cancelled();
 }
 
-absl::Status SourceWait::await_resume() const {
+absl::Status AwaitablePollSource::Wait::await_resume() const {
   return was_cancelled() ? cancelled() : absl::OkStatus();
 }
 

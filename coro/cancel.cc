@@ -14,7 +14,9 @@ CancelSource::~CancelSource() {
         "a cancel source ends before what it cancels: keep it longer than its tasks, and join a "
         "group "
         "before its task moves to another context");
-  close();
+  if (cancel_requested()) {
+    ContextAccess(context_).cancel(*this);  // the delivery may be under way
+  }
 }
 
 void CancelSource::request_cancel() {
@@ -24,19 +26,20 @@ void CancelSource::request_cancel() {
   }
 }
 
+void CancelSource::renew() {
+  check(nodes_.empty(), "a cancel source is renewed while operations are listed in it");
+  if (cancel_requested()) {
+    ContextAccess(context_).cancel(*this);
+    requested_.store(false, std::memory_order_relaxed);  // as in the beginning: nothing to publish
+  }
+}
+
 // One at a time from the front: a callback may end other operations of this source.
 void CancelSource::deliver(RunNode& node) {
   auto& self = static_cast<CancelSource&>(node);
   while (CancelNode* operation = self.nodes_.pop_front()) {
     operation->cancel_(*operation);
   }
-}
-
-void CancelSource::close() {
-  if (!closed_ && cancel_requested()) {
-    ContextAccess(context_).cancel(*this);
-  }
-  closed_ = true;
 }
 
 }  // namespace coaio

@@ -81,16 +81,15 @@ class CancelSource : private RunNode {
   // Lists an operation. Whoever finds cancel_requested() does not begin one.
   void add(CancelNode& node) { nodes_.push_back(node); }
 
-  // Takes back a delivery that is under way. For an end that is not on the home thread: call it
-  // there before, and see to it that no request comes after.
-  void close();
+  // Takes the request back, so that the source serves for new tasks. On the home thread, while
+  // nothing is listed and no other thread calls request_cancel().
+  void renew();
 
  private:
   static void deliver(RunNode& node);
 
   Context& context_;
   std::atomic<bool> requested_{false};
-  bool closed_ = false;
   IntrusiveList<CancelNode> nodes_;
 };
 

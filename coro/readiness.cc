@@ -38,10 +38,9 @@ void Readiness::wake(FdWaiter& waiter, Events events) {
   }
 }
 
-void Readiness::withdraw(CancelNode& node) {
-  auto& self = static_cast<Readiness&>(static_cast<Operation&>(node));
-  ContextAccess(self.context()).fds().remove(self);
-  self.complete_cancelled();
+void Readiness::withdraw() {
+  ContextAccess(context()).fds().remove(*this);
+  complete_cancelled();
 }
 
 absl::StatusOr<Events> Readiness::await_resume() const {

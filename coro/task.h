@@ -25,6 +25,7 @@
 #include <utility>
 
 #include "backends/check.h"
+#include "coro/awaitable.h"
 #include "coro/promise.h"
 #include "coro/result.h"
 
@@ -120,16 +121,28 @@ class [[nodiscard("a task does nothing until it is awaited, spawned or run")]] T
     explicit Awaiter(std::coroutine_handle<promise_type> task) : task_(task) {}
     Awaiter(const Awaiter&) = delete;
     Awaiter& operator=(const Awaiter&) = delete;
-    ~Awaiter() { task_.destroy(); }
+    ~Awaiter() {
+      if (task_ != nullptr) {
+        task_.destroy();
+      }
+    }
 
     bool await_ready() const noexcept { return false; }
 
-    template <typename Promise>
+    template <TaskPromiseType Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> parent) noexcept {
       return task_.promise().start(parent.promise());
     }
 
-    T await_resume() { return task_.promise().take_result(); }
+    // The frame, and the parameters in it, end here: the parent may be on another context by the
+    // end of its full expression.
+    T await_resume() {
+      struct Frame {
+        ~Frame() { handle.destroy(); }
+        std::coroutine_handle<promise_type> handle;
+      } const frame{std::exchange(task_, nullptr)};
+      return frame.handle.promise().take_result();
+    }
 
    private:
     std::coroutine_handle<promise_type> task_;

@@ -1,77 +1,48 @@
-// yield, resume_on, this_task: where and when a task goes on.
+// this_task: the context and the cancel token of the task that asks.
 //
-//   co_await yield();                    // behind everything that is queued on this context
-//   co_await resume_on(other);           // the rest of this task runs on the other's home thread
-//   TaskEnv here = co_await this_task();
+//   const TaskEnv here = co_await this_task();
+//   TaskGroup group(here);
+//   if (here.token.cancel_requested()) ...     // this task, and not only one operation, is to end
 //
-// May complete without suspending? this_task always does; the others never.
-// Observes cancellation? No.
-// Resumes where? yield on the task's home; resume_on on its new home. A task that ends away from
-//   its parent's home brings the result there.
-// Who must outlive whom? The target context outlives the task, and is run by somebody.
+// May complete without suspending? It always does.
+// Observes cancellation? No; it reports whether cancellation was requested.
+// Resumes where? It goes on at once.
+// Who must outlive whom? The token is valid until the task ends or moves to another context; the
+//   context outlives the task.
 
-#ifndef COAIO_CORO_YIELD_H_
-#define COAIO_CORO_YIELD_H_
+#ifndef COAIO_CORO_THIS_TASK_H_
+#define COAIO_CORO_THIS_TASK_H_
 
-#include <coroutine>
-
+#include "coro/awaitable.h"
 #include "coro/cancel.h"
 #include "coro/promise.h"
 #include "runtime/context.h"
-#include "runtime/context_access.h"
 
 namespace coaio {
 
-class Yield {
- public:
-  bool await_ready() const noexcept { return false; }
-  template <typename Promise>
-  void await_suspend(std::coroutine_handle<Promise> task) const {
-    PromiseBase& promise = task.promise();
-    ContextAccess(promise.context()).schedule(promise);
-  }
-  void await_resume() const noexcept {}
-};
-
-class ResumeOn {
- public:
-  explicit ResumeOn(Context& target) : target_(target) {}
-
-  bool await_ready() const noexcept { return false; }
-  template <typename Promise>
-  void await_suspend(std::coroutine_handle<Promise> task) const {
-    task.promise().move_to(target_);
-  }
-  void await_resume() const noexcept {}
-
- private:
-  Context& target_;
-};
-
-// What a task may know of itself. The token is good until the task ends or moves.
+// Where a task runs, and what cancels it.
 struct TaskEnv {
   Context& context;
   CancelToken token;
 };
 
-class ThisTask {
+class ThisTask : public Awaitable<ThisTask> {
  public:
-  bool await_ready() const noexcept { return false; }
-  template <typename Promise>
-  bool await_suspend(std::coroutine_handle<Promise> task) noexcept {
-    promise_ = &task.promise();
-    return false;
-  }
   TaskEnv await_resume() const noexcept { return {promise_->context(), promise_->token()}; }
 
  private:
+  friend class Awaitable<ThisTask>;
+
+  bool suspend(PromiseBase& task) noexcept {
+    promise_ = &task;
+    return false;
+  }
+
   const PromiseBase* promise_ = nullptr;
 };
 
-[[nodiscard]] inline Yield yield() { return {}; }
-[[nodiscard]] inline ResumeOn resume_on(Context& target) { return ResumeOn(target); }
 [[nodiscard]] inline ThisTask this_task() { return {}; }
 
 }  // namespace coaio
 
-#endif  // COAIO_CORO_YIELD_H_
+#endif  // COAIO_CORO_THIS_TASK_H_

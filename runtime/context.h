@@ -161,6 +161,10 @@ class Context {
 
   bool is_home() const { return home_.is_here(); }
 
+  // Whether the calling thread may do what only the home thread may: it is that thread, or there is
+  // none yet, or that thread has ended.
+  bool may_act() const { return home_.may_act(); }
+
   // Queues the node for the first turn that finds nothing else to do, which is not counted as
   // progress; the loop sleeps at most 10 ms before it. A node is used with this or with schedule(),
   // not both.

@@ -1,3 +1,5 @@
+#include "coro/await_poll_source.h"
+
 #include <sys/eventfd.h>
 
 #include <atomic>
@@ -10,10 +12,10 @@
 
 #include "absl/status/status.h"
 #include "backends/unique_fd.h"
-#include "coro/poll_source.h"
 #include "coro/run.h"
 #include "coro/task.h"
 #include "coro/task_group.h"
+#include "coro/this_task.h"
 #include "coro/yield.h"
 #include "doctest/doctest.h"
 #include "runtime/bottom_half.h"
@@ -242,7 +244,7 @@ TEST_CASE("a cancellation after the end of a wait changes nothing") {
 TEST_CASE("a wait that nobody awaits leaves no trace") {
   with_source([](Context& context, FakePollSource& slot) {
     slot.full = true;
-    const SourceWait never_awaited = poll_source(slot);
+    const AwaitablePollSource::Wait never_awaited = poll_source(slot);
     CHECK(!context.poll(false));
   });
 }

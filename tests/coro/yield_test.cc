@@ -6,10 +6,12 @@
 #include <thread>
 
 #include "absl/status/status.h"
+#include "coro/resume_on.h"
 #include "coro/run.h"
 #include "coro/sleep.h"
 #include "coro/task.h"
 #include "coro/task_group.h"
+#include "coro/this_task.h"
 #include "doctest/doctest.h"
 #include "runtime/context.h"
 #include "tests/support/contexts.h"

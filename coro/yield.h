@@ -1,0 +1,34 @@
+// yield: lets everything run that is queued on this context, and then goes on.
+//
+//   co_await yield();
+//
+// May complete without suspending? Never.
+// Observes cancellation? No.
+// Resumes where? On the task's home, in the batch of bottom halves that follows.
+// Who must outlive whom? Nothing outlives anything.
+
+#ifndef COAIO_CORO_YIELD_H_
+#define COAIO_CORO_YIELD_H_
+
+#include "coro/awaitable.h"
+#include "coro/promise.h"
+#include "runtime/context.h"
+#include "runtime/context_access.h"
+
+namespace coaio {
+
+class Yield : public Awaitable<Yield> {
+ public:
+  void await_resume() const noexcept {}
+
+ private:
+  friend class Awaitable<Yield>;
+
+  void suspend(PromiseBase& task) { ContextAccess(task.context()).schedule(task); }
+};
+
+[[nodiscard]] inline Yield yield() { return Yield(); }
+
+}  // namespace coaio
+
+#endif  // COAIO_CORO_YIELD_H_
