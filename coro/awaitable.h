@@ -11,8 +11,8 @@
 //
 // suspend() is called for the task that awaits the object, and gives the result of await_suspend:
 // nothing, a bool (false: the task goes on at once) or a coroutine handle. Other coroutines than
-// those of Task cannot await the object; the compiler says so in one sentence, and a concept that
-// asks whether they can is told that they cannot.
+// those of Task cannot await the object; the compiler says so in one error, and a concept that asks
+// whether they can is told that they cannot.
 //
 // An awaitable that waits for an event, and that a cancellation ends early, is an
 // AwaitableOperation (coro/operation.h).
@@ -41,6 +41,10 @@ class Awaitable {
   auto await_suspend(std::coroutine_handle<Promise> task) {
     return static_cast<Derived&>(*this).suspend(task.promise());
   }
+
+  // Compilers print this line.
+  template <typename Foreign>
+  void await_suspend(std::coroutine_handle<Foreign>) = delete;  // await it in a coaio::Task
 
  protected:
   Awaitable() = default;

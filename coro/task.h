@@ -5,7 +5,8 @@
 //
 // Lazy: it begins when it is awaited, spawned into a TaskGroup, or run(). It is awaited once, as an
 // rvalue, by a task that it makes its parent and from which it has its home context and its cancel
-// token. An exception that leaves it is thrown at the parent.
+// token. An exception that leaves it is thrown at the parent. Its parameters are destroyed before
+// the parent goes on.
 //
 // May complete without suspending? Yes; but after a bounded number of such completions in a row the
 //   parent continues through the loop's queue.
@@ -87,6 +88,8 @@ template <typename T = void>
 class [[nodiscard("a task does nothing until it is awaited, spawned or run")]] Task {
   static_assert(!std::is_reference_v<T>, "return a pointer or a std::reference_wrapper");
 
+  class Awaiter;
+
  public:
   using promise_type = TaskPromise<T>;
 
@@ -102,6 +105,7 @@ class [[nodiscard("a task does nothing until it is awaited, spawned or run")]] T
     }
   }
 
+  Awaiter operator co_await() & = delete;  // a task is awaited once: co_await std::move(task)
   auto operator co_await() && noexcept {
     check(handle_ != nullptr, "a task is awaited that was moved from, or awaited before");
     return Awaiter(std::exchange(handle_, nullptr));
@@ -136,6 +140,9 @@ class [[nodiscard("a task does nothing until it is awaited, spawned or run")]] T
 
     // The frame, and the parameters in it, end here: the parent may be on another context by the
     // end of its full expression.
+    template <typename Foreign>
+    void await_suspend(std::coroutine_handle<Foreign>) = delete;  // await it in a coaio::Task
+
     T await_resume() {
       struct Frame {
         ~Frame() { handle.destroy(); }

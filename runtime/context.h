@@ -116,6 +116,12 @@ class Context {
   Context& operator=(const Context&) = delete;
   ~Context();
 
+  // The context whose turn the calling thread runs: in a task, the context of the task; in a
+  // callback, the context that calls it. The innermost one where turns nest. Checks that there is
+  // one; the child of a fork inside a turn has none.
+  static Context& current();
+  static bool has_current();
+
   // --- running it: the home thread --------------------------------------------------------------
 
   // Makes the calling thread the home thread.
@@ -129,12 +135,17 @@ class Context {
   // Turns until stop(), which ends one run(), the one in progress or the next.
   void run();
 
-  // Turns until `done` is true.
+  // Turns until `done` is true. stop() does not end them.
   void run_until(const bool& done);
+
+  // The same; each stop() calls `stopped` between two turns, on the home thread.
+  void run_until(const bool& done, absl::AnyInvocable<void()> stopped);
 
   // --- from any thread --------------------------------------------------------------------------
 
-  // Makes run() return after the step in progress; one that has not begun returns at once.
+  // Ends one run, the one in progress or the next: run() returns after the turn in progress;
+  // coaio::run(context, task) requests the cancellation of its task, and returns when the task has
+  // ended.
   void stop();
 
   // Ends the sleep of the loop, if it sleeps, or the next one. Legal in signal handlers.
@@ -258,6 +269,8 @@ class Context {
 
  private:
   static constexpr unsigned kAllowance = 64;
+
+  class Current;
 
   Context(const ContextOptions& options, SelectedMonitor selected);
 
