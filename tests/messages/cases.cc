@@ -24,18 +24,13 @@ coaio::Task<void> ask() {
   auto task = answer();
   co_await std::move(task);
 }
-#elif defined(FOREIGN_TASK)
-Foreign foreign() { co_await answer(); }
-#elif defined(FOREIGN_SLEEP)
-Foreign foreign() { co_await coaio::sleep_for(std::chrono::seconds(1)); }
-#elif defined(FOREIGN_READABLE)
-Foreign foreign() { co_await coaio::readable(0); }
-#elif defined(FOREIGN_YIELD)
-Foreign foreign() { co_await coaio::yield(); }
-#elif defined(FOREIGN_JOIN)
-Foreign foreign(coaio::TaskGroup& group) { co_await group.join(); }
-#elif defined(FOREIGN_READ)
-Foreign foreign(coaio::TcpStream& stream) { co_await stream.read_some({}); }
+#elif defined(FOREIGN)  // six errors
+Foreign task() { co_await answer(); }
+Foreign sleep() { co_await coaio::sleep_for(std::chrono::seconds(1)); }
+Foreign wait() { co_await coaio::readable(0); }
+Foreign yield() { co_await coaio::yield(); }
+Foreign join(coaio::TaskGroup& group) { co_await group.join(); }
+Foreign read(coaio::TcpStream& stream) { co_await stream.read_some({}); }
 #elif defined(LVALUE)
 coaio::Task<void> ask() {
   auto task = answer();

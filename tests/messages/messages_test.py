@@ -36,12 +36,12 @@ def compile_case(compiler, case):
 
 
 class Messages(unittest.TestCase):
-    def check_says(self, case, fix, errors):
+    def check_says(self, case, fix, places, errors):
         for compiler in compilers():
             with self.subTest(compiler=compiler, case=case):
                 code, said = compile_case(compiler, case)
                 self.assertNotEqual(code, 0)
-                self.assertIn(fix, said)
+                self.assertGreaterEqual(said.count(fix), places, said)
                 count = len(re.findall(r": (?:fatal )?error: ", said))
                 self.assertLessEqual(count, errors, said)
 
@@ -52,12 +52,11 @@ class Messages(unittest.TestCase):
             self.assertEqual((code, said), (0, ""), compiler)
 
     def test_awaiting_in_a_foreign_coroutine_gives_one_error_that_says_where_to_await(self):
-        for case in ("TASK", "SLEEP", "READABLE", "YIELD", "JOIN", "READ"):
-            self.check_says(f"FOREIGN_{case}", IN_A_TASK, errors=1)
+        self.check_says("FOREIGN", IN_A_TASK, places=6, errors=6)
 
     def test_awaiting_a_task_as_an_lvalue_gives_an_error_that_says_to_move_it(self):
         # g++ adds that the task has no await_ready.
-        self.check_says("LVALUE", AS_RVALUE, errors=2)
+        self.check_says("LVALUE", AS_RVALUE, places=1, errors=2)
 
 
 if __name__ == "__main__":
