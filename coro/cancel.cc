@@ -15,7 +15,9 @@ CancelSource::~CancelSource() {
         "group before its task moves to another context");
   while (nodes_.pop_front() != nullptr) {  // in a forked child: their ends do not come back here
   }
-  close();
+  if (cancel_requested()) {
+    ContextAccess(context_).cancel(*this);  // the delivery may be under way
+  }
 }
 
 void CancelSource::request_cancel() {
@@ -25,19 +27,20 @@ void CancelSource::request_cancel() {
   }
 }
 
+void CancelSource::renew() {
+  check(nodes_.empty(), "a cancel source is renewed while operations are listed in it");
+  if (cancel_requested()) {
+    ContextAccess(context_).cancel(*this);
+    requested_.store(false, std::memory_order_relaxed);  // as in the beginning: nothing to publish
+  }
+}
+
 // One at a time from the front: a callback may end other operations of this source.
 void CancelSource::deliver(RunNode& node) {
   auto& self = static_cast<CancelSource&>(node);
   while (CancelNode* operation = self.nodes_.pop_front()) {
     operation->cancel_(*operation);
   }
-}
-
-void CancelSource::close() {
-  if (!closed_ && cancel_requested()) {
-    ContextAccess(context_).cancel(*this);
-  }
-  closed_ = true;
 }
 
 }  // namespace coaio

@@ -1,12 +1,22 @@
 // CancelSource and CancelToken: asking tasks to end.
 //
 //   CancelSource source(context);
-//   ... tasks that were given source.token() ...
-//   source.request_cancel();
+//   std::thread other([&] { ...; source.request_cancel(); });
+//   absl::Status status = run(context, serve(), source.token());   // serve() and what it awaits
+//
+//   TaskGroup group(TaskEnv{context, source.token()});             // or the tasks of a group
 //
 // Cancellation only asks: each operation that is under way withdraws from the loop and completes
 // with kCancelled in the task's own time, and operations that begin later complete with it at once.
-// A task gets its token from whoever awaits or spawns it; nothing is passed by hand.
+// A task gets its token from the task that awaits it, the group that it is spawned into, or run();
+// nothing is passed by hand. A task that wants to cancel some of its own work spawns that work into
+// a TaskGroup, and calls TaskGroup::cancel().
+//
+// kCancelled also means that the owner of a socket has closed it while the operation was under way.
+// A task that must tell the two apart asks whether its own end was requested:
+//
+//   const TaskEnv here = co_await this_task();
+//   if (absl::IsCancelled(status) && !here.token.cancel_requested()) ...   // the socket was closed
 //
 // Threads: a source belongs to one context. request_cancel() anywhere; everything else on the home
 //   thread.
@@ -83,16 +93,15 @@ class CancelSource : private RunNode {
   // Lists an operation. Whoever finds cancel_requested() does not begin one.
   void add(CancelNode& node) { nodes_.push_back(node); }
 
-  // Takes back a delivery that is under way. For an end that is not on the home thread: call it
-  // there before, and see to it that no request comes after.
-  void close();
+  // Takes the request back, so that the source serves for new tasks. On the home thread, while
+  // nothing is listed and no other thread calls request_cancel().
+  void renew();
 
  private:
   static void deliver(RunNode& node);
 
   Context& context_;
   std::atomic<bool> requested_{false};
-  bool closed_ = false;
   IntrusiveList<CancelNode> nodes_;
 };
 
@@ -100,7 +109,8 @@ inline bool CancelToken::cancel_requested() const {
   return source_ != nullptr && source_->cancel_requested();
 }
 
-// The one status of what was cancelled. Without a message, so that it never allocates.
+// The one status of an operation that was cancelled. It has neither message nor payload, so that it
+// never allocates; the head of this file says how a task learns the cause.
 inline absl::Status cancelled() { return absl::Status(absl::StatusCode::kCancelled, ""); }
 
 }  // namespace coaio

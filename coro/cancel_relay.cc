@@ -1,8 +1,6 @@
 #include "coro/cancel_relay.h"
 
-#include <memory>
 #include <mutex>
-#include <utility>
 
 #include "coro/cancel.h"
 #include "runtime/context.h"
@@ -16,19 +14,17 @@ CancelRelay::CancelRelay(CancelSource& upstream)
   }
 }
 
+// A request to `upstream` before this call may have gone to the previous source, or nowhere. One
+// that was made to the previous source alone is the task's own, and does not reach `upstream`.
 CancelSource& CancelRelay::follow(Context& target) {
-  std::unique_ptr<CancelSource> next;
-  if (&target != &upstream_.context()) {
-    next = std::make_unique<CancelSource>(target);
-  }
-  std::unique_ptr<CancelSource> previous;  // ends here, at its home
   const std::lock_guard lock(mutex_);
-  previous = std::exchange(downstream_, std::move(next));
-  if (downstream_ == nullptr) {
+  const bool requested_here = downstream_.has_value() && downstream_->cancel_requested();
+  downstream_.reset();
+  if (&target == &upstream_.context() && !requested_here) {
     return upstream_;
   }
-  // A request before this line may have gone to `previous`, or to nobody.
-  if (upstream_.cancel_requested()) {
+  downstream_.emplace(target);
+  if (requested_here || upstream_.cancel_requested()) {
     downstream_->request_cancel();
   }
   return *downstream_;
@@ -36,16 +32,13 @@ CancelSource& CancelRelay::follow(Context& target) {
 
 void CancelRelay::leave() {
   const std::lock_guard lock(mutex_);
-  left_ = true;
-  if (downstream_ != nullptr) {
-    downstream_->close();
-  }
+  downstream_.reset();
 }
 
 void CancelRelay::pass_on(CancelNode& node) {
   auto& self = static_cast<CancelRelay&>(node);
   const std::lock_guard lock(self.mutex_);
-  if (!self.left_ && self.downstream_ != nullptr) {
+  if (self.downstream_.has_value()) {
     self.downstream_->request_cancel();
   }
 }

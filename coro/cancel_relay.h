@@ -3,15 +3,17 @@
 // The task's operations need a source at their own home, and the request arrives at the home of the
 // source that the task was given. The relay is listed there once, and passes the request on. Back
 // at that home the task uses the source that it was given again, which is also where the groups
-// that it made there have stayed listed.
+// that it made there have stayed listed. A request that was made to the source of one of the task's
+// homes stays with the task: every later home has a source of its own with the same request.
 //
-// Threads: made, and destroyed, at the home of `upstream`; follow() and leave() at the task's home.
+// Threads: constructed and destroyed at the home of `upstream`; follow() and leave() are called at
+//   the task's home.
 
 #ifndef COAIO_CORO_CANCEL_RELAY_H_
 #define COAIO_CORO_CANCEL_RELAY_H_
 
-#include <memory>
 #include <mutex>
+#include <optional>
 
 #include "coro/cancel.h"
 #include "runtime/context.h"
@@ -22,21 +24,21 @@ class CancelRelay : private CancelNode {
  public:
   explicit CancelRelay(CancelSource& upstream);
 
-  // The task is about to move to `target`: returns the source that it uses there, until the next
-  // move.
+  // The task is about to move to `target`. Returns the source that the task uses there until its
+  // next move, and destroys the one that it has used here. Allocates nothing.
   CancelSource& follow(Context& target);
 
-  // The task has ended: nothing is passed on any more.
+  // The task has ended: destroys the source that it has used here. No request is passed on any
+  // more.
   void leave();
 
  private:
   static void pass_on(CancelNode& node);
 
-  // Guards the two below against pass_on(), which runs at the home of `upstream`.
+  // Guards downstream_ against pass_on(), which runs at the home of `upstream`.
   std::mutex mutex_;
-  std::unique_ptr<CancelSource>
-      downstream_;  // at the task's home; none where `upstream` is at home
-  bool left_ = false;
+  // At the task's home; none where the task uses `upstream`.
+  std::optional<CancelSource> downstream_;
   CancelSource& upstream_;
 };
 

@@ -24,6 +24,10 @@ constexpr std::size_t kClassSize = 64;
 constexpr std::size_t kClasses = 32;  // frames of up to 2 KiB
 constexpr std::size_t kBytesPerClass = 256 * 1024;
 
+// What the kept frames of greater alignment have, whichever of 32 and 64 they were made for. A
+// frame of a still greater alignment is not kept.
+constexpr std::align_val_t kKeptAlignment{64};
+
 struct Free {
   Free* next;
 };
@@ -36,32 +40,71 @@ struct SizeClass {
 // Plain data, valid until the thread's very end; `closed` is set when its memory has been returned.
 struct FreeLists {
   std::array<SizeClass, kClasses> classes;
+  std::array<SizeClass, kClasses> aligned_classes;
   bool closed;
 };
 
 thread_local constinit FreeLists t_lists{};
 
+template <typename Return>
+void return_all(std::array<SizeClass, kClasses>& classes, Return give_back) {
+  for (SizeClass& size_class : classes) {
+    while (size_class.first != nullptr) {
+      Free* frame = size_class.first;
+      size_class.first = frame->next;
+      give_back(frame);
+    }
+  }
+}
+
 // Returns what is kept when the thread ends.
 struct Returner {
   ~Returner() {
     t_lists.closed = true;
-    for (SizeClass& size_class : t_lists.classes) {
-      while (size_class.first != nullptr) {
-        Free* frame = size_class.first;
-        size_class.first = frame->next;
-        ::operator delete(frame);
-      }
-    }
+    return_all(t_lists.classes, [](Free* frame) { ::operator delete(frame); });
+    return_all(t_lists.aligned_classes,
+               [](Free* frame) { ::operator delete(frame, kKeptAlignment); });
   }
 };
 
 constexpr std::size_t class_of(std::size_t size) { return (size - 1) / kClassSize; }
 constexpr std::size_t size_of(std::size_t index) { return (index + 1) * kClassSize; }
 
-void* allocate(std::size_t size) {
-  void* memory = ::operator new(size, std::nothrow);
+void* checked(void* memory) {
   check(memory != nullptr, "no memory for a coroutine frame");
   return memory;
+}
+
+void* allocate(std::size_t size) { return checked(::operator new(size, std::nothrow)); }
+
+void* allocate(std::size_t size, std::align_val_t alignment) {
+  return checked(::operator new(size, alignment, std::nothrow));
+}
+
+// Null if none is kept.
+void* take(SizeClass& kept) {
+  Free* frame = kept.first;
+  if (frame != nullptr) {
+    kept.first = frame->next;
+    --kept.count;
+  }
+  return frame;
+}
+
+// False if it is not kept.
+bool keep(std::array<SizeClass, kClasses>& classes, std::size_t index, void* frame) {
+  if (!COAIO_KEEP_FRAMES || index >= kClasses || t_lists.closed) {
+    return false;
+  }
+  SizeClass& kept = classes[index];
+  if (kept.count >= kBytesPerClass / size_of(index)) {
+    return false;
+  }
+  static thread_local const Returner returner;
+  static_cast<void>(returner);
+  kept.first = new (frame) Free{kept.first};
+  ++kept.count;
+  return true;
 }
 
 }  // namespace
@@ -71,31 +114,34 @@ void* allocate_frame(std::size_t size) {
   if (!COAIO_KEEP_FRAMES || index >= kClasses) {
     return allocate(size);
   }
-  SizeClass& kept = t_lists.classes[index];
-  if (kept.first == nullptr) {
-    return allocate(size_of(index));
-  }
-  Free* frame = kept.first;
-  kept.first = frame->next;
-  --kept.count;
-  return frame;
+  void* frame = take(t_lists.classes[index]);
+  return frame != nullptr ? frame : allocate(size_of(index));
 }
 
 void free_frame(void* frame, std::size_t size) {
+  if (!keep(t_lists.classes, class_of(size), frame)) {
+    ::operator delete(frame);
+  }
+}
+
+void* allocate_aligned_frame(std::size_t size, std::size_t alignment) {
+  if (std::align_val_t(alignment) > kKeptAlignment) {
+    return allocate(size, std::align_val_t(alignment));
+  }
   const std::size_t index = class_of(size);
-  if (!COAIO_KEEP_FRAMES || index >= kClasses || t_lists.closed) {
-    ::operator delete(frame);
-    return;
+  if (!COAIO_KEEP_FRAMES || index >= kClasses) {
+    return allocate(size, kKeptAlignment);
   }
-  SizeClass& kept = t_lists.classes[index];
-  if (kept.count >= kBytesPerClass / size_of(index)) {
-    ::operator delete(frame);
-    return;
+  void* frame = take(t_lists.aligned_classes[index]);
+  return frame != nullptr ? frame : allocate(size_of(index), kKeptAlignment);
+}
+
+void free_aligned_frame(void* frame, std::size_t size, std::size_t alignment) {
+  if (std::align_val_t(alignment) > kKeptAlignment) {
+    ::operator delete(frame, std::align_val_t(alignment));
+  } else if (!keep(t_lists.aligned_classes, class_of(size), frame)) {
+    ::operator delete(frame, kKeptAlignment);
   }
-  static thread_local const Returner returner;
-  static_cast<void>(returner);
-  kept.first = new (frame) Free{kept.first};
-  ++kept.count;
 }
 
 }  // namespace coaio

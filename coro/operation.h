@@ -1,12 +1,28 @@
-// Operation: what all cancellable awaitables have in common. For those who write awaitables.
+// AwaitableOperation: an awaitable that waits for an event, and that a cancellation ends early. For
+// those who write awaitables.
 //
-// An operation is started for a task, and completes exactly once: because what it waits for
-// happened, or because cancellation was requested, whichever the home thread comes upon first.
-// Completion takes its node out of every list before the task resumes.
+//   class Sleep : public AwaitableOperation<Sleep>, private TimerNode {
+//    public:
+//     absl::Status await_resume() const;      // asks was_cancelled()
+//
+//    private:
+//     friend class AwaitableOperation<Sleep>;
+//     bool suspend(PromiseBase& task);        // start(task), and then arms the timer
+//     void withdraw();                        // disarms the timer, and then complete_cancelled()
+//   };
+//
+// An operation is started for a task, and completes exactly once: because the event happened, or
+// because cancellation was requested, whichever the home thread comes upon first. Completion takes
+// the operation out of every list before the task resumes. After that it may be awaited again; two
+// tasks that await one operation at the same time are a checked error.
 
 #ifndef COAIO_CORO_OPERATION_H_
 #define COAIO_CORO_OPERATION_H_
 
+#include <utility>
+
+#include "backends/check.h"
+#include "coro/awaitable.h"
 #include "coro/cancel.h"
 #include "coro/promise.h"
 #include "runtime/context.h"
@@ -14,6 +30,7 @@
 
 namespace coaio {
 
+// The part that is the same for all operations.
 class Operation : protected CancelNode {
  public:
   Operation(const Operation&) = delete;
@@ -25,6 +42,8 @@ class Operation : protected CancelNode {
 
   // False, and was_cancelled(), if the task has been cancelled already.
   bool start(PromiseBase& task) {
+    check(task_ == nullptr,
+          "one awaitable object is awaited by two tasks at the same time: make one for each task");
     task_ = &task;
     cancelled_ = task.cancel_requested();
     if (!cancelled_) {
@@ -33,44 +52,60 @@ class Operation : protected CancelNode {
     return !cancelled_;
   }
 
-  // For await_suspend, whose result it gives: the operation has its result without waiting. The
-  // task goes on at once, but now and then through the queue, so that one that never has to wait,
-  // or does not mind that it was cancelled, leaves the others their turn.
+  // For suspend(), whose result it gives: the operation has its result without waiting. The task
+  // goes on at once, but now and then through the queue, so that a task that never has to wait, or
+  // does not mind that it was cancelled, leaves the others their turn.
   bool complete_at_once() {
-    unlink();
-    if (ContextAccess(context()).consume_budget()) {
+    PromiseBase& task = end();
+    if (ContextAccess(task.context()).consume_budget()) {
       return false;
     }
-    ContextAccess(context()).schedule(*task_);
+    ContextAccess(task.context()).schedule(task);
     return true;
   }
 
-  // What was waited for has happened: resumes the task here and now. Nothing of the operation may
-  // be touched afterwards.
-  void complete() {
-    unlink();
-    task_->resume();
-  }
+  // The event has happened: resumes the task here and now. Nothing of the operation may be touched
+  // afterwards.
+  void complete() { end().resume(); }
 
-  // The same through the queue, for those who are inside somebody else's call.
+  // The same through the queue, for a caller that another task's call has reached.
   void complete_soon() {
-    unlink();
-    ContextAccess(task_->context()).schedule(*task_);
+    PromiseBase& task = end();
+    ContextAccess(task.context()).schedule(task);
   }
 
-  // For the withdraw function, once the loop has let go of the operation.
+  // For withdraw(), once the loop has let go of the operation.
   void complete_cancelled() {
     cancelled_ = true;
     complete_soon();
   }
 
   bool was_cancelled() const { return cancelled_; }
+
+  // Between start() and completion.
   PromiseBase& task() const { return *task_; }
   Context& context() const { return task_->context(); }
 
  private:
-  PromiseBase* task_ = nullptr;
+  PromiseBase& end() {
+    unlink();
+    return *std::exchange(task_, nullptr);
+  }
+
+  PromiseBase* task_ = nullptr;  // while the operation is under way
   bool cancelled_ = false;
+};
+
+template <typename Derived>
+class AwaitableOperation : public Operation, public Awaitable<Derived> {
+ protected:
+  AwaitableOperation() : Operation(&AwaitableOperation::cancel) {}
+  ~AwaitableOperation() = default;
+
+ private:
+  static void cancel(CancelNode& node) {
+    static_cast<Derived&>(static_cast<Operation&>(node)).withdraw();
+  }
 };
 
 }  // namespace coaio

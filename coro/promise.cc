@@ -38,6 +38,10 @@ std::coroutine_handle<> PromiseBase::start(PromiseBase& parent) {
 }
 
 void PromiseBase::start(TaskOwner& owner, CancelToken token) {
+  check(
+      token.source() == nullptr || &token.source()->context() == &owner.context_,
+      "a task is started with the token of a cancel source of another context: make the source on "
+      "the task's context");
   owner_ = &owner;
   context_ = &owner.context_;
   cancel_ = token.source();
@@ -62,10 +66,16 @@ Context& PromiseBase::destination() const {
   return parent_ != nullptr ? *parent_->context_ : owner_->context_;
 }
 
+// The relay is listed at the home where the task was started, which is the destination, and its
+// source stands at the home of the task: each is given back there. The frame may live longer, and
+// be destroyed on another context.
 std::coroutine_handle<> PromiseBase::finish() noexcept {
   Context& destination = this->destination();
-  if (relay_ != nullptr) {
+  if (relay_ != nullptr) [[unlikely]] {
     relay_->leave();
+    if (&destination == context_) {
+      relay_.reset();
+    }
   }
   if (&destination != context_) {
     // The frame may be destroyed as soon as it arrives there, so it departs through the queue,
@@ -90,6 +100,7 @@ std::coroutine_handle<> PromiseBase::finish() noexcept {
 
 void PromiseBase::end(RunNode& node) {
   auto& promise = static_cast<PromiseBase&>(node);
+  promise.relay_.reset();
   if (promise.parent_ != nullptr) {
     promise.parent_->resume();
   } else {

@@ -16,7 +16,6 @@
 #define COAIO_CORO_PROMISE_H_
 
 #include <coroutine>
-#include <cstddef>
 #include <memory>
 
 #include "coro/cancel.h"
@@ -47,11 +46,8 @@ class TaskOwner {
   Done done_;
 };
 
-class PromiseBase : public RunNode {
+class PromiseBase : public RunNode, public FrameMemory {
  public:
-  static void* operator new(std::size_t size) { return allocate_frame(size); }
-  static void operator delete(void* frame, std::size_t size) { free_frame(frame, size); }
-
   // --- for awaitables ---------------------------------------------------------------------------
 
   Context& context() const { return *context_; }

@@ -39,15 +39,15 @@ void Readiness::wake(FdWaiter& waiter, Events events) {
   }
 }
 
-void Readiness::withdraw(CancelNode& node) {
-  auto& self = static_cast<Readiness&>(static_cast<Operation&>(node));
-  ContextAccess(self.context()).fds().remove(self);
-  self.complete_cancelled();
+void Readiness::withdraw() {
+  ContextAccess(context()).fds().remove(*this);
+  complete_cancelled();
 }
 
 absl::StatusOr<Events> Readiness::await_resume() const {
   if (was_cancelled()) {
-    ContextAccess(context()).settle();  // the first of several cancelled waits does it for all
+    ContextAccess(Context::current())
+        .settle();  // the first of several cancelled waits does it for all
     return cancelled();
   }
   if (any(seen_ & Events::kInvalid)) {

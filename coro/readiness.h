@@ -26,34 +26,30 @@
 #ifndef COAIO_CORO_READINESS_H_
 #define COAIO_CORO_READINESS_H_
 
-#include <coroutine>
-
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backends/events.h"
+#include "coro/awaitable.h"
 #include "coro/operation.h"
 #include "coro/promise.h"
 #include "runtime/fd_table.h"
 
 namespace coaio {
 
-class Readiness : private Operation, private FdWaiter {
+class Readiness : public AwaitableOperation<Readiness>, private FdWaiter {
  public:
-  Readiness(int fd, Events interest)
-      : Operation(&Readiness::withdraw), FdWaiter(&Readiness::wake), fd_(fd), interest_(interest) {}
+  Readiness(int fd, Events interest) : FdWaiter(&Readiness::wake), fd_(fd), interest_(interest) {}
   ~Readiness();
 
-  bool await_ready() const noexcept { return false; }
-  template <typename Promise>
-  bool await_suspend(std::coroutine_handle<Promise> task) {
-    return suspend(task.promise());
-  }
   absl::StatusOr<Events> await_resume() const;
 
  private:
+  friend class AwaitableOperation<Readiness>;
+  friend class Awaitable<Readiness>;
+
   bool suspend(PromiseBase& task);
+  void withdraw();
   static void wake(FdWaiter& waiter, Events events);
-  static void withdraw(CancelNode& node);
 
   int fd_;
   Events interest_;

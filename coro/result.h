@@ -7,6 +7,8 @@
 #include <utility>
 #include <variant>
 
+#include "backends/check.h"
+
 namespace coaio {
 
 template <typename T>
@@ -25,8 +27,12 @@ class Result {
     return content_.index() == 2 ? std::get<2>(content_) : nullptr;
   }
 
-  // Moves the value out, or throws the exception.
+  // Moves the value out, or throws the exception. A coroutine that flows off its end has neither:
+  // the standard leaves that undefined, and both compilers, which warn of it, suspend it for good.
   T take() {
+    check(content_.index() != 0,
+          "a Task<T> ended without co_return: let every path through the coroutine co_return a "
+          "value");
     if (content_.index() == 2) {
       std::rethrow_exception(std::get<2>(std::move(content_)));
     }

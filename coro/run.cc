@@ -1,22 +1,40 @@
 #include "coro/run.h"
 
 #include <cstdlib>
-#include <memory>
-#include <utility>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
+#include "backends/check.h"
+#include "coro/cancel.h"
+#include "coro/promise.h"
 #include "runtime/context.h"
 #include "runtime/sink.h"
 
 namespace coaio {
 
-std::unique_ptr<Context> make_context_or_exit() {
-  absl::StatusOr<std::unique_ptr<Context>> context = Context::create();
-  if (!context.ok()) {
-    standard_error_sink()(context.status().message());
-    std::exit(1);
+RunOwner::RunOwner(Context& context, CancelToken token)
+    : TaskOwner(context, &RunOwner::ended), CancelNode(&RunOwner::pass_on), source_(context) {
+  check(!Context::has_current(),
+        "run() is called inside a turn of this thread: co_await the task, or spawn it into a "
+        "TaskGroup");
+  check(token.source() == nullptr || &token.source()->context() == &context,
+        "run() is given the token of a cancel source of another context: make the source on the "
+        "context that runs the task");
+  context.bind();
+  if (token.cancel_requested()) {
+    source_.request_cancel();
+  } else if (token.source() != nullptr) {
+    token.source()->add(*this);
   }
-  return *std::move(context);
+}
+
+void RunOwner::run(PromiseBase& task) {
+  task.start(*this, source_.token());
+  source_.context().run_until(done_, [this] { source_.request_cancel(); });
+}
+
+void exit_without_context(const absl::Status& error) {
+  standard_error_sink()(error.message());
+  std::exit(1);
 }
 
 }  // namespace coaio

@@ -1,64 +1,93 @@
 // run: from ordinary code into coroutines.
 //
-//   int main() { return coaio::run(serve()).ok() ? 0 : 1; }
+//   int main() {
+//     absl::Status status = coaio::run(serve());             // a context with default options
+//     absl::Status other = coaio::run(serve(), {.polling = coaio::PollLearned{}});
+//     int answer = coaio::run(*context, compute());          // a context that exists already
+//     int same = coaio::run(*context, compute(), source.token());
+//   }
 //
 // Runs the loop on the calling thread until the task has ended, and returns its result. Other tasks
 // and bottom halves of the context run meanwhile, and stay where they are when it returns.
 //
-// Threads: the calling thread becomes the home of the context, or is it already. Not from a task:
-//   that one awaits.
-// Lifetime: the context outlives the call.
-// Errors: an exception that leaves the task is thrown. run(task) makes a context with default
-//   options; where that is impossible (COAIO_BACKEND asks for a back end that is not available) it
-//   writes the reason to standard error, by standard_error_sink(), and exits with code 1: at that
-//   point of a program there is no context, and no sink of one, to tell. Programs that want to
-//   handle it make their own context.
+// Threads: the calling thread becomes the home of the context, or is it already. Not inside a turn
+//   of the same thread, which is checked: a task awaits another task, a callback spawns it into a
+//   TaskGroup.
+// Lifetime: the context, and the source of the token, outlive the call.
+// Cancellation: a request to the token's source cancels the task, and so does Context::stop(),
+// once.
+//   run() then goes on until the task has ended, and returns the result of the task: nothing is
+//   lost. A stop() that came before the call cancels the task before its first step.
+// Errors: an exception that leaves the task is thrown. Where no context is possible (COAIO_BACKEND
+//   asks for a back end that is not available, or descriptors are exhausted), run(task) and
+//   run(task, options) return the error of Context::create() if the result of the task is an
+//   absl::Status or absl::StatusOr. For other results they write the error to standard error, by
+//   standard_error_sink(), and exit with code 1: at that point of a program there is no context,
+//   and no sink of one, to tell. A program that wants to handle it constructs its own context.
 
 #ifndef COAIO_CORO_RUN_H_
 #define COAIO_CORO_RUN_H_
 
 #include <coroutine>
 #include <memory>
+#include <type_traits>
 #include <utility>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "coro/cancel.h"
 #include "coro/promise.h"
 #include "coro/task.h"
 #include "runtime/context.h"
 
 namespace coaio {
 
-class RunOwner : public TaskOwner {
+// Owns the task of one run(): cancels it, and learns of its end. Private to this file.
+class RunOwner : public TaskOwner, private CancelNode {
  public:
-  explicit RunOwner(Context& context) : TaskOwner(context, &RunOwner::ended) {}
+  RunOwner(Context& context, CancelToken token);
 
-  const bool& done() const { return done_; }
+  // Runs turns until the task has ended.
+  void run(PromiseBase& task);
 
  private:
   static void ended(TaskOwner& owner, PromiseBase&) { static_cast<RunOwner&>(owner).done_ = true; }
+  static void pass_on(CancelNode& node) { static_cast<RunOwner&>(node).source_.request_cancel(); }
 
+  CancelSource source_;
   bool done_ = false;
 };
 
-// The context of run(task).
-std::unique_ptr<Context> make_context_or_exit();
-
 template <typename T>
-T run(Context& context, Task<T> task) {
+T run(Context& context, Task<T> task, CancelToken token = {}) {
   struct Frame {
     ~Frame() { handle.destroy(); }
     std::coroutine_handle<TaskPromise<T>> handle;
   } const frame{std::move(task).release()};
-  RunOwner owner(context);
-  context.bind();
-  frame.handle.promise().start(owner, CancelToken());
-  context.run_until(owner.done());
+  RunOwner(context, token).run(frame.handle.promise());
   return frame.handle.promise().take_result();
 }
 
+// Whether the error of Context::create() can be the result of a Task<T>.
 template <typename T>
-T run(Task<T> task) {
-  const std::unique_ptr<Context> context = make_context_or_exit();
-  return run(*context, std::move(task));
+inline constexpr bool kHoldsStatus = std::is_same_v<T, absl::Status>;
+template <typename T>
+inline constexpr bool kHoldsStatus<absl::StatusOr<T>> = true;
+
+// Prints the error and exits with code 1.
+[[noreturn]] void exit_without_context(const absl::Status& error);
+
+template <typename T>
+T run(Task<T> task, const ContextOptions& options = {}) {
+  const absl::StatusOr<std::unique_ptr<Context>> context = Context::create(options);
+  if (context.ok()) {
+    return run(**context, std::move(task));
+  }
+  if constexpr (kHoldsStatus<T>) {
+    return context.status();
+  } else {
+    exit_without_context(context.status());
+  }
 }
 
 }  // namespace coaio

@@ -31,10 +31,9 @@ bool Sleep::suspend(PromiseBase& task) {
 
 void Sleep::fire(TimerNode& timer) { static_cast<Sleep&>(timer).complete(); }
 
-void Sleep::withdraw(CancelNode& node) {
-  auto& self = static_cast<Sleep&>(static_cast<Operation&>(node));
-  ContextAccess(self.context()).cancel(static_cast<TimerNode&>(self));
-  self.complete_cancelled();
+void Sleep::withdraw() {
+  ContextAccess(context()).cancel(static_cast<TimerNode&>(*this));
+  complete_cancelled();
 }
 
 absl::Status Sleep::await_resume() const {

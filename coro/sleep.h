@@ -15,9 +15,9 @@
 #define COAIO_CORO_SLEEP_H_
 
 #include <chrono>
-#include <coroutine>
 
 #include "absl/status/status.h"
+#include "coro/awaitable.h"
 #include "coro/operation.h"
 #include "coro/promise.h"
 #include "runtime/call_kind.h"
@@ -27,30 +27,23 @@
 
 namespace coaio {
 
-class Sleep : private Operation, private TimerNode {
+class Sleep : public AwaitableOperation<Sleep>, private TimerNode {
  public:
   explicit Sleep(TimePoint deadline)
-      : Operation(&Sleep::withdraw),
-        TimerNode(&Sleep::fire, CallKind::kTaskAfterSleep),
-        deadline_(deadline) {}
+      : TimerNode(&Sleep::fire, CallKind::kTaskAfterSleep), deadline_(deadline) {}
   explicit Sleep(Duration delay)
-      : Operation(&Sleep::withdraw),
-        TimerNode(&Sleep::fire, CallKind::kTaskAfterSleep),
-        delay_(delay),
-        relative_(true) {}
+      : TimerNode(&Sleep::fire, CallKind::kTaskAfterSleep), delay_(delay), relative_(true) {}
   ~Sleep();
 
-  bool await_ready() const noexcept { return false; }
-  template <typename Promise>
-  bool await_suspend(std::coroutine_handle<Promise> task) {
-    return suspend(task.promise());
-  }
   absl::Status await_resume() const;
 
  private:
+  friend class AwaitableOperation<Sleep>;
+  friend class Awaitable<Sleep>;
+
   bool suspend(PromiseBase& task);
+  void withdraw();
   static void fire(TimerNode& timer);
-  static void withdraw(CancelNode& node);
 
   TimePoint deadline_;
   std::chrono::nanoseconds delay_{0};  // counted from the suspension

@@ -5,7 +5,8 @@
 //
 // Lazy: it begins when it is awaited, spawned into a TaskGroup, or run(). It is awaited once, as an
 // rvalue, by a task that it makes its parent and from which it has its home context and its cancel
-// token. An exception that leaves it is thrown at the parent.
+// token. An exception that leaves it is thrown at the parent. Its parameters are destroyed before
+// the parent goes on.
 //
 // May complete without suspending? Yes; but after a bounded number of such completions in a row the
 //   parent continues through the loop's queue.
@@ -25,6 +26,7 @@
 #include <utility>
 
 #include "backends/check.h"
+#include "coro/awaitable.h"
 #include "coro/first_resume.h"
 #include "coro/promise.h"
 #include "coro/result.h"
@@ -87,6 +89,8 @@ template <typename T = void>
 class [[nodiscard("a task does nothing until it is awaited, spawned or run")]] Task {
   static_assert(!std::is_reference_v<T>, "return a pointer or a std::reference_wrapper");
 
+  class Awaiter;
+
  public:
   using promise_type = TaskPromise<T>;
 
@@ -102,6 +106,7 @@ class [[nodiscard("a task does nothing until it is awaited, spawned or run")]] T
     }
   }
 
+  Awaiter operator co_await() & = delete;  // a task is awaited once: co_await std::move(task)
   auto operator co_await() && noexcept {
     check(handle_ != nullptr, "a task is awaited that was moved from, or awaited before");
     return Awaiter(std::exchange(handle_, nullptr));
@@ -121,16 +126,31 @@ class [[nodiscard("a task does nothing until it is awaited, spawned or run")]] T
     explicit Awaiter(std::coroutine_handle<promise_type> task) : task_(task) {}
     Awaiter(const Awaiter&) = delete;
     Awaiter& operator=(const Awaiter&) = delete;
-    ~Awaiter() { task_.destroy(); }
+    ~Awaiter() {
+      if (task_ != nullptr) {
+        task_.destroy();
+      }
+    }
 
     bool await_ready() const noexcept { return false; }
 
-    template <typename Promise>
+    template <TaskPromiseType Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> parent) noexcept {
       return task_.promise().start(parent.promise());
     }
 
-    T await_resume() { return task_.promise().take_result(); }
+    // The frame, and the parameters in it, end here: the parent may be on another context by the
+    // end of its full expression.
+    template <typename Foreign>
+    void await_suspend(std::coroutine_handle<Foreign>) = delete;  // await it in a coaio::Task
+
+    T await_resume() {
+      struct Frame {
+        ~Frame() { handle.destroy(); }
+        std::coroutine_handle<promise_type> handle;
+      } const frame{std::exchange(task_, nullptr)};
+      return frame.handle.promise().take_result();
+    }
 
    private:
     std::coroutine_handle<promise_type> task_;

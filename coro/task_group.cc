@@ -9,8 +9,9 @@
 #include "backends/check.h"
 #include "coro/cancel.h"
 #include "coro/promise.h"
+#include "coro/resume_on.h"
 #include "coro/task.h"
-#include "coro/yield.h"
+#include "coro/this_task.h"
 #include "runtime/context.h"
 #include "runtime/context_access.h"
 #include "runtime/time/clock.h"
@@ -24,6 +25,10 @@ TaskGroup::TaskGroup(const TaskEnv& here)
       owner_of_void_(*this),
       owner_of_status_(*this),
       deadline_(*this) {
+  check(here.token.source() == nullptr || &here.token.source()->context() == &here.context,
+        "a task group has the token of a cancel source of another context: make it from co_await "
+        "this_task()");
+  check_home();
   if (here.token.cancel_requested()) {
     pass_on(*this);
   } else if (here.token.source() != nullptr) {
@@ -36,7 +41,9 @@ TaskGroup::~TaskGroup() {
     ContextAccess(context()).cancel(deadline_);
     return;
   }
-  check(size_ == 0, "a task group ends before its tasks: co_await join()");
+  check(size_ == 0,
+        "a task group ends before its tasks: co_await join() on every way out, also where an "
+        "exception or a co_return leaves between spawn() and join()");
   check(!listed() || context().is_home(),
         "a task group ends on another context than its own: resume_on the one where it was made");
   ContextAccess(context()).cancel(deadline_);
@@ -53,15 +60,19 @@ void TaskGroup::spawn(Task<absl::Status> task) { start(std::move(task), owner_of
 
 template <typename T>
 void TaskGroup::start(Task<T> task, Owner<T>& owner) {
+  check_home();
   const std::coroutine_handle<TaskPromise<T>> handle = std::move(task).release();
   ++size_;
   handle.promise().start(owner, source_.token());
 }
 
 void TaskGroup::cancel_after(Duration delay) {
-  if (size_ != 0) {
-    ContextAccess(context()).arm(deadline_, saturating_add(context().now(), delay));
-  }
+  ContextAccess(context()).arm(deadline_, saturating_add(context().now(), delay));
+}
+
+void TaskGroup::check_home() const {
+  check(context().may_act(),
+        "a task group is used on another thread than its context's: post() the call there");
 }
 
 // --- ends ---------------------------------------------------------------------------------------
@@ -93,33 +104,42 @@ void TaskGroup::fail(absl::Status status) {
     return;
   }
   first_failure_ = std::move(status);
-  cancel();
+  source_.request_cancel();
 }
 
 void TaskGroup::fail(std::exception_ptr exception) {
   if (!failed()) {
     first_exception_ = std::move(exception);
   }
-  cancel();
+  source_.request_cancel();
 }
 
 void TaskGroup::child_ended() {
   if (--size_ != 0) {
     return;
   }
-  ContextAccess(context()).cancel(deadline_);
   if (PromiseBase* joiner = std::exchange(joiner_, nullptr)) {
     joiner->resume();  // may destroy the group
   }
 }
 
+// The joiner may have been cancelled while it was on another context, by a request that this
+// context has not seen.
 void TaskGroup::suspend(PromiseBase& joiner) {
-  check(joiner_ == nullptr, "two tasks join one group");
-  check(&joiner.context() == &context(), "a group is joined on another context than its own");
+  check(joiner_ == nullptr, "two tasks join one group: let one of them join it");
+  check(&joiner.context() == &context(),
+        "a task group is joined on another context than its own: resume_on its context first");
   joiner_ = &joiner;
+  if (joiner.cancel_requested() && !owner_cancelled_) {
+    pass_on(*this);
+  }
 }
 
 absl::Status TaskGroup::take_result() {
+  ContextAccess(context()).cancel(deadline_);
+  if (!owner_cancelled_ && !cancelled_.load(std::memory_order_relaxed)) {
+    source_.renew();  // at most a failure has requested cancellation
+  }
   absl::Status failure = std::exchange(first_failure_, absl::OkStatus());
   if (first_exception_ != nullptr) {
     std::rethrow_exception(std::exchange(first_exception_, nullptr));

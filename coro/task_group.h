@@ -7,26 +7,32 @@
 //
 // A child that fails, by a status that is not OK or by an exception, cancels the others; join()
 // waits for all of them and reports the first failure. Cancelling the task that owns the group
-// cancels the children, and if that cut one short, join() says kCancelled; that cancel() did is no
-// failure. Nothing of the group runs after join().
+// cancels the children, and if that cut one short, join() reports kCancelled. A child that cancel()
+// cut short is no failure. Nothing of the group runs after join().
+//
+// After join() the group may be used again. After a failure it is as new, so that an attempt can be
+// repeated; after cancel(), also by cancel_after(), and after a cancellation of the owner, tasks
+// that are spawned begin cancelled.
 //
 // join(): may complete without suspending? When no child is left. Observes cancellation? It passes
 //   it on to the children, and waits for their ends. Resumes where? On the home of the group.
 // Who must outlive whom? The group outlives its children: join() before it ends, which is checked.
-// Threads: the home thread of the context.
+//   An exception or a co_return between spawn() and join() ends the group too early as well.
+// Threads: the home thread of the context; cancel() on any thread.
 
 #ifndef COAIO_CORO_TASK_GROUP_H_
 #define COAIO_CORO_TASK_GROUP_H_
 
-#include <coroutine>
+#include <atomic>
 #include <cstddef>
 #include <exception>
 
 #include "absl/status/status.h"
+#include "coro/awaitable.h"
 #include "coro/cancel.h"
 #include "coro/promise.h"
 #include "coro/task.h"
-#include "coro/yield.h"
+#include "coro/this_task.h"
 #include "runtime/call_kind.h"
 #include "runtime/context.h"
 #include "runtime/time/duration.h"
@@ -42,31 +48,37 @@ class TaskGroup : private CancelNode {
   TaskGroup& operator=(const TaskGroup&) = delete;
   ~TaskGroup();
 
-  // Queues the task; it does not run inside this call.
+  // Queues the task; it does not run inside this call. On the home thread of the group's context,
+  // which is checked.
   void spawn(Task<void> task);
   void spawn(Task<absl::Status> task);
 
-  // Asks all children to end, those that are spawned later included.
-  void cancel() { source_.request_cancel(); }
+  // Asks all children to end, those that are spawned later included, also after a join(). On any
+  // thread, while the group lives.
+  void cancel() {
+    cancelled_.store(true, std::memory_order_relaxed);  // read after join(), on the home thread
+    source_.request_cancel();
+  }
 
-  // cancel() after this time, unless all have ended before.
+  // cancel() after this time, unless the group has been joined before. The time counts from this
+  // call, whether or not there are children yet. A second call replaces the first.
   void cancel_after(Duration delay);
 
   std::size_t size() const { return size_; }
   Context& context() const { return source_.context(); }
 
-  class Join {
+  class Join : public Awaitable<Join> {
    public:
     explicit Join(TaskGroup& group) : group_(group) {}
 
     bool await_ready() const noexcept { return group_.size_ == 0; }
-    template <typename Promise>
-    void await_suspend(std::coroutine_handle<Promise> task) {
-      group_.suspend(task.promise());
-    }
     absl::Status await_resume() { return group_.take_result(); }
 
    private:
+    friend class Awaitable<Join>;
+
+    void suspend(PromiseBase& joiner) { group_.suspend(joiner); }
+
     TaskGroup& group_;
   };
 
@@ -94,6 +106,7 @@ class TaskGroup : private CancelNode {
   bool failed() const;
   void fail(absl::Status status);
   void fail(std::exception_ptr exception);
+  void check_home() const;
   void child_ended();
   void suspend(PromiseBase& joiner);
   absl::Status take_result();
@@ -106,6 +119,7 @@ class TaskGroup : private CancelNode {
   std::size_t size_ = 0;
   PromiseBase* joiner_ = nullptr;
   bool owner_cancelled_ = false;
+  std::atomic<bool> cancelled_{false};  // by cancel()
   absl::Status first_failure_;
   std::exception_ptr first_exception_;
 };

@@ -1,76 +1,33 @@
-// yield, resume_on, this_task: where and when a task goes on.
+// yield: lets everything run that is queued on this context, and then goes on.
 //
-//   co_await yield();                    // behind everything that is queued on this context
-//   co_await resume_on(other);           // the rest of this task runs on the other's home thread
-//   TaskEnv here = co_await this_task();
+//   co_await yield();
 //
-// May complete without suspending? this_task always does; the others never.
+// May complete without suspending? Never.
 // Observes cancellation? No.
-// Resumes where? yield on the task's home; resume_on on its new home. A task that ends away from
-//   its parent's home brings the result there.
-// Who must outlive whom? The target context outlives the task, and is run by somebody.
+// Resumes where? On the task's home, in the batch of bottom halves that follows.
+// Who must outlive whom? Nothing outlives anything.
 
 #ifndef COAIO_CORO_YIELD_H_
 #define COAIO_CORO_YIELD_H_
 
-#include <coroutine>
-
-#include "coro/cancel.h"
+#include "coro/awaitable.h"
 #include "coro/promise.h"
 #include "runtime/context.h"
 #include "runtime/context_access.h"
 
 namespace coaio {
 
-class Yield {
+class Yield : public Awaitable<Yield> {
  public:
-  bool await_ready() const noexcept { return false; }
-  template <typename Promise>
-  void await_suspend(std::coroutine_handle<Promise> task) const {
-    PromiseBase& promise = task.promise();
-    ContextAccess(promise.context()).schedule(promise);
-  }
-  void await_resume() const noexcept {}
-};
-
-class ResumeOn {
- public:
-  explicit ResumeOn(Context& target) : target_(target) {}
-
-  bool await_ready() const noexcept { return false; }
-  template <typename Promise>
-  void await_suspend(std::coroutine_handle<Promise> task) const {
-    task.promise().move_to(target_);
-  }
   void await_resume() const noexcept {}
 
  private:
-  Context& target_;
+  friend class Awaitable<Yield>;
+
+  void suspend(PromiseBase& task) { ContextAccess(task.context()).schedule(task); }
 };
 
-// What a task may know of itself. The token is good until the task ends or moves.
-struct TaskEnv {
-  Context& context;
-  CancelToken token;
-};
-
-class ThisTask {
- public:
-  bool await_ready() const noexcept { return false; }
-  template <typename Promise>
-  bool await_suspend(std::coroutine_handle<Promise> task) noexcept {
-    promise_ = &task.promise();
-    return false;
-  }
-  TaskEnv await_resume() const noexcept { return {promise_->context(), promise_->token()}; }
-
- private:
-  const PromiseBase* promise_ = nullptr;
-};
-
-[[nodiscard]] inline Yield yield() { return {}; }
-[[nodiscard]] inline ResumeOn resume_on(Context& target) { return ResumeOn(target); }
-[[nodiscard]] inline ThisTask this_task() { return {}; }
+[[nodiscard]] inline Yield yield() { return Yield(); }
 
 }  // namespace coaio
 

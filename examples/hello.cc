@@ -17,4 +17,8 @@ coaio::Task<absl::Status> hello() {
   co_return absl::OkStatus();
 }
 
-int main() { return coaio::run(hello()).ok() ? 0 : 1; }
+int main() {
+  const absl::Status status = coaio::run(hello());
+  std::fprintf(stderr, "%s", status.ok() ? "" : (status.ToString() + "\n").c_str());
+  return status.ok() ? 0 : 1;
+}

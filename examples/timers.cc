@@ -33,4 +33,8 @@ coaio::Task<absl::Status> run_tickers() {
   co_return co_await tickers.join();
 }
 
-int main() { return coaio::run(run_tickers()).ok() ? 0 : 1; }
+int main() {
+  const absl::Status status = coaio::run(run_tickers());
+  std::fprintf(stderr, "%s", status.ok() ? "" : (status.ToString() + "\n").c_str());
+  return status.ok() ? 0 : 1;
+}

@@ -122,6 +122,12 @@ class Context final : private AdaptiveWait::Loop {
   Context& operator=(const Context&) = delete;
   ~Context();
 
+  // The context whose turn the calling thread runs: in a task, the context of the task; in a
+  // callback, the context that calls it. The innermost one where turns nest. Checks that there is
+  // one; the child of a fork inside a turn has none.
+  static Context& current();
+  static bool has_current();
+
   // --- running it: the home thread --------------------------------------------------------------
 
   // Makes the calling thread the home thread.
@@ -135,12 +141,17 @@ class Context final : private AdaptiveWait::Loop {
   // Turns until stop(), which ends one run(), the one in progress or the next.
   void run();
 
-  // Turns until `done` is true.
+  // Turns until `done` is true. stop() does not end them.
   void run_until(const bool& done);
+
+  // The same; each stop() calls `stopped` between two turns, on the home thread.
+  void run_until(const bool& done, absl::AnyInvocable<void()> stopped);
 
   // --- from any thread --------------------------------------------------------------------------
 
-  // Makes run() return after the turn in progress; one that has not begun returns at once.
+  // Ends one run, the one in progress or the next: run() returns after the turn in progress;
+  // coaio::run(context, task) requests the cancellation of its task, and returns when the task has
+  // ended.
   void stop();
 
   // Ends the sleep of the loop, if it sleeps, or the next one. Legal in signal handlers.
@@ -172,6 +183,10 @@ class Context final : private AdaptiveWait::Loop {
   // --- at home ----------------------------------------------------------------------------------
 
   bool is_home() const { return affinity_.is_home(); }
+
+  // Whether the calling thread may do what only the home thread may: it is that thread, or there is
+  // none yet, or that thread has ended.
+  bool may_act() const { return affinity_.may_act(); }
 
   // Makes room for this many timers, so that arming does not allocate.
   void reserve_timers(std::size_t count) { timers_.reserve(count); }
@@ -212,17 +227,7 @@ class Context final : private AdaptiveWait::Loop {
 
   static constexpr unsigned kCoopBudget = 64;
 
-  // A call that runs turns is on the stack.
-  class Running {
-   public:
-    explicit Running(Context& context) : context_(context) { ++context_.running_; }
-    Running(const Running&) = delete;
-    Running& operator=(const Running&) = delete;
-    ~Running() { --context_.running_; }
-
-   private:
-    Context& context_;
-  };
+  class Current;  // a call that runs turns, which is on the stack
 
   Context(const ContextOptions& options, SelectedMonitor selected);
 

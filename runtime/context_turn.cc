@@ -19,13 +19,48 @@ using std::chrono::nanoseconds;
 // For how long a turn sleeps while idle bottom halves are scheduled.
 constexpr nanoseconds kIdlePatience = std::chrono::milliseconds(10);
 
+// Null outside of turns.
+thread_local constinit Context* t_current = nullptr;
+
 }  // namespace
+
+// --- the context that runs this thread ----------------------------------------------------------
+
+class Context::Current {
+ public:
+  explicit Current(Context& context)
+      : context_(context), outer_(std::exchange(t_current, &context)) {
+    ++context_.running_;
+  }
+  Current(const Current&) = delete;
+  Current& operator=(const Current&) = delete;
+  ~Current() {
+    --context_.running_;
+    t_current = outer_;
+  }
+
+ private:
+  Context& context_;
+  Context* outer_;
+};
+
+// Not inlined: a coroutine may resume on another thread, and a compiler that sees a thread-local
+// may keep its address across the suspension.
+[[gnu::noinline]] bool Context::has_current() {
+  return t_current != nullptr && !t_current->was_forked();
+}
+
+[[gnu::noinline]] Context& Context::current() {
+  check(has_current(),
+        "Context::current() is called outside of a turn: it is for tasks and callbacks");
+  return *t_current;
+}
 
 // --- the turn -----------------------------------------------------------------------------------
 
 bool Context::poll(bool may_block) {
   bind();
-  const Running running(*this);
+  const Current current(*this);
   return turn(may_block);
 }
 
@@ -142,10 +177,21 @@ void Context::run_until(const bool& done) {
   run_turns([&done] { return done; });
 }
 
+void Context::run_until(const bool& done, absl::AnyInvocable<void()> stopped) {
+  run_turns([&] {
+    // Acquire: pairs with the release in stop().
+    if (stopped_.load(std::memory_order_acquire)) [[unlikely]] {
+      stopped_.store(false, std::memory_order_relaxed);
+      stopped();
+    }
+    return done;
+  });
+}
+
 template <typename Done>
 void Context::run_turns(Done done) {
   bind();
-  const Running running(*this);
+  const Current current(*this);
   while (!done()) {
     affinity_.check_not_forked();  // a callback forked, and its child has returned from it
     turn(true);

@@ -13,7 +13,7 @@
 #include "bench/shm_rpc/round_trips.h"
 #include "coro/run.h"
 #include "coro/task.h"
-#include "coro/yield.h"
+#include "coro/this_task.h"
 #include "examples/shm_rpc/connection.h"
 #include "examples/shm_rpc/conversation.h"
 #include "runtime/context.h"

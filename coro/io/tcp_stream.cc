@@ -20,7 +20,7 @@
 #include "coro/io/socket_error.h"
 #include "coro/io/try_operation.h"
 #include "coro/task.h"
-#include "coro/yield.h"
+#include "coro/this_task.h"
 #include "runtime/fd_table.h"
 #include "runtime/watched_fd.h"
 

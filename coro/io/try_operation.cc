@@ -30,8 +30,7 @@ Context& home_of(const WatchedFd& fd) {
 }  // namespace
 
 TryOperation::TryOperation(const WatchedFd& fd, Events direction, Attempt attempt)
-    : Operation(&TryOperation::withdraw),
-      FdWaiter(&TryOperation::wake),
+    : FdWaiter(&TryOperation::wake),
       RunNode(&TryOperation::go_on, CallKind::kTask),
       home_(&home_of(fd)),
       record_(fd.is_open() ? &fd.record() : nullptr),
@@ -104,10 +103,9 @@ void TryOperation::wake(FdWaiter& waiter, Events events) {
 
 void TryOperation::go_on(RunNode& node) { static_cast<TryOperation&>(node).retry(); }
 
-void TryOperation::withdraw(CancelNode& node) {
-  auto& self = static_cast<TryOperation&>(static_cast<Operation&>(node));
-  self.let_go();
-  self.complete_cancelled();
+void TryOperation::withdraw() {
+  let_go();
+  complete_cancelled();
 }
 
 void TryOperation::let_go() {

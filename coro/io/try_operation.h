@@ -11,10 +11,10 @@
 #ifndef COAIO_CORO_IO_TRY_OPERATION_H_
 #define COAIO_CORO_IO_TRY_OPERATION_H_
 
-#include <coroutine>
 #include <cstdint>
 
 #include "backends/events.h"
+#include "coro/awaitable.h"
 #include "coro/operation.h"
 #include "coro/promise.h"
 #include "runtime/fd_table.h"
@@ -23,14 +23,7 @@
 
 namespace coaio {
 
-class TryOperation : protected Operation, private FdWaiter, private RunNode {
- public:
-  bool await_ready() const noexcept { return false; }
-  template <typename Promise>
-  bool await_suspend(std::coroutine_handle<Promise> task) {
-    return suspend(task.promise());
-  }
-
+class TryOperation : public AwaitableOperation<TryOperation>, private FdWaiter, private RunNode {
  protected:
   enum class Outcome {
     kDone,        // the operation has its result
@@ -52,13 +45,16 @@ class TryOperation : protected Operation, private FdWaiter, private RunNode {
   }
 
  private:
+  friend class AwaitableOperation<TryOperation>;
+  friend class Awaitable<TryOperation>;
+
   bool suspend(PromiseBase& task);
+  void withdraw();
   bool try_or_wait();
   void retry();
   void let_go();
   static void wake(FdWaiter& waiter, Events events);
   static void go_on(RunNode& node);
-  static void withdraw(CancelNode& node);
 
   Context* home_;
   FdRecord* record_;          // null: the descriptor was closed already

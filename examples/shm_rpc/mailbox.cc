@@ -21,7 +21,7 @@ absl::Status ended() { return absl::UnavailableError("the other process has ende
 
 absl::StatusOr<std::string_view> Inbox::Receive::await_resume() {
   inbox_.reader_.sleeper().wait_is_over();
-  if (absl::Status status = SourceWait::await_resume(); !status.ok()) {
+  if (absl::Status status = Wait::await_resume(); !status.ok()) {
     return status;
   }
   const absl::StatusOr<std::optional<std::string_view>> message = inbox_.reader_.read();
@@ -56,7 +56,7 @@ absl::Status Outbox::Send::await_resume() {
     return written_.status();
   }
   outbox_.writer_.sleeper().wait_is_over();
-  if (absl::Status status = SourceWait::await_resume(); !status.ok()) {
+  if (absl::Status status = Wait::await_resume(); !status.ok()) {
     return status;
   }
   write();

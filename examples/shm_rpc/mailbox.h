@@ -72,17 +72,17 @@ class alignas(64) Outbox final : public coaio::AwaitablePollSource {
 };
 
 // poll_source(inbox), and the reading after it, without the frame of a Task.
-class Inbox::Receive : private coaio::SourceWait {
+class Inbox::Receive : private coaio::AwaitablePollSource::Wait {
  public:
-  explicit Receive(Inbox& inbox) : SourceWait(inbox), inbox_(inbox) {}
+  explicit Receive(Inbox& inbox) : Wait(inbox), inbox_(inbox) {}
 
-  using SourceWait::await_ready;
-  template <typename Promise>
+  using Wait::await_ready;
+  template <coaio::TaskPromiseType Promise>
   bool await_suspend(std::coroutine_handle<Promise> task) {
     if (!inbox_.ready()) {
       inbox_.reader_.wait();  // the wait that follows looks again
     }
-    return SourceWait::await_suspend(task);
+    return Wait::await_suspend(task);
   }
   absl::StatusOr<std::string_view> await_resume();
 
@@ -91,18 +91,18 @@ class Inbox::Receive : private coaio::SourceWait {
 };
 
 // The writing, and if there was no room, poll_source(outbox) and the writing again.
-class Outbox::Send : private coaio::SourceWait {
+class Outbox::Send : private coaio::AwaitablePollSource::Wait {
  public:
   Send(Outbox& outbox, std::string_view message)
-      : SourceWait(outbox), outbox_(outbox), message_(message) {}
+      : Wait(outbox), outbox_(outbox), message_(message) {}
 
-  using SourceWait::await_ready;
-  template <typename Promise>
+  using Wait::await_ready;
+  template <coaio::TaskPromiseType Promise>
   bool await_suspend(std::coroutine_handle<Promise> task) {
     if (!task.promise().cancel_requested()) {
       try_to_write();
     }
-    return SourceWait::await_suspend(task);
+    return Wait::await_suspend(task);
   }
   absl::Status await_resume();
 

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "coro/cancel.h"
+#include "coro/resume_on.h"
 #include "coro/run.h"
 #include "coro/sleep.h"
 #include "coro/task.h"

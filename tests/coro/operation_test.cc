@@ -2,6 +2,7 @@
 
 #include "coro/operation.h"
 
+#include <chrono>
 #include <coroutine>
 #include <string>
 #include <thread>
@@ -11,16 +12,22 @@
 #include "coro/cancel.h"
 #include "coro/promise.h"
 #include "coro/run.h"
+#include "coro/sleep.h"
 #include "coro/task.h"
 #include "coro/task_group.h"
+#include "coro/this_task.h"
 #include "coro/yield.h"
 #include "doctest/doctest.h"
 #include "runtime/context.h"
 #include "runtime/context_access.h"
+#include "runtime/time/clock.h"
+#include "tests/support/abort_message.h"
 #include "tests/support/contexts.h"
 
 namespace coaio::testing {
 namespace {
+
+using namespace std::chrono_literals;
 
 // Waits until somebody opens it.
 struct Gate {
@@ -125,6 +132,55 @@ TEST_CASE(
     CHECK(absl::IsCancelled(statuses[1]));
     CHECK(gate.withdrawn == 1);
   }());
+}
+
+TEST_CASE("one awaitable object that two tasks await ends the process with the fix") {
+  const std::string words = abort_message([] {
+    run(*make_context(), []() -> Task<void> {
+      Sleep sleep = sleep_for(1h);
+      const auto await_it = [](Sleep& one) -> Task<absl::Status> { co_return co_await one; };
+      TaskGroup group(co_await this_task());
+      group.spawn(await_it(sleep));
+      group.spawn(await_it(sleep));
+      (co_await group.join()).IgnoreError();
+    }());
+  });
+  CAPTURE(words);
+  CHECK(words.find("awaited by two tasks at the same time: make one for each task") !=
+        std::string::npos);
+}
+
+TEST_CASE("one awaitable object may be awaited again and again, however each wait ended") {
+  ManualClock clock;
+  on_every_context(
+      [&](Context& context) {
+        run(context, [](ManualClock& time) -> Task<void> {
+          TaskGroup group(co_await this_task());
+          int waits = 0;
+          group.spawn([](int& count) -> Task<void> {
+            Sleep sleep = sleep_for(1s);
+            while (true) {
+              const absl::Status status = co_await sleep;
+              ++count;
+              if (!status.ok()) {
+                break;
+              }
+            }
+            CHECK(absl::IsCancelled(co_await sleep));
+          }(waits));
+          for (int i = 0; i < 3; ++i) {
+            co_await yield();
+            time.advance(1s);
+            while (waits == i) {
+              co_await yield();
+            }
+          }
+          group.cancel();
+          CHECK((co_await group.join()).ok());
+          CHECK(waits == 4);
+        }(clock));
+      },
+      {.clock = &clock});
 }
 
 // --- from elsewhere -----------------------------------------------------------------------------

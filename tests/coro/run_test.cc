@@ -7,8 +7,15 @@
 #include <string>
 #include <thread>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "backends/backend.h"
+#include "coro/cancel.h"
+#include "coro/resume_on.h"
 #include "coro/sleep.h"
 #include "coro/task.h"
+#include "coro/this_task.h"
 #include "coro/yield.h"
 #include "doctest/doctest.h"
 #include "runtime/context.h"
@@ -61,6 +68,125 @@ TEST_CASE("what was stopped before does not keep run from finishing") {
             co_return 5;
           }()) == 5);
   });
+}
+
+// Cancelled in its sleep, it takes a while to end, and has a result.
+Task<int> work_until_cancelled(int& turns_of_cleaning_up) {
+  CHECK(absl::IsCancelled(co_await sleep_for(24h)));
+  for (; turns_of_cleaning_up < 10; ++turns_of_cleaning_up) {
+    co_await yield();
+  }
+  co_return 7;
+}
+
+TEST_CASE("stop cancels the task of run, which ends in its own time and keeps its result, once") {
+  on_every_context([](Context& context) {
+    int turns = 0;
+    std::thread stopper([&] { context.stop(); });
+    CHECK(run(context, work_until_cancelled(turns)) == 7);
+    stopper.join();
+    CHECK(turns == 10);
+    // The request is used up.
+    CHECK(run(context, []() -> Task<absl::Status> { co_return co_await sleep_for(1us); }()).ok());
+  });
+}
+
+TEST_CASE("a stop that comes before run cancels its task from the begin") {
+  on_every_context([](Context& context) {
+    context.stop();
+    int turns = 0;
+    CHECK(run(context, work_until_cancelled(turns)) == 7);
+    CHECK(run(context, []() -> Task<absl::Status> { co_return co_await sleep_for(1us); }()).ok());
+  });
+}
+
+TEST_CASE("a task that stops its own run leaves nothing for the next one") {
+  on_every_context([](Context& context) {
+    run(context, [](Context& here) -> Task<void> {
+      here.stop();
+      co_return;
+    }(context));
+    CHECK(run(context, []() -> Task<absl::Status> { co_return co_await sleep_for(1us); }()).ok());
+  });
+}
+
+TEST_CASE("a token that is given to run cancels its task, before and meanwhile") {
+  on_every_context([](Context& context) {
+    CancelSource source(context);
+    int turns = 0;
+    std::thread other([&] { source.request_cancel(); });
+    CHECK(run(context, work_until_cancelled(turns), source.token()) == 7);
+    other.join();
+    CHECK(run(context, work_until_cancelled(turns), source.token()) == 7);
+    CHECK(run(context, []() -> Task<absl::Status> { co_return co_await sleep_for(1us); }()).ok());
+  });
+}
+
+TEST_CASE("the token of another context's source is refused by run, with the fix") {
+  const std::string words = abort_message([] {
+    const auto here = make_context();
+    const auto there = make_context();
+    CancelSource source(*there);
+    run(*here, []() -> Task<void> { co_return; }(), source.token());
+  });
+  CAPTURE(words);
+  CHECK(words.find("make the source on the context that runs the task") != std::string::npos);
+}
+
+TEST_CASE("run inside a task ends the process with the fix") {
+  const std::string words = abort_message([] {
+    run(*make_context(), []() -> Task<void> {
+      run(*make_context(), []() -> Task<void> { co_return; }());
+      co_return;
+    }());
+  });
+  CAPTURE(words);
+  CHECK(words.find("co_await the task, or spawn it into a TaskGroup") != std::string::npos);
+}
+
+TEST_CASE("the current context is the one whose turn the thread runs, and none outside of turns") {
+  CHECK(!Context::has_current());
+  on_every_context([](Context& context) {
+    run(context, [](Context& expected) -> Task<void> {
+      CHECK(&Context::current() == &expected);
+      ContextThread other;
+      co_await resume_on(other.context());
+      CHECK(&Context::current() == &other.context());
+      co_await resume_on(expected);
+      CHECK(&Context::current() == &expected);
+      // Turns of several contexts nest.
+      const auto inner = make_context();
+      const Context* seen = nullptr;
+      inner->post([&] { seen = &Context::current(); });
+      inner->poll(false);
+      CHECK(seen == inner.get());
+      CHECK(&Context::current() == &expected);
+    }(context));
+    CHECK(!Context::has_current());
+  });
+  const std::string words = abort_message([] { Context::current(); });
+  CAPTURE(words);
+  CHECK(words.find("outside of a turn") != std::string::npos);
+}
+
+TEST_CASE("run with options runs its task on a context of these options") {
+  ManualClock clock;
+  const auto time = []() -> Task<TimePoint> { co_return (co_await this_task()).context.now(); };
+  CHECK(run(time(), {.clock = &clock}) == clock.now());
+}
+
+TEST_CASE("run gives the error of a context that is not possible as the status of its task") {
+  const ContextOptions options{.backend = Backend::kPpoll};
+  CHECK(run([]() -> Task<absl::Status> { co_return absl::OkStatus(); }(), options).ok());
+  CHECK(run_in_child([]() -> std::string {
+          setenv("COAIO_BACKEND", "kqueue", 1);
+          const absl::Status status =
+              run([]() -> Task<absl::Status> { co_return absl::OkStatus(); }());
+          const absl::StatusOr<int> number =
+              run([]() -> Task<absl::StatusOr<int>> { co_return 1; }());
+          const bool said = status.message().find("kqueue") != absl::string_view::npos;
+          return said && number.status() == status ? "both say it" : status.ToString();
+        }) == "both say it");
 }
 
 TEST_CASE("run exits with a sentence where no context is possible") {

@@ -8,7 +8,6 @@
 #include "coro/run.h"
 #include "coro/task.h"
 #include "coro/task_group.h"
-#include "coro/yield.h"
 #include "doctest/doctest.h"
 #include "runtime/context.h"
 #include "runtime/time/clock.h"

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -10,6 +11,7 @@
 #include "coro/run.h"
 #include "coro/sleep.h"
 #include "coro/task.h"
+#include "coro/this_task.h"
 #include "coro/yield.h"
 #include "doctest/doctest.h"
 #include "runtime/context.h"
@@ -122,11 +124,34 @@ TEST_CASE("the first failure cancels the others, and is what join reports") {
   });
 }
 
-TEST_CASE("a group that has failed may be used again, and begins cancelled") {
+Task<absl::Status> was_cancelled() {
+  co_return (co_await this_task()).token.cancel_requested() ? absl::InternalError("cancelled")
+                                                            : absl::OkStatus();
+}
+
+TEST_CASE("a group whose join reported a failure is as new: an attempt can be repeated") {
+  on_every_context([](Context& context) {
+    run(context, []() -> Task<void> {
+      TaskGroup group(co_await this_task());
+      for (int attempt = 0; attempt < 3; ++attempt) {
+        group.spawn(give(absl::NotFoundError("")));
+        group.spawn(sleep_long());
+        CHECK(absl::IsNotFound(co_await group.join()));
+        group.spawn(was_cancelled());
+        CHECK((co_await group.join()).ok());
+      }
+    }());
+  });
+}
+
+TEST_CASE("a group that cancel() was called on stays cancelled after join, also after a failure") {
   const auto context = make_context();
   run(*context, []() -> Task<void> {
     TaskGroup group(co_await this_task());
     group.spawn(give(absl::NotFoundError("")));
+    co_await yield();
+    co_await yield();
+    group.cancel();
     CHECK(absl::IsNotFound(co_await group.join()));
     group.spawn(sleep_long());
     CHECK((co_await group.join()).ok());
@@ -241,6 +266,45 @@ TEST_CASE("cancel_after cancels at its time, and not when all have ended before"
       {.clock = &clock});
 }
 
+TEST_CASE("a deadline that is set before the first task is spawned counts from that moment") {
+  ManualClock clock;
+  on_every_context(
+      [&](Context& context) {
+        run(context, [](ManualClock& time) -> Task<void> {
+          TaskGroup group(co_await this_task());
+          group.cancel_after(1s);
+          time.advance(999ms);
+          co_await yield();
+          group.spawn(sleep_long());
+          co_await yield();
+          CHECK(group.size() == 1);
+          time.advance(1ms);
+          CHECK((co_await group.join()).ok());
+        }(clock));
+      },
+      {.clock = &clock});
+}
+
+TEST_CASE("a deadline outlasts a moment in which the group is empty") {
+  ManualClock clock;
+  on_every_context(
+      [&](Context& context) {
+        run(context, [](ManualClock& time) -> Task<void> {
+          TaskGroup group(co_await this_task());
+          group.spawn(give(absl::OkStatus()));
+          group.cancel_after(1s);
+          while (group.size() != 0) {
+            co_await yield();
+          }
+          group.spawn(sleep_long());
+          co_await yield();
+          time.advance(1s);
+          CHECK((co_await group.join()).ok());
+        }(clock));
+      },
+      {.clock = &clock});
+}
+
 TEST_CASE("a thousand tasks come and go") {
   on_every_context([](Context& context) {
     int count = 0;
@@ -266,7 +330,30 @@ TEST_CASE("misuse of a group ends the process with the fix") {
     }());
   });
   CAPTURE(words);
-  CHECK(words.find("co_await join()") != std::string::npos);
+  CHECK(words.find("co_await join() on every way out") != std::string::npos);
+  CHECK(words.find("exception or a co_return") != std::string::npos);
+}
+
+TEST_CASE("spawning into a group from another thread ends the process with the fix") {
+  const std::string words = abort_message([] {
+    run(*make_context(), []() -> Task<void> {
+      TaskGroup group(co_await this_task());
+      std::thread([&] { group.spawn(sleep_long()); }).join();
+    }());
+  });
+  CAPTURE(words);
+  CHECK(words.find("used on another thread than its context's: post()") != std::string::npos);
+}
+
+TEST_CASE("a group with the token of another context's source ends the process with the fix") {
+  const std::string words = abort_message([] {
+    const auto here = make_context();
+    const auto there = make_context();
+    CancelSource source(*there);
+    const TaskGroup group(TaskEnv{*here, source.token()});
+  });
+  CAPTURE(words);
+  CHECK(words.find("make it from co_await this_task()") != std::string::npos);
 }
 
 #if defined(__cpp_exceptions)

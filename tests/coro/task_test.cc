@@ -1,6 +1,7 @@
 #include "coro/task.h"
 
 #include <chrono>
+#include <coroutine>
 #include <cstddef>
 #include <memory>
 #include <stdexcept>
@@ -8,8 +9,11 @@
 #include <type_traits>
 #include <utility>
 
+#include "coro/resume_on.h"
 #include "coro/run.h"
 #include "coro/sleep.h"
+#include "coro/task_group.h"
+#include "coro/this_task.h"
 #include "coro/yield.h"
 #include "doctest/doctest.h"
 #include "runtime/context.h"
@@ -206,6 +210,44 @@ TEST_CASE("a task that never waits lets others go on") {
 }
 
 // --- exceptions ---------------------------------------------------------------------------------
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wreturn-type"
+Task<int> without_result() { co_await yield(); }
+#pragma GCC diagnostic pop
+
+TEST_CASE("a task that ends without the value that it owes ends the process with the fix") {
+  const std::string words = abort_message([] { run(*make_context(), without_result()); });
+  CAPTURE(words);
+  CHECK(words.find("let every path through the coroutine co_return a value") != std::string::npos);
+}
+
+// --- in which coroutines ------------------------------------------------------------------------
+
+// The promise of a coroutine that is none of coaio's.
+struct ForeignPromise {};
+
+template <typename Awaiter, typename Promise>
+concept CanSuspend = requires(Awaiter awaiter, std::coroutine_handle<Promise> coroutine) {
+  awaiter.await_suspend(coroutine);
+};
+
+template <typename T>
+concept IsAwaitedAsLvalue = requires(T& task) { task.operator co_await(); };
+
+template <typename Awaiter>
+constexpr bool kForTasksOnly =
+    CanSuspend<Awaiter, TaskPromise<int>> && !CanSuspend<Awaiter, ForeignPromise>;
+
+TEST_CASE("a concept is told that only tasks can await what coaio offers") {
+  CHECK(kForTasksOnly<Yield>);
+  CHECK(kForTasksOnly<ResumeOn>);
+  CHECK(kForTasksOnly<ThisTask>);
+  CHECK(kForTasksOnly<Sleep>);
+  CHECK(kForTasksOnly<TaskGroup::Join>);
+  CHECK(kForTasksOnly<decltype(std::declval<Task<int>>().operator co_await())>);
+  CHECK(!IsAwaitedAsLvalue<Task<int>>);
+}
 
 #if defined(__cpp_exceptions)
 

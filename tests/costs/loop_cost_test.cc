@@ -12,6 +12,7 @@
 #include "coro/sleep.h"
 #include "coro/task.h"
 #include "coro/task_group.h"
+#include "coro/this_task.h"
 #include "coro/yield.h"
 #include "doctest/doctest.h"
 #include "runtime/bottom_half.h"

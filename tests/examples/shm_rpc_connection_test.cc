@@ -25,6 +25,7 @@
 #include "coro/run.h"
 #include "coro/task.h"
 #include "coro/task_group.h"
+#include "coro/this_task.h"
 #include "coro/yield.h"
 #include "doctest/doctest.h"
 #include "examples/shm_rpc/connection.h"

@@ -17,7 +17,7 @@
 #include "backends/unique_fd.h"
 #include "coro/run.h"
 #include "coro/task.h"
-#include "coro/yield.h"
+#include "coro/this_task.h"
 #include "doctest/doctest.h"
 #include "examples/shm_rpc/connection.h"
 #include "examples/shm_rpc/conversation.h"

@@ -26,7 +26,7 @@
 #include "coro/run.h"
 #include "coro/task.h"
 #include "coro/task_group.h"
-#include "coro/yield.h"
+#include "coro/this_task.h"
 #include "doctest/doctest.h"
 #include "runtime/context.h"
 #include "tests/coro/io/loopback.h"

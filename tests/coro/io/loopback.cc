@@ -16,7 +16,7 @@
 #include "coro/io/tcp_stream.h"
 #include "coro/task.h"
 #include "coro/task_group.h"
-#include "coro/yield.h"
+#include "coro/this_task.h"
 #include "doctest/doctest.h"
 #include "runtime/context.h"
 #include "tests/support/descriptors.h"

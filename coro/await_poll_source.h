@@ -9,21 +9,20 @@
 //   }
 //
 // A AwaitablePollSource is a PollSource, with its doorbell, poll_begin() and poll_end(), whose
-// on_ready() resumes the task that waits for it. While no task waits, nobody looks at it. After a
-// wait the task takes all that is there; if it does not, the next wait ends at once. One task waits
-// at a time.
+// on_ready() resumes the task that waits for it. While no task waits, the loop does not look at it.
+// After a wait the task takes all that is there; if it does not, the next wait ends at once. One
+// task waits at a time, which is checked.
 //
 // May complete without suspending? When the source is ready already, or cancelled before.
 // Observes cancellation? Yes: kCancelled.
 // Resumes where? On the task's home, inside the turn that found the source ready.
 // Who must outlive whom? The source outlives the wait, and is added to the task's home meanwhile.
 
-#ifndef COAIO_CORO_POLL_SOURCE_H_
-#define COAIO_CORO_POLL_SOURCE_H_
-
-#include <coroutine>
+#ifndef COAIO_CORO_AWAIT_POLL_SOURCE_H_
+#define COAIO_CORO_AWAIT_POLL_SOURCE_H_
 
 #include "absl/status/status.h"
+#include "coro/awaitable.h"
 #include "coro/operation.h"
 #include "coro/promise.h"
 #include "runtime/call_kind.h"
@@ -31,10 +30,10 @@
 
 namespace coaio {
 
-class SourceWait;
-
 class AwaitablePollSource : public PollSource {
  public:
+  class Wait;  // what poll_source() gives
+
   AwaitablePollSource() : AwaitablePollSource(-1) {}
   // As for PollSource.
   explicit AwaitablePollSource(int doorbell, const char* name = nullptr)
@@ -48,38 +47,32 @@ class AwaitablePollSource : public PollSource {
   void on_ready() final;
 
  private:
-  friend class SourceWait;
-
-  SourceWait* waiter_ = nullptr;
+  Wait* waiter_ = nullptr;
 };
 
-class SourceWait : private Operation {
+class AwaitablePollSource::Wait : public AwaitableOperation<AwaitablePollSource::Wait> {
  public:
-  explicit SourceWait(AwaitablePollSource& source)
-      : Operation(&SourceWait::withdraw), source_(source) {}
-  ~SourceWait();
+  explicit Wait(AwaitablePollSource& source) : source_(source) {}
+  ~Wait() { leave(); }
 
-  bool await_ready() const noexcept { return false; }
-  template <typename Promise>
-  bool await_suspend(std::coroutine_handle<Promise> task) {
-    return suspend(task.promise());
-  }
   absl::Status await_resume() const;
 
  private:
   friend class AwaitablePollSource;
+  friend class AwaitableOperation<Wait>;
+  friend class Awaitable<Wait>;
 
   bool suspend(PromiseBase& task);
+  void withdraw();
   void leave();
-  static void withdraw(CancelNode& node);
 
   AwaitablePollSource& source_;
 };
 
-[[nodiscard]] inline SourceWait poll_source(AwaitablePollSource& source) {
-  return SourceWait(source);
+[[nodiscard]] inline AwaitablePollSource::Wait poll_source(AwaitablePollSource& source) {
+  return AwaitablePollSource::Wait(source);
 }
 
 }  // namespace coaio
 
-#endif  // COAIO_CORO_POLL_SOURCE_H_
+#endif  // COAIO_CORO_AWAIT_POLL_SOURCE_H_

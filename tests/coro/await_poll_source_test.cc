@@ -1,4 +1,4 @@
-#include "coro/poll_source.h"
+#include "coro/await_poll_source.h"
 
 #include <sys/eventfd.h>
 
@@ -15,6 +15,7 @@
 #include "coro/run.h"
 #include "coro/task.h"
 #include "coro/task_group.h"
+#include "coro/this_task.h"
 #include "coro/yield.h"
 #include "doctest/doctest.h"
 #include "runtime/bottom_half.h"
@@ -243,7 +244,7 @@ TEST_CASE("a cancellation after the end of a wait changes nothing") {
 TEST_CASE("a wait that nobody awaits leaves no trace") {
   with_source([](Context& context, FakePollSource& slot) {
     slot.full = true;
-    const SourceWait never_awaited = poll_source(slot);
+    const AwaitablePollSource::Wait never_awaited = poll_source(slot);
     CHECK(!context.poll(false));
   });
 }

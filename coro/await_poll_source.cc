@@ -1,4 +1,4 @@
-#include "coro/poll_source.h"
+#include "coro/await_poll_source.h"
 
 #include <utility>
 
@@ -19,14 +19,12 @@ AwaitablePollSource::~AwaitablePollSource() {
 // The task may have been cancelled since the source was found ready: then it stays ready, and the
 // next wait sees that.
 void AwaitablePollSource::on_ready() {
-  if (SourceWait* waiter = std::exchange(waiter_, nullptr); waiter != nullptr) {
+  if (Wait* waiter = std::exchange(waiter_, nullptr); waiter != nullptr) {
     waiter->complete();
   }
 }
 
-SourceWait::~SourceWait() { leave(); }
-
-bool SourceWait::suspend(PromiseBase& task) {
+bool AwaitablePollSource::Wait::suspend(PromiseBase& task) {
   check(source_.waiter_ == nullptr, "two tasks wait for one poll source: let one of them serve it");
   if (!start(task)) {
     return complete_at_once();
@@ -40,19 +38,18 @@ bool SourceWait::suspend(PromiseBase& task) {
   return true;
 }
 
-void SourceWait::leave() {
+void AwaitablePollSource::Wait::leave() {
   if (source_.waiter_ == this) {
     source_.waiter_ = nullptr;
   }
 }
 
-void SourceWait::withdraw(CancelNode& node) {
-  auto& self = static_cast<SourceWait&>(static_cast<Operation&>(node));
-  self.leave();
-  self.complete_cancelled();
+void AwaitablePollSource::Wait::withdraw() {
+  leave();
+  complete_cancelled();
 }
 
-absl::Status SourceWait::await_resume() const {
+absl::Status AwaitablePollSource::Wait::await_resume() const {
   return was_cancelled() ? cancelled() : absl::OkStatus();
 }
 

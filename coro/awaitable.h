@@ -1,0 +1,56 @@
+// Awaitable: what makes a class one that a coaio task can await. For those who write awaitables.
+//
+//   class Yield : public Awaitable<Yield> {
+//    public:
+//     void await_resume() const noexcept {}
+//
+//    private:
+//     friend class Awaitable<Yield>;
+//     void suspend(PromiseBase& task) { task.context().schedule(task); }
+//   };
+//
+// suspend() is called for the task that awaits the object, and gives the result of await_suspend:
+// nothing, a bool (false: the task goes on at once) or a coroutine handle. Other coroutines than
+// those of Task cannot await the object; the compiler says so in one error, and a concept that asks
+// whether they can is told that they cannot.
+//
+// An awaitable that waits for an event, and that a cancellation ends early, is an
+// AwaitableOperation (coro/operation.h).
+
+#ifndef COAIO_CORO_AWAITABLE_H_
+#define COAIO_CORO_AWAITABLE_H_
+
+#include <concepts>
+#include <coroutine>
+
+#include "coro/promise.h"
+
+namespace coaio {
+
+// The promise types of coaio's tasks: only a coroutine that returns a coaio::Task can await what
+// coaio offers.
+template <typename Promise>
+concept TaskPromiseType = std::derived_from<Promise, PromiseBase>;
+
+template <typename Derived>
+class Awaitable {
+ public:
+  bool await_ready() const noexcept { return false; }
+
+  template <TaskPromiseType Promise>
+  auto await_suspend(std::coroutine_handle<Promise> task) {
+    return static_cast<Derived&>(*this).suspend(task.promise());
+  }
+
+  // Compilers print this line.
+  template <typename Foreign>
+  void await_suspend(std::coroutine_handle<Foreign>) = delete;  // await it in a coaio::Task
+
+ protected:
+  Awaitable() = default;
+  ~Awaitable() = default;
+};
+
+}  // namespace coaio
+
+#endif  // COAIO_CORO_AWAITABLE_H_

@@ -1,0 +1,42 @@
+// resume_on: moves the task to another context.
+//
+//   co_await resume_on(other);   // the rest of this task runs on the other's home thread
+//
+// The context becomes the task's home. A task that ends away from its parent's home brings its
+// result there by itself. What belongs to one context (a socket, a task group) stays there: the
+// task uses it, and destroys it, where it was made. A task that is cancelled is cancelled wherever
+// it is. The first move of a task that can be cancelled allocates; later ones allocate nothing.
+//
+// May complete without suspending? Never.
+// Observes cancellation? No.
+// Resumes where? On the target context, which is the task's home from then on.
+// Who must outlive whom? The target context outlives the task, and a thread runs that context.
+
+#ifndef COAIO_CORO_RESUME_ON_H_
+#define COAIO_CORO_RESUME_ON_H_
+
+#include "coro/awaitable.h"
+#include "coro/promise.h"
+#include "runtime/context.h"
+
+namespace coaio {
+
+class ResumeOn : public Awaitable<ResumeOn> {
+ public:
+  explicit ResumeOn(Context& target) : target_(target) {}
+
+  void await_resume() const noexcept {}
+
+ private:
+  friend class Awaitable<ResumeOn>;
+
+  void suspend(PromiseBase& task) { task.move_to(target_); }
+
+  Context& target_;
+};
+
+[[nodiscard]] inline ResumeOn resume_on(Context& target) { return ResumeOn(target); }
+
+}  // namespace coaio
+
+#endif  // COAIO_CORO_RESUME_ON_H_

@@ -1,0 +1,48 @@
+// this_task: the context and the cancel token of the task that asks.
+//
+//   const TaskEnv here = co_await this_task();
+//   TaskGroup group(here);
+//   if (here.token.cancel_requested()) ...     // this task, and not only one operation, is to end
+//
+// May complete without suspending? It always does.
+// Observes cancellation? No; it reports whether cancellation was requested.
+// Resumes where? It goes on at once.
+// Who must outlive whom? The token is valid until the task ends or moves to another context; the
+//   context outlives the task.
+
+#ifndef COAIO_CORO_THIS_TASK_H_
+#define COAIO_CORO_THIS_TASK_H_
+
+#include "coro/awaitable.h"
+#include "coro/cancel.h"
+#include "coro/promise.h"
+#include "runtime/context.h"
+
+namespace coaio {
+
+// Where a task runs, and what cancels it.
+struct TaskEnv {
+  Context& context;
+  CancelToken token;
+};
+
+class ThisTask : public Awaitable<ThisTask> {
+ public:
+  TaskEnv await_resume() const noexcept { return {promise_->context(), promise_->token()}; }
+
+ private:
+  friend class Awaitable<ThisTask>;
+
+  bool suspend(PromiseBase& task) noexcept {
+    promise_ = &task;
+    return false;
+  }
+
+  const PromiseBase* promise_ = nullptr;
+};
+
+[[nodiscard]] inline ThisTask this_task() { return {}; }
+
+}  // namespace coaio
+
+#endif  // COAIO_CORO_THIS_TASK_H_

@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""Checks that compilers answer misuse with few errors, and print the line that says the fix."""
+
+import os
+import re
+import shutil
+import subprocess
+import unittest
+
+CASES = "tests/messages/cases.cc"
+IN_A_TASK = "// await it in a coaio::Task"
+AS_RVALUE = "// a task is awaited once: co_await std::move(task)"
+
+
+def compilers():
+    return [name for name in ("g++", "clang++-19") if shutil.which(name)]
+
+
+def include_flags():
+    """coaio's headers, and abseil's if Bazel has brought them."""
+    external = "external/com_google_absl"
+    folders = [".", *(f for f in (external, f"../{external[9:]}") if os.path.isdir(f))]
+    return [flag for folder in folders for flag in ("-I", folder)]
+
+
+def compile_case(compiler, case):
+    """What the compiler says, in English."""
+    done = subprocess.run(
+        [compiler, "-std=c++20", "-fsyntax-only", *include_flags(), f"-D{case}", CASES],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "LC_ALL": "C"},
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+class Messages(unittest.TestCase):
+    def check_says(self, case, fix, places, errors):
+        for compiler in compilers():
+            with self.subTest(compiler=compiler, case=case):
+                code, said = compile_case(compiler, case)
+                self.assertNotEqual(code, 0)
+                self.assertGreaterEqual(said.count(fix), places, said)
+                count = len(re.findall(r": (?:fatal )?error: ", said))
+                self.assertLessEqual(count, errors, said)
+
+    def test_the_cases_compile_where_nothing_is_wrong(self):
+        self.assertTrue(compilers())
+        for compiler in compilers():
+            code, said = compile_case(compiler, "NOTHING_WRONG")
+            self.assertEqual((code, said), (0, ""), compiler)
+
+    def test_awaiting_in_a_foreign_coroutine_gives_one_error_that_says_where_to_await(self):
+        self.check_says("FOREIGN", IN_A_TASK, places=6, errors=6)
+
+    def test_awaiting_a_task_as_an_lvalue_gives_an_error_that_says_to_move_it(self):
+        # g++ adds that the task has no await_ready.
+        self.check_says("LVALUE", AS_RVALUE, places=1, errors=2)
+
+
+if __name__ == "__main__":
+    unittest.main()
