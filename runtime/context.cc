@@ -64,7 +64,7 @@ absl::StatusOr<std::unique_ptr<Context>> Context::create(const ContextOptions& o
 
 Context::Context(const ContextOptions& options, SelectedMonitor selected)
     : monitor_(std::move(selected.monitor)),
-      enough_watches_(selected.enough),
+      migrate_at_(selected.migrate_at),
       fds_(*monitor_),
       wall_timers_(options.wall_clock == nullptr ? WallClock::system() : *options.wall_clock),
       sources_(fds_, options.clock == nullptr ? Clock::steady() : *options.clock,

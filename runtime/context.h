@@ -335,7 +335,7 @@ class Context {
   std::string discard_queued();
 
   std::unique_ptr<FdMonitor> monitor_;
-  std::size_t enough_watches_;  // for this monitor
+  std::size_t migrate_at_;  // this number of watches, to another monitor
   FdTable fds_;
   RunQueue queue_;
   RunQueue idle_;

@@ -167,7 +167,7 @@ void Context::run_batches(Done done) noexcept {
 // --- the kernel ---------------------------------------------------------------------------------
 
 void Context::collect(nanoseconds timeout) {
-  if (fds_.watched() >= enough_watches_) {
+  if (fds_.watched() >= migrate_at_) {
     move_to(monitor_for_many(fds_.watched()));
   }
   ready_.clear();
@@ -192,7 +192,7 @@ void Context::collect(nanoseconds timeout) {
 void Context::move_to(SelectedMonitor next) {
   absl::StrAppend(&reason_, "; ", next.reason);
   monitor_ = std::move(next.monitor);
-  enough_watches_ = next.enough;
+  migrate_at_ = next.migrate_at;
   ++stats_.moves;
   fds_.move_to(*monitor_);
   watch_wakeup();

@@ -2,8 +2,8 @@
 //
 // The owner tries its operation first and waits only when it found nothing: one registration, and a
 // wait costs no system call besides the loop's own. Closing withdraws the watch, waits until the
-// kernel has let go of it, and closes the descriptor, in this order: the file is closed when close()
-// returns. Waiters are woken with Events::kNone.
+// kernel has let go of it, and closes the descriptor, in this order: the file is closed when
+// close() returns. Waiters are woken with Events::kNone.
 //
 // Threads: the home thread of the context.
 // Lifetime: the context outlives it.

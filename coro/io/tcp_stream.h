@@ -16,6 +16,8 @@
 // Who must outlive whom? The buffer outlives the operation. A stream that is closed or destroyed
 //   ends its operations with kCancelled; it may be moved while they are under way.
 // Threads: the home thread of the context that it was made on.
+// Closing: when close() or the destructor returns, the kernel has closed the connection: the peer
+//   gets the end of file without another turn of the loop.
 // Errors: what the kernel says, by backends/errno_status.h.
 
 #ifndef COAIO_CORO_IO_TCP_STREAM_H_
