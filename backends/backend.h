@@ -33,8 +33,8 @@ struct SelectedMonitor {
   std::unique_ptr<FdMonitor> monitor;
   std::string reason;  // what was asked for, and what each refused back end said
 
-  // From this number of watches on, monitor_for_many() has a better one.
-  std::size_t enough = std::numeric_limits<std::size_t>::max();
+  // From this number of watches on, monitor_for_many() makes a better monitor.
+  std::size_t migrate_at = std::numeric_limits<std::size_t>::max();
 };
 
 // With an epoll_threshold other than 0, kAuto without io_uring begins on ppoll, which suits fewer

@@ -104,8 +104,8 @@ class FdMonitor {
   virtual Peek peek() const = 0;
 
   // A descriptor that polls readable when wait(0) would report something; spurious readiness is
-  // allowed. It does not see what is queued: ask for it first, then apply the changes with a
-  // wait(0), then sleep on it. kUnimplemented where there is none (ppoll).
+  // allowed. It does not see changes that are queued, nor events that settle() came upon: ask for
+  // it first, then call wait(0), then sleep on it. kUnimplemented where there is none (ppoll).
   virtual absl::StatusOr<int> pollable_fd() = 0;
 };
 

@@ -17,7 +17,7 @@ namespace coaio {
 
 KernelPort::KernelPort(SelectedMonitor selected, FdTable& fds, Wakeup& wakeup, std::uint64_t& moves)
     : monitor_(std::move(selected.monitor)),
-      migrate_at_(selected.enough),
+      migrate_at_(selected.migrate_at),
       reason_(std::move(selected.reason)),
       fds_(fds),
       wakeup_(wakeup),
@@ -55,7 +55,7 @@ void KernelPort::wait(std::chrono::nanoseconds timeout) {
 void KernelPort::move_to(SelectedMonitor next) {
   absl::StrAppend(&reason_, "; ", next.reason);
   monitor_ = std::move(next.monitor);
-  migrate_at_ = next.enough;
+  migrate_at_ = next.migrate_at;
   ++moves_;
   fds_.move_to(*monitor_);
   watch_wakeup();

@@ -16,6 +16,9 @@
 // Who must outlive whom? The listener outlives accept(), and stays where it is meanwhile; closing
 //   the listener ends accept() with kCancelled.
 // Threads: the home thread of the context.
+// Closing: when close() or the destructor returns, clients are refused and the port is free. After a
+//   process on io_uring was killed, the kernel frees its port some 6 ms later: a supervisor that
+//   restarts the process at once should try again.
 // Errors: a port that is taken is kAlreadyExists, and names the address. Connections that died in
 //   the queue are passed over. accept() does not fail for want of descriptors or memory, nor
 //   because a firewall forbids a connection: accept() tries again every 100 ms, so that the server

@@ -19,6 +19,8 @@
 //   be moved while operations are under way; an operation on a moved-from stream is an error that
 //   is checked.
 // Threads: the home thread of the context that it was made on.
+// Closing: when close() or the destructor returns, the kernel has closed the connection: the peer
+//   gets the end of file without another turn of the loop.
 // Errors: what the kernel says, by backends/errno_status.h.
 
 #ifndef COAIO_CORO_IO_TCP_STREAM_H_
