@@ -272,7 +272,7 @@ TEST_CASE("with several CPUs, polls that miss are left to the policy") {
 
 TEST_CASE("who ignores the surroundings is limited by the share of the user alone") {
   PollGuardStats stats;
-  PollGuard guard(1.0, PollEnvironment::ignored(), figures);
+  PollGuard guard(1.0, PollEnvironment::ignored(), stats);
   ManualClock clock;
   CHECK(guard.grants(clock.now(), 1h));
   for (int i = 0; i < 100; ++i) {
