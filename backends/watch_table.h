@@ -1,9 +1,9 @@
 // WatchTable: what a monitor remembers of its watches, and which of them changed since the last
 // wait. Private to the back ends.
 //
-// Slots are small and dense, so the table is an array. A back end derives its record from Watch,
-// adds what the kernel was told, touches the slots that changed, and brings both in line with the
-// next wait(): a change and its opposite then cost no system call.
+// Slots are small and dense, so the table is an array. A back end derives its record from Watch and
+// adds what it has registered with the kernel. It touches the slots that changed, and registers the
+// changes with the next wait(): a change and its opposite then cost no system call.
 
 #ifndef COAIO_BACKENDS_WATCH_TABLE_H_
 #define COAIO_BACKENDS_WATCH_TABLE_H_

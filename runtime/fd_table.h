@@ -19,7 +19,6 @@
 #ifndef COAIO_RUNTIME_FD_TABLE_H_
 #define COAIO_RUNTIME_FD_TABLE_H_
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -66,29 +65,38 @@ class FdWaiter : private ListNode {
 class InterestCounts {
  public:
   void add(Events interest) { change(interest, 1); }
-  void remove(Events interest) { change(interest, -1); }
+  void remove(Events interest) { change(interest, ~std::uint32_t{0}); }
 
   Events interest() const {
-    Events all = Events::kNone;
-    for (std::size_t i = 0; i < kCounted.size(); ++i) {
-      all |= counts_[i] != 0 ? kCounted[i] : Events::kNone;
-    }
-    return all;
+    const Events directions = if_any(in_, Events::kIn) | if_any(out_, Events::kOut);
+    return rare_ == 0 ? directions
+                      : directions | if_any(priority_, Events::kPriority) |
+                            if_any(read_hang_up_, Events::kReadHangUp) |
+                            if_any(failure_, Events::kError | Events::kHangUp);
   }
 
  private:
-  // The last one is reported in any case, and is asked for by waiters for nothing else.
-  static constexpr std::array<Events, 5> kCounted = {Events::kIn, Events::kOut, Events::kPriority,
-                                                     Events::kReadHangUp,
-                                                     Events::kError | Events::kHangUp};
+  static Events if_any(std::uint32_t count, Events events) {
+    return count != 0 ? events : Events::kNone;
+  }
 
-  void change(Events interest, int by) {
-    for (std::size_t i = 0; i < kCounted.size(); ++i) {
-      counts_[i] += any(interest & kCounted[i]) ? static_cast<std::uint32_t>(by) : 0;
+  void change(Events interest, std::uint32_t by) {
+    in_ += any(interest & Events::kIn) ? by : 0;
+    out_ += any(interest & Events::kOut) ? by : 0;
+    if (any(interest & ~(Events::kIn | Events::kOut))) [[unlikely]] {
+      rare_ += by;
+      priority_ += any(interest & Events::kPriority) ? by : 0;
+      read_hang_up_ += any(interest & Events::kReadHangUp) ? by : 0;
+      failure_ += any(interest & kFailure) ? by : 0;
     }
   }
 
-  std::array<std::uint32_t, kCounted.size()> counts_{};
+  std::uint32_t in_ = 0;
+  std::uint32_t out_ = 0;
+  std::uint32_t rare_ = 0;  // waiters for one of the following, among others
+  std::uint32_t priority_ = 0;
+  std::uint32_t read_hang_up_ = 0;
+  std::uint32_t failure_ = 0;  // which is reported to waiters for nothing else, too
 };
 
 // Handlers that are set. They become due as a waiter does, and wait on.

@@ -163,6 +163,17 @@ TEST_CASE("a number that is not open is an error that names it") {
   });
 }
 
+TEST_CASE("a number far beyond all descriptors is an error that names it, and costs no memory") {
+  on_every_context([](Context& context) {
+    run(context, []() -> Task<void> {
+      const absl::Status status = co_await readable(1'000'000'000);
+      CHECK(absl::IsFailedPrecondition(status));
+      CHECK(errno_of(status) == EBADF);
+      CHECK(status.message().find("1000000000") != std::string::npos);
+    }());
+  });
+}
+
 TEST_CASE("a number that was closed and opened again between two waits is the new file") {
   on_every_context([](Context& context) {
     Pair first = make_pipe();

@@ -1,5 +1,6 @@
 // Exact costs of the loop, in system calls and heap allocations. Times are for bench/loop.
 
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -14,9 +15,13 @@
 #include <utility>
 
 #include "backends/backend.h"
+#include "backends/events.h"
+#include "backends/unique_fd.h"
 #include "doctest/doctest.h"
 #include "runtime/bottom_half.h"
 #include "runtime/context.h"
+#include "runtime/context_access.h"
+#include "runtime/fd_table.h"
 #include "runtime/polling/poll_policy.h"
 #include "runtime/time/clock.h"
 #include "runtime/time/timer.h"
@@ -95,6 +100,28 @@ TEST_CASE("hearing of a descriptor allocates nothing") {
     return [&context, pair] {
       CHECK(write(pair->b.get(), "x", 1) == 1);
       context.poll(true);
+    };
+  });
+}
+
+// Else a program that holds externals back for long would grow with each event.
+TEST_CASE("events of a descriptor whose external handler is held back allocate nothing") {
+  struct Waiter : FdWaiter {
+    Waiter() : FdWaiter([](FdWaiter&, Events) {}) {}
+  };
+  check_allocates_nothing([](Context& context) -> Work {
+    context.bind();
+    const auto event = std::make_shared<UniqueFd>(make_eventfd(0));
+    context.set_fd_handler(event->get(), {.read = [] {}, .write = nullptr, .external = true});
+    context.disable_external();
+    return [&context, event, waiter = std::make_shared<Waiter>()] {
+      CHECK(eventfd_write(event->get(), 1) == 0);
+      ContextAccess(context).fds().wait(event->get(), *waiter, Events::kIn);
+      while (waiter->waiting()) {
+        context.poll(true);
+      }
+      eventfd_t count = 0;
+      CHECK(eventfd_read(event->get(), &count) == 0);
     };
   });
 }

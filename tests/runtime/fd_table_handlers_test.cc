@@ -199,6 +199,25 @@ TEST_CASE("handlers and waiters of one descriptor both hear of it") {
   CHECK(waiter.seen.size() == 1);
 }
 
+TEST_CASE("an event that only a waiter asked for calls no handler, and holds none back") {
+  for (const bool external : {false, true}) {
+    FdScene scene;
+    std::string log;
+    Waiter waiter;
+    scene.table.set_handlers(
+        kFd, {.read = [&] { log += 'r'; }, .write = [&] { log += 'w'; }, .external = external});
+    scene.table.wait(kFd, waiter, Events::kPriority);
+    scene.show(Events::kPriority);
+    scene.turn();
+    CHECK(waiter.seen.size() == 1);
+    CHECK(log.empty());
+    CHECK(!scene.table.suspended_handlers());
+    scene.show(Events::kIn | Events::kPriority);
+    scene.turn();
+    CHECK(log == "r");
+  }
+}
+
 // --- generations and moves ----------------------------------------------------------------------
 
 TEST_CASE("whoever removes a handler in a turn that it nests is told when it has returned") {
@@ -253,6 +272,64 @@ TEST_CASE(
   scene.table.enable_external();
   CHECK(scene.turn());
   CHECK(reads == 2);
+}
+
+// A program whose main loop runs inside a handler would grow for ever.
+TEST_CASE("handlers that are replaced while another one runs are destroyed at once") {
+  FdScene scene;
+  const auto alive = std::make_shared<int>(0);
+  long kept = 0;
+  bool own_kept = false;
+  const auto own = std::make_shared<int>(0);
+  scene.table.set_handlers(kFd, {.read =
+                                     [&, own] {
+                                       for (int i = 0; i < 100; ++i) {
+                                         scene.table.set_handlers(
+                                             kFd + 1, {.read = [alive] {}, .write = nullptr});
+                                         scene.monitor.show(kFd + 1, Events::kIn);
+                                         scene.turn();
+                                       }
+                                       kept = alive.use_count();
+                                       scene.table.set_handlers(kFd, {});
+                                       own_kept = own.use_count() == 2;
+                                     },
+                                 .write = nullptr});
+  scene.show(Events::kIn);
+  scene.turn();
+  CHECK(kept == 2);  // ours, and the last handler's
+  CHECK(own_kept);
+  CHECK(own.use_count() == 1);
+  scene.table.set_handlers(kFd + 1, {});
+  CHECK(alive.use_count() == 1);
+}
+
+TEST_CASE("a removal is told of the outermost of its handlers that are running, and of no others") {
+  FdScene scene;
+  std::string log;
+  const auto inner = [&] {
+    scene.turn();
+    log += '2';
+  };
+  scene.table.set_handlers(kFd, {.read =
+                                     [&] {
+                                       scene.table.set_handlers(kFd,
+                                                                {.read = inner, .write = nullptr});
+                                       scene.turn();
+                                       log += '1';
+                                     },
+                                 .write = nullptr});
+  scene.table.set_handlers(kFd + 1, {.read =
+                                         [&] {
+                                           scene.table.remove_handlers(kFd, [&] { log += 'g'; });
+                                           scene.table.remove_handlers(kFd + 2,
+                                                                       [&] { log += 'h'; });
+                                         },
+                                     .write = nullptr});
+  scene.show(Events::kIn);
+  scene.look();
+  scene.monitor.show(kFd + 1, Events::kIn);
+  scene.table.dispatch();
+  CHECK(log == "h21g");
 }
 
 // What a connection does that belongs to its own handler.

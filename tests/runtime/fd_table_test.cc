@@ -1,6 +1,7 @@
 #include "runtime/fd_table.h"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -12,6 +13,7 @@
 #include "tests/support/abort_message.h"
 #include "tests/support/fake_monitor.h"
 #include "tests/support/fd_scene.h"
+#include "tests/support/test_timeout.h"
 
 namespace coaio::testing {
 namespace {
@@ -90,6 +92,78 @@ TEST_CASE("a waiter for the end of the peer's writing is not woken by data") {
   scene.show(Events::kIn | Events::kReadHangUp);
   scene.turn();
   CHECK(!watcher.waiting());
+}
+
+TEST_CASE("urgent data wakes the waiter that asked for it, and not one that waits for data") {
+  FdScene scene;
+  Waiter reader;
+  Waiter watcher;
+  scene.table.wait(kFd, reader, Events::kIn);
+  scene.table.wait(kFd, watcher, Events::kPriority);
+  scene.show(Events::kPriority);
+  scene.turn();
+  CHECK(watcher.seen == Seen{Events::kPriority});
+  CHECK(reader.waiting());
+  scene.show(Events::kIn);
+  scene.turn();
+  CHECK(reader.seen == Seen{Events::kIn});
+}
+
+// With a look at each of the others for each that comes or goes, this would take minutes.
+TEST_CASE("hundreds of thousands wait for one descriptor, are woken in turn, and withdraw") {
+  constexpr int kCount = 400'000;
+  const TestTimeout patience;
+  struct Counted : FdWaiter {
+    Counted() : FdWaiter([](FdWaiter& self, Events) { ++*static_cast<Counted&>(self).woken; }) {}
+    int* woken = nullptr;
+  };
+  FdScene scene;
+  int woken = 0;
+  std::vector<Counted> waiters(kCount);
+  for (Counted& waiter : waiters) {
+    waiter.woken = &woken;
+    scene.table.wait(kFd, waiter, &waiter == &waiters.back() ? Events::kOut : Events::kIn);
+  }
+  constexpr int kInTurn = 1000;
+  scene.show(Events::kIn);
+  for (int i = 0; i < kInTurn; ++i) {
+    scene.turn();
+  }
+  CHECK(woken == kInTurn);
+  for (int i = kCount - 2; i > kCount / 2; --i) {
+    scene.table.remove(waiters[static_cast<std::size_t>(i)]);
+  }
+  scene.turn();
+  CHECK(woken == kInTurn + 1);
+  scene.show(Events::kHangUp);
+  scene.turn();
+  CHECK(woken == kCount / 2 + 2);
+  CHECK(scene.silent());
+}
+
+TEST_CASE("a wait for a number far beyond all descriptors ends with kInvalid, and makes no table") {
+  constexpr int kFar = 1'000'000'000;  // records for all below it would take a hundred gigabytes
+  FdScene scene;
+  Waiter waiter;
+  Waiter withdrawn;
+  int again = 0;
+  waiter.then = [&] {
+    if (++again < 3) {
+      scene.table.wait(kFar, waiter, Events::kIn);  // is woken by the next turn, not by this one
+    }
+  };
+  scene.table.wait(kFar, waiter, Events::kIn);
+  scene.table.wait(kFar, withdrawn, Events::kOut);
+  CHECK(scene.table.has_reports());
+  scene.table.remove(withdrawn);
+  scene.table.set_handlers(kFar, {});
+  for (int turn = 1; turn <= 3; ++turn) {
+    CHECK(scene.turn());
+    CHECK(waiter.seen == Seen(static_cast<std::size_t>(turn), Events::kInvalid));
+  }
+  CHECK(withdrawn.seen.empty());
+  CHECK(!scene.table.has_reports());
+  CHECK(!scene.turn());
 }
 
 TEST_CASE("a waiter that is removed is not woken, not even by a report that is on its way") {
@@ -267,6 +341,13 @@ TEST_CASE("misuse of a descriptor ends with a sentence that tells the fix") {
         scene.table.wait(kFd + 1, waiter, Events::kIn);
       },
       "one waiter waits for two");
+  says([](FdScene& scene) { scene.table.own(1'000'000'000); },
+       "descriptor 1000000000 gets a handler or an owner and is not open (EBADF)");
+  says(
+      [](FdScene& scene) {
+        scene.table.set_handlers(1'000'000'000, {.read = [] {}, .write = nullptr});
+      },
+      "remove handlers before close()");
   says([](FdScene& scene) { scene.table.enable_external(); }, "without a disable_external");
 }
 
