@@ -83,7 +83,7 @@ class EpollMonitor final : public FdMonitor {
   void settle() override {
     for (const std::uint32_t slot : disarmed_) {
       if (EpollWatch& watch = watches_[slot]; !watch.live) {
-        forget(slot, watch);
+        unregister(slot, watch);
       }
     }
     disarmed_.clear();
