@@ -4,6 +4,14 @@
 #ifndef COAIO_COAIO_H_
 #define COAIO_COAIO_H_
 
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
+#ifndef COAIO_ACCEPT_GCC12_COROUTINES
+#warning g++ before 13 silently compiles everyday lines of coroutines wrongly: compile with clang. \
+    Else look for such lines with tools/find_compiler_traps (docs/compilers.md), and silence this \
+    with -DCOAIO_ACCEPT_GCC12_COROUTINES
+#endif
+#endif
+
 // IWYU pragma: begin_exports
 #include "backends/backend.h"
 #include "backends/errno_status.h"

@@ -6,6 +6,7 @@
 #include "backends/check.h"
 #include "coro/cancel.h"
 #include "coro/cancel_relay.h"
+#include "coro/first_resume.h"
 #include "runtime/context.h"
 #include "runtime/context_access.h"
 #include "runtime/run_queue.h"
@@ -29,9 +30,10 @@ std::coroutine_handle<> PromiseBase::start(PromiseBase& parent) {
   context_ = parent.context_;
   cancel_ = parent.cancel_;
   if (ContextAccess(*context_).consume_budget()) {
+    FirstResume::expect();
     return self_;
   }
-  ContextAccess(*context_).schedule(*this);
+  begin_in_queue();
   return std::noop_coroutine();
 }
 
@@ -39,7 +41,20 @@ void PromiseBase::start(TaskOwner& owner, CancelToken token) {
   owner_ = &owner;
   context_ = &owner.context_;
   cancel_ = token.source();
+  begin_in_queue();
+}
+
+void PromiseBase::begin_in_queue() {
+  if constexpr (FirstResume::kVerified) {
+    set_function(&PromiseBase::begin);
+  }
   ContextAccess(*context_).schedule(*this);
+}
+
+void PromiseBase::begin(RunNode& node) {
+  node.set_function(&PromiseBase::run);
+  FirstResume::expect();
+  run(node);
 }
 
 // Where the task is expected back.

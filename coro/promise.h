@@ -21,6 +21,7 @@
 
 #include "coro/cancel.h"
 #include "coro/cancel_relay.h"
+#include "coro/first_resume.h"
 #include "coro/frame_memory.h"
 #include "runtime/call_kind.h"
 #include "runtime/context.h"
@@ -68,6 +69,7 @@ class PromiseBase : public RunNode {
   void resume() {
     ContextAccess(*context_).refill_budget();
     self_.resume();
+    FirstResume::verify();
   }
 
   // The task resumes on `target`, and has its home there from now on.
@@ -94,6 +96,9 @@ class PromiseBase : public RunNode {
   ~PromiseBase();
 
  private:
+  void begin_in_queue();
+
+  static void begin(RunNode& node);
   static void run(RunNode& node);
   Context& destination() const;
   static void depart(RunNode& node);

@@ -25,6 +25,7 @@
 #include <utility>
 
 #include "backends/check.h"
+#include "coro/first_resume.h"
 #include "coro/promise.h"
 #include "coro/result.h"
 
@@ -42,7 +43,7 @@ class TaskPromiseBase : public PromiseBase {
  public:
   Task<T> get_return_object() noexcept;
 
-  std::suspend_always initial_suspend() const noexcept { return {}; }
+  FirstResume::Awaiter initial_suspend() const noexcept { return {}; }
 
   auto final_suspend() const noexcept {
     struct Finish {

@@ -9,9 +9,9 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/coaio
 coaio_bazel() {
   local command=$1
   shift
-  # One compiler for tests and benchmarks, so that figures speak of what was tested.
-  local compiler=(--config=gcc)
-  if command -v clang-19 >/dev/null; then compiler=(--config=clang); fi
+  # One compiler for tests and benchmarks, so that figures speak of what was tested. Not Debian's
+  # g++: docs/compilers.md.
+  local compiler=(--config=clang)
   case " $* " in *" --config=gcc "* | *" --config=clang "*) compiler=() ;; esac
   local progress=()
   [ -t 2 ] || progress=(--noshow_progress)

@@ -11,7 +11,8 @@ coaio::Task<int> answer() {
 }
 
 coaio::Task<absl::Status> ask() {
-  co_return co_await answer() == 42 ? absl::OkStatus() : absl::UnknownError("another answer");
+  const int number = co_await answer();
+  co_return number == 42 ? absl::OkStatus() : absl::UnknownError("another answer");
 }
 
 int main() { return coaio::run(ask()).ok() ? 0 : 1; }

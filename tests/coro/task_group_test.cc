@@ -232,8 +232,8 @@ TEST_CASE("cancel_after cancels at its time, and not when all have ended before"
           time.advance(2s);
           co_await yield();
           quick.spawn([]() -> Task<absl::Status> {
-            co_return (co_await this_task()).token.cancel_requested() ? absl::InternalError("")
-                                                                      : absl::OkStatus();
+            const bool cancelled = (co_await this_task()).token.cancel_requested();
+            co_return cancelled ? absl::InternalError("") : absl::OkStatus();
           }());
           CHECK((co_await quick.join()).ok());
         }(clock));

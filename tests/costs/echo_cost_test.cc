@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backends/backend.h"
 #include "backends/unique_fd.h"

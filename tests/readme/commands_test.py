@@ -16,7 +16,7 @@ COMMANDS = re.findall(r"^```sh\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
 def calls_of_examples():
     """(name, arguments) for each line that runs an example."""
-    line = re.compile(r"^bazel run //examples:(\w+)(?: -- ([^&\n]*))?", re.MULTILINE)
+    line = re.compile(r"^bazel run --config=clang //examples:(\w+)(?: -- ([^&\n]*))?", re.MULTILINE)
     return [(name, shlex.split(given)) for block in COMMANDS for name, given in line.findall(block)]
 
 
