@@ -22,7 +22,7 @@ CancelSource::~CancelSource() {
 
 void CancelSource::request_cancel() {
   // Release: pairs with the acquire in cancel_requested().
-  if (!requested_.exchange(true, std::memory_order_release)) {
+  if (!requested_.exchange(true, std::memory_order_release) && !context_.was_forked()) {
     ContextAccess(context_).schedule(*this);
   }
 }

@@ -82,7 +82,7 @@ class CancelSource : private RunNode {
   CancelToken token() { return CancelToken(*this); }
   Context& context() const { return context_; }
 
-  // Once is enough; later calls do nothing.
+  // Once is enough; later calls do nothing. In a forked child no operation hears of it.
   void request_cancel();
 
   bool cancel_requested() const {

@@ -54,7 +54,8 @@ std::string describe(const CallInfo& call) {
     case CallKind::kTaskAfterSleep:
       return "a task (after sleep_for)";
     case CallKind::kTaskAfterFd:
-      return absl::StrCat("a task that waited for descriptor ", call.fd);
+      return call.fd < 0 ? "a task that waited for a descriptor that is not open"
+                         : absl::StrCat("a task that waited for descriptor ", call.fd);
     case CallKind::kTaskAfterSource:
       return absl::StrCat("a task that waited for ", poll_source(call));
     case CallKind::kGroupDeadline:

@@ -58,6 +58,23 @@ AdaptiveWait::Options wait_options(const ContextOptions& options) {
               options.timer_slack.value_or(std::chrono::nanoseconds::max()) <= kPreciseSlack};
 }
 
+// Whether the calling thread has come to the end of its thread-locals. exit() ends them before the
+// statics: a static context may then be destroyed although a callback, which has called exit(), is
+// still on the stack, for that callback does not return.
+constinit thread_local bool t_ending = false;
+
+struct EndNotice {
+  EndNotice() = default;
+  EndNotice(const EndNotice&) = delete;
+  EndNotice& operator=(const EndNotice&) = delete;
+  ~EndNotice() { t_ending = true; }
+};
+
+void notice_end() {
+  static thread_local const EndNotice notice;
+  static_cast<void>(notice);
+}
+
 }  // namespace
 
 // --- life ---------------------------------------------------------------------------------------
@@ -98,7 +115,7 @@ Context::~Context() {
   }
   check(affinity_.may_act(),
         "a context is destroyed while its home thread lives: destroy it there");
-  check(running_ == 0,
+  check(running_ == 0 || t_ending,
         "a context is destroyed by a callback that it runs: destroy it after poll() or run() has "
         "returned");
   if (const std::string left = discard_queued(); !left.empty()) {
@@ -151,6 +168,7 @@ void Context::bind() {
         "the home thread of a context has ended, and another thread can only destroy it and what "
         "uses it: make a new context");
   check(affinity_.claim(), "a context is run by a second thread: make a context per thread");
+  notice_end();
   if (options_.timer_slack.has_value()) {
     // Refused in some sandboxes; the loop is then as precise as the default allows.
     prctl(PR_SET_TIMERSLACK, options_.timer_slack->count(), 0, 0, 0);

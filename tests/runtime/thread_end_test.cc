@@ -10,7 +10,9 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 
+#include "absl/status/statusor.h"
 #include "backends/backend.h"
 #include "doctest/doctest.h"
 #include "runtime/bottom_half.h"
@@ -26,6 +28,12 @@ namespace coaio::testing {
 namespace {
 
 using namespace std::chrono_literals;
+
+// Without doctest, whose own thread-locals may have ended where a test uses this.
+std::unique_ptr<Context> new_context(Backend backend = Backend::kAuto) {
+  absl::StatusOr<std::unique_ptr<Context>> context = Context::create({.backend = backend});
+  return *std::move(context);
+}
 
 bool runs_what_is_posted(Context& context) {
   bool ran = false;
@@ -53,11 +61,11 @@ TEST_CASE("a thread-local that ends after others still runs the context that it 
     bool new_works = false;
     std::thread([&] {
       t_at_thread_end.work = nullptr;  // made now
-      const std::shared_ptr<Context> kept = make_context({.backend = backend});
+      const std::shared_ptr<Context> kept = new_context(backend);
       REQUIRE(runs_what_is_posted(*kept));
       t_at_thread_end.work = [&, kept] {
         kept_works = runs_what_is_posted(*kept);
-        new_works = runs_what_is_posted(*make_context());
+        new_works = runs_what_is_posted(*new_context());
       };
     }).join();
     CHECK(kept_works);
@@ -77,12 +85,33 @@ TEST_CASE("the destructor of a static still runs a context of the main thread, k
     if (child == 0) {
       alarm(30);
       std::atexit([] {
-        const bool works = runs_what_is_posted(*g_kept) && runs_what_is_posted(*make_context());
+        const bool works = runs_what_is_posted(*g_kept) && runs_what_is_posted(*new_context());
         g_kept.reset();
         _exit(works ? kWorks : EXIT_FAILURE);
       });
-      g_kept = make_context({.backend = backend});
+      g_kept = new_context(backend);
       std::exit(runs_what_is_posted(*g_kept) ? EXIT_SUCCESS : EXIT_FAILURE);
+    }
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == kWorks);
+  }
+}
+
+TEST_CASE("a callback may call exit(), which destroys a static context") {
+  for (const Backend backend : available_back_ends()) {
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      alarm(30);
+      std::atexit([] {
+        g_kept.reset();
+        _exit(kWorks);
+      });
+      g_kept = new_context(backend);
+      g_kept->post([] { std::exit(EXIT_FAILURE); });
+      g_kept->run();
     }
     int status = 0;
     REQUIRE(waitpid(child, &status, 0) == child);
@@ -94,7 +123,7 @@ TEST_CASE("the destructor of a static still runs a context of the main thread, k
 TEST_CASE("a context whose home thread has ended is refused to another one, by a sentence") {
   const auto after_the_end = [](const std::function<void(Context&)>& work) {
     return abort_message([&] {
-      const std::unique_ptr<Context> context = make_context();
+      const std::unique_ptr<Context> context = new_context();
       std::thread([&] { context->poll(false); }).join();
       work(*context);
     });
@@ -109,7 +138,7 @@ TEST_CASE("a context whose home thread has ended is refused to another one, by a
 
 TEST_CASE("after its home thread has ended a context is taken apart by another one") {
   for (const Backend backend : available_back_ends()) {
-    std::unique_ptr<Context> context = make_context({.backend = backend});
+    std::unique_ptr<Context> context = new_context(backend);
     const Pair pair = make_pipe();
     std::unique_ptr<Timer> timer;
     std::unique_ptr<BottomHalf> half;

@@ -1,4 +1,4 @@
-// Slot: a poll source whose readiness is a flag, and which writes down what it is told.
+// FakePollSource: a poll source whose readiness is a flag, and which writes down what it is told.
 
 #ifndef COAIO_TESTS_SUPPORT_FAKE_POLL_SOURCE_H_
 #define COAIO_TESTS_SUPPORT_FAKE_POLL_SOURCE_H_
@@ -22,10 +22,10 @@ namespace coaio::testing {
 
 // FdEvent while `full` is set, as a ring is while something is in it. Each hook runs in the call
 // that it is named for; on_ready() empties the source unless its hook is set.
-class Slot final : public PollSource {
+class FakePollSource final : public PollSource {
  public:
-  Slot() = default;
-  explicit Slot(const UniqueFd& doorbell) : PollSource(doorbell.get()) {}
+  FakePollSource() = default;
+  explicit FakePollSource(const UniqueFd& doorbell) : PollSource(doorbell.get()) {}
 
   bool poll() override {
     ++polls;

@@ -6,18 +6,17 @@
 
 #include <array>
 #include <chrono>
-#include <cstddef>
 #include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "backends/backend.h"
 #include "backends/unique_fd.h"
 #include "coro/await_poll_source.h"
 #include "coro/cancel.h"
+#include "coro/io/io_result.h"
 #include "coro/io/tcp_listener.h"
 #include "coro/io/tcp_stream.h"
 #include "coro/readiness.h"
@@ -185,8 +184,8 @@ TEST_CASE("a connection whose stream a child has destroyed still works in the pa
     TaskGroup group({context, {}});
     group.spawn([](TcpStream& stream, std::string& into) -> Task<void> {
       std::array<char, 8> buffer{};
-      const absl::StatusOr<std::size_t> count = co_await stream.read_some(buffer);
-      into = count.ok() ? std::string(buffer.data(), *count) : count.status().ToString();
+      const IoResult read = co_await stream.read_some(buffer);
+      into = read.ok() ? std::string(buffer.data(), read.count()) : read.status().ToString();
     }(half.stream, got));
     settle(context);
     CHECK(run_in_child([&]() -> std::string {

@@ -3,7 +3,6 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <cstddef>
 #include <functional>
 #include <string>
 #include <vector>
@@ -12,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "backends/unique_fd.h"
 #include "coro/await_poll_source.h"
+#include "coro/io/io_result.h"
 #include "coro/io/socket_address.h"
 #include "coro/io/tcp_listener.h"
 #include "coro/io/tcp_stream.h"
@@ -97,8 +97,8 @@ TEST_CASE("a task that hangs after readable() is told by the descriptor") {
 
 Task<void> hang_after_read_some(Hang& hang, TcpStream& stream) {
   std::array<char, 8> buffer{};
-  const absl::StatusOr<std::size_t> count = co_await stream.read_some(buffer);
-  CHECK(count.ok());
+  const IoResult read = co_await stream.read_some(buffer);
+  CHECK(read.ok());
   hang();
 }
 
