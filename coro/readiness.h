@@ -11,15 +11,15 @@
 // May complete without suspending? Only when cancelled before.
 // Observes cancellation? Yes: kCancelled.
 // Resumes where? On the task's home, inside the turn that found the descriptor ready.
-// Who must outlive whom? The descriptor stays open while a task waits for it. Whoever wants to close
-//   it earlier gives it up first, and the waits end with kCancelled:
+// Who must outlive whom? The descriptor stays open while a task waits for it. To close it earlier,
+//   give it up first, which ends the waits with kCancelled:
 //
 //     context.release_fd(fd);
 //     close(fd);
 //
-//   A close() without that leaves the end of the waits to the back end: epoll forgets the file, and
-//   the waits do not end; io_uring keeps the file open, and goes on to wait for it; on ppoll the
-//   waits end with EBADF, or wait for the next file that gets the number. Nothing worse happens.
+//   After a close() without release_fd(), the back end decides how the waits end: with epoll they
+//   do not end; io_uring keeps the file open and goes on to wait for it; with ppoll they end with
+//   EBADF, or wait for the next file that gets the number.
 // Errors: a number that is not open is kFailedPrecondition (EBADF).
 
 #ifndef COAIO_CORO_READINESS_H_
