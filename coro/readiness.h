@@ -18,9 +18,9 @@
 //     context.release_fd(fd);
 //     close(fd);
 //
-//   A close() without that leaves the end of the waits to the back end: epoll forgets the file, and
-//   the waits do not end; io_uring keeps the file open, and goes on to wait for it; on ppoll the
-//   waits end with EBADF, or wait for the next file that gets the number. Nothing worse happens.
+//   After a close() without release_fd(), the back end decides how the waits end: with epoll they
+//   do not end; io_uring keeps the file open and goes on to wait for it; with ppoll they end with
+//   EBADF, or wait for the next file that gets the number.
 // Errors: a number that is not open is kFailedPrecondition (EBADF).
 
 #ifndef COAIO_CORO_READINESS_H_

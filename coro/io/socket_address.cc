@@ -56,32 +56,32 @@ absl::StatusOr<SocketAddress> SocketAddress::parse(absl::string_view host, std::
     return parse_v6(host, port);
   }
   SocketAddress address;
-  address.v4_ = {};
-  if (inet_pton(AF_INET, std::string(host).c_str(), &address.v4_.sin_addr) != 1) {
+  address.storage_.v4 = {};
+  if (inet_pton(AF_INET, std::string(host).c_str(), &address.storage_.v4.sin_addr) != 1) {
     return not_an_address(host,
                           "a numeric address is needed here, four decimal numbers without leading "
                           "zeros (127.0.0.1) or IPv6 (::1)");
   }
-  address.v4_.sin_family = AF_INET;
-  address.v4_.sin_port = htons(port);
+  address.storage_.v4.sin_family = AF_INET;
+  address.storage_.v4.sin_port = htons(port);
   return address;
 }
 
 absl::StatusOr<SocketAddress> SocketAddress::parse_v6(absl::string_view host, std::uint16_t port) {
   const std::size_t percent = host.find('%');
   SocketAddress address;
-  if (inet_pton(AF_INET6, std::string(host.substr(0, percent)).c_str(), &address.v6_.sin6_addr) !=
-      1) {
+  if (inet_pton(AF_INET6, std::string(host.substr(0, percent)).c_str(),
+                &address.storage_.v6.sin6_addr) != 1) {
     return not_an_address(host, "it is no IPv6 address");
   }
   if (percent != absl::string_view::npos) {
-    address.v6_.sin6_scope_id = interface_of(std::string(host.substr(percent + 1)));
-    if (address.v6_.sin6_scope_id == 0) {
+    address.storage_.v6.sin6_scope_id = interface_of(std::string(host.substr(percent + 1)));
+    if (address.storage_.v6.sin6_scope_id == 0) {
       return not_an_address(host, "no interface has the name or number after the %");
     }
   }
-  address.v6_.sin6_family = AF_INET6;
-  address.v6_.sin6_port = htons(port);
+  address.storage_.v6.sin6_family = AF_INET6;
+  address.storage_.v6.sin6_port = htons(port);
   return address;
 }
 
@@ -112,13 +112,14 @@ absl::StatusOr<SocketAddress> SocketAddress::resolve(absl::string_view host, std
 absl::StatusOr<SocketAddress> SocketAddress::from(const sockaddr* address, socklen_t size) {
   SocketAddress result;
   const sa_family_t family = size < sizeof(sa_family_t) ? AF_UNSPEC : address->sa_family;
-  const bool is_ip = (family == AF_INET && size >= sizeof result.v4_) ||
-                     (family == AF_INET6 && size >= sizeof result.v6_);
+  const bool is_ip = (family == AF_INET && size >= sizeof result.storage_.v4) ||
+                     (family == AF_INET6 && size >= sizeof result.storage_.v6);
   if (!is_ip) {
     return absl::InvalidArgumentError(
         absl::StrCat("a socket of address family ", family, " has no IPv4 or IPv6 address"));
   }
-  std::memcpy(&result.v6_, address, family == AF_INET ? sizeof result.v4_ : sizeof result.v6_);
+  std::memcpy(&result.storage_.v6, address,
+              family == AF_INET ? sizeof result.storage_.v4 : sizeof result.storage_.v6);
   return result;
 }
 
@@ -145,16 +146,16 @@ absl::StatusOr<SocketAddress> SocketAddress::of_peer(int fd) {
 std::string SocketAddress::to_string() const {
   std::array<char, INET6_ADDRSTRLEN> text{};
   if (family() == AF_INET) {
-    inet_ntop(AF_INET, &v4_.sin_addr, text.data(), text.size());
+    inet_ntop(AF_INET, &storage_.v4.sin_addr, text.data(), text.size());
     return absl::StrCat(text.data(), ":", port());
   }
-  inet_ntop(AF_INET6, &v6_.sin6_addr, text.data(), text.size());
+  inet_ntop(AF_INET6, &storage_.v6.sin6_addr, text.data(), text.size());
   std::string scope;
-  if (v6_.sin6_scope_id != 0) {
+  if (storage_.v6.sin6_scope_id != 0) {
     std::array<char, IF_NAMESIZE> name{};
-    scope = if_indextoname(v6_.sin6_scope_id, name.data()) != nullptr
+    scope = if_indextoname(storage_.v6.sin6_scope_id, name.data()) != nullptr
                 ? absl::StrCat("%", name.data())
-                : absl::StrCat("%", v6_.sin6_scope_id);
+                : absl::StrCat("%", storage_.v6.sin6_scope_id);
   }
   return absl::StrCat("[", text.data(), scope, "]:", port());
 }

@@ -40,24 +40,28 @@ class SocketAddress {
   // The address of the other end of a connected socket: getpeername(2).
   static absl::StatusOr<SocketAddress> of_peer(int fd);
 
-  int family() const { return any_.sa_family; }
-  std::uint16_t port() const { return ntohs(family() == AF_INET6 ? v6_.sin6_port : v4_.sin_port); }
-  const sockaddr* data() const { return &any_; }
-  socklen_t size() const { return family() == AF_INET6 ? sizeof v6_ : sizeof v4_; }
+  int family() const { return storage_.any.sa_family; }
+  std::uint16_t port() const {
+    return ntohs(family() == AF_INET6 ? storage_.v6.sin6_port : storage_.v4.sin_port);
+  }
+  const sockaddr* data() const { return &storage_.any; }
+  socklen_t size() const { return family() == AF_INET6 ? sizeof storage_.v6 : sizeof storage_.v4; }
 
   // "127.0.0.1:8080", "[::1]:8080", "[fe80::1%eth0]:8080".
   std::string to_string() const;
 
  private:
-  SocketAddress() : v6_{} {}
+  SocketAddress() : storage_{.v6 = {}} {}
 
   static absl::StatusOr<SocketAddress> parse_v6(absl::string_view host, std::uint16_t port);
 
-  union {
-    sockaddr any_;
-    sockaddr_in v4_;
-    sockaddr_in6 v6_;
+  union Storage {
+    sockaddr any;
+    sockaddr_in v4;
+    sockaddr_in6 v6;
   };
+
+  Storage storage_;
 };
 
 }  // namespace coaio
