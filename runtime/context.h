@@ -92,7 +92,7 @@ struct ContextOptions {
 };
 
 // Counted on the home thread, readable there at no cost.
-struct ContextStats : PollFigures {
+struct ContextStats : PollStats {
   std::uint64_t turns = 0;
   std::uint64_t looks = 0;    // at the kernel, without sleeping
   std::uint64_t waits = 0;    // that were allowed to sleep

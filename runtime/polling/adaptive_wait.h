@@ -25,7 +25,7 @@
 
 namespace coaio {
 
-struct PollFigures {
+struct PollStats {
   std::uint64_t polls = 0;             // times that the loop polled in user space before a wait,
   std::uint64_t poll_hits = 0;         // and found work
   std::chrono::nanoseconds polled{0};  // CPU time of the polling, nearly
@@ -71,22 +71,28 @@ class AdaptiveWait {
     const Clock* clock = &Clock::steady();
   };
 
-  AdaptiveWait(Loop& loop, SourceList& sources, PollFigures& figures, Trace& trace,
+  AdaptiveWait(Loop& loop, SourceList& sources, PollStats& stats, Trace& trace,
                const Options& options);
 
-  void set_policy(const PollPolicy& policy) { budget_ = PollBudget(policy); }
-  void set_share(double share) { guard_.set_share(share); }
+  void set_policy(const PollPolicy& policy);
+  void set_share(double share);
 
   // Returns when there is work, or when `limit` has passed. `until_timer`: the limit is the time to
   // a timer of the loop, which should not be late.
   void wait(std::chrono::nanoseconds limit, bool until_timer);
 
  private:
+  // The poll before a timer.
+  struct LastPoll {
+    PollRecord poll;
+    bool found = false;
+  };
+
   std::chrono::nanoseconds budget() const;
   bool finds_work_at_once();
   PollRecord poll_for(std::chrono::nanoseconds budget, TimePoint start);
   PollRecord poll_late(std::chrono::nanoseconds limit, TimePoint start, WaitOutcome& wait);
-  void sleep_until_work(std::chrono::nanoseconds tail);
+  LastPoll sleep_until_work(std::chrono::nanoseconds tail);
   void sleep_before_tail(std::chrono::nanoseconds rest, std::chrono::nanoseconds tail);
   void learn(const WaitOutcome& wait);
   void tell(TraceEvent::Kind kind, std::chrono::nanoseconds duration) {
@@ -97,7 +103,7 @@ class AdaptiveWait {
 
   Loop& loop_;
   SourceList& sources_;
-  PollFigures& stats_;
+  PollStats& stats_;
   Trace& trace_;
   const Clock& clock_;
   const bool precise_sleeps_;

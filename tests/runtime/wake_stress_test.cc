@@ -109,7 +109,7 @@ TEST_CASE("no wake-up is lost, whether the loop sleeps, polls, or does both in t
                                       PollPolicy(PollFixed{std::chrono::microseconds(3)})}) {
       const TestTimeout patience(static_cast<unsigned>(50 + times / 10'000));
       const auto begin = std::chrono::steady_clock::now();
-      const ContextStats figures = stress({.backend = backend, .polling = polling}, times);
+      const ContextStats stats = stress({.backend = backend, .polling = polling}, times);
       CHECK(stats.wakeups != 0);
       if (std::holds_alternative<PollOff>(polling)) {
         CHECK(stats.waits != 0);

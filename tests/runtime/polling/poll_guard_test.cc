@@ -28,7 +28,7 @@ constexpr double kNoQuota = std::numeric_limits<double>::infinity();
 // A guard, and polls under it.
 struct Scene {
   explicit Scene(double quota = kNoQuota, bool one_cpu = false, double share = 1.0)
-      : guard(share, fake_environment(quota, one_cpu), figures) {}
+      : guard(share, fake_environment(quota, one_cpu), stats) {}
 
   bool granted() { return guard.grants(clock.now(), 100us); }
   bool still_granted_after(nanoseconds time) {
@@ -272,7 +272,7 @@ TEST_CASE("with several CPUs, polls that miss are left to the policy") {
 
 TEST_CASE("who ignores the surroundings is limited by the share of the user alone") {
   PollGuardStats stats;
-  PollGuard guard(1.0, PollEnvironment::ignored(), figures);
+  PollGuard guard(1.0, PollEnvironment::ignored(), stats);
   ManualClock clock;
   CHECK(guard.grants(clock.now(), 1h));
   for (int i = 0; i < 100; ++i) {
