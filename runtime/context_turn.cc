@@ -9,6 +9,7 @@
 #include "runtime/bottom_half.h"
 #include "runtime/context.h"
 #include "runtime/run_queue.h"
+#include "runtime/run_slice.h"
 #include "runtime/time/clock.h"
 #include "runtime/trace.h"
 
@@ -20,12 +21,28 @@ using std::chrono::nanoseconds;
 // For how long a turn sleeps while idle bottom halves are scheduled.
 constexpr nanoseconds kIdlePatience = std::chrono::milliseconds(10);
 
+// A task that nests turns keeps the coop budget that it has left: the loop refills the budget for
+// each task that it resumes in the nested turn, and the stack of the outer one would grow without
+// bound.
+class KeptBudget {
+ public:
+  explicit KeptBudget(unsigned& budget) : budget_(budget), left_(budget) {}
+  KeptBudget(const KeptBudget&) = delete;
+  KeptBudget& operator=(const KeptBudget&) = delete;
+  ~KeptBudget() { budget_ = left_; }
+
+ private:
+  unsigned& budget_;
+  const unsigned left_;
+};
+
 }  // namespace
 
 // --- the turn -----------------------------------------------------------------------------------
 
 bool Context::poll(bool may_block) {
   bind();
+  const KeptBudget kept(coop_budget_);
   return turn(may_block);
 }
 
@@ -33,11 +50,19 @@ bool Context::poll(bool may_block) {
 // events, so that a bottom half can prepare for them, and timers come last, so that a deadline that
 // has passed while its event was waiting loses against the event. A nested turn goes through the
 // same steps, and does what the outer one has collected and not yet called.
-bool Context::turn(bool may_block) noexcept {
+//
+// run() bounds the bottom halves of a turn by a slice. If the slice of the last turn left some,
+// then this turn begins with its events and timers: no number of bottom halves delays these for
+// longer than one slice.
+bool Context::turn(bool may_block, RunSlice* slice) noexcept {
   ++stats_.turns;
   find_work(may_block);
   accept_wakeup();
-  bool progress = run_queued();
+  const bool events_first = slice != nullptr && slice->spent();
+  if (slice != nullptr && !events_first) {
+    slice->begin();
+  }
+  bool progress = !events_first && run_queued(slice);
   progress |= fds_.dispatch();
   if (!sources_.empty()) {
     progress |= sources_.dispatch(activity_);
@@ -45,8 +70,11 @@ bool Context::turn(bool may_block) noexcept {
   progress |= fire_timers();
   if (progress) {
     tell(TraceEvent::Kind::kDispatch, nanoseconds(0));
-  } else {
+  } else if (!events_first) {
     run_idle();
+  }
+  if (events_first) {
+    slice->begin();
   }
   return progress;
 }
@@ -62,7 +90,7 @@ void Context::find_work(bool may_block) {
 
 // While an idle bottom half is scheduled, a sleep is short.
 nanoseconds Context::time_to_next() const {
-  if (!queue_.empty() || has_work()) {
+  if (has_work()) {
     return nanoseconds(0);
   }
   nanoseconds limit = idle_.empty() ? FdMonitor::kForever : kIdlePatience;
@@ -82,22 +110,32 @@ void Context::accept_wakeup() {
   wakeup_.accept();
 }
 
-bool Context::run_queued() {
+bool Context::run_queued(RunSlice* slice) {
   remote_.drain(queue_);
   queue_.begin_batch();
   if (activity_ != nullptr) [[unlikely]] {
-    return run_watched(queue_, *activity_, Activity::Step::kBottomHalf);
+    return run_watched(queue_, *activity_, Activity::Step::kBottomHalf, slice);
   }
   bool ran = false;
-  while (queue_.run_one()) {
-    ran = true;
+  if (slice == nullptr) {
+    while (queue_.run_one()) {
+      ran = true;
+    }
+    return ran;
+  }
+  while (queue_.next() != nullptr && slice->may_run()) {
+    ran |= queue_.run_one();
   }
   return ran;
 }
 
-bool Context::run_watched(RunQueue& queue, Activity& activity, Activity::Step step) {
+bool Context::run_watched(RunQueue& queue, Activity& activity, Activity::Step step,
+                          RunSlice* slice) {
   bool ran = false;
   while (const RunNode* node = queue.next()) {
+    if (slice != nullptr && !slice->may_run()) {
+      break;
+    }
     const BottomHalf* half = BottomHalf::from(*node);
     const bool task = step == Activity::Step::kBottomHalf && half == nullptr;
     const Activity::Doing doing(&activity, task ? Activity::Step::kTask : step,
@@ -115,7 +153,7 @@ bool Context::fire_timers() {
 void Context::run_idle() {
   idle_.begin_batch();
   if (activity_ != nullptr) [[unlikely]] {
-    run_watched(idle_, *activity_, Activity::Step::kIdle);
+    run_watched(idle_, *activity_, Activity::Step::kIdle, nullptr);
     return;
   }
   while (idle_.run_one()) {
@@ -137,28 +175,19 @@ void Context::run_until(const bool& done) {
 template <typename Done>
 void Context::run_turns(Done done) {
   bind();
+  const KeptBudget kept(coop_budget_);
+  slice_.begin();
   while (!done()) {
-    turn(true);
-    run_batches(done);
+    turn(true, &slice_);
+    finish_slice(done);
   }
 }
 
 // A hop between coroutines of this thread costs what a queue costs, not what a look at the kernel
 // does.
 template <typename Done>
-void Context::run_batches(Done done) noexcept {
-  constexpr unsigned kBatchesPerClockReading = 32;
-  TimePoint end;
-  for (unsigned batch = 0; !queue_.empty() && batch < options_.nodes_between_looks; ++batch) {
-    if (batch == 0) {
-      end = std::chrono::steady_clock::now() + options_.time_between_looks;
-    } else if (batch % kBatchesPerClockReading == 0 && std::chrono::steady_clock::now() >= end) {
-      return;
-    }
-    if (done()) {
-      return;
-    }
-    run_queued();
+void Context::finish_slice(Done done) noexcept {
+  while (!queue_.empty() && !done() && run_queued(&slice_)) {
   }
 }
 

@@ -60,6 +60,9 @@ class PollSource : private ListNode {
   // ready afterwards, the next turn finds it again.
   virtual void on_ready() = 0;
 
+  // Called before the source is removed from its context, to check whether that is legal.
+  virtual void on_remove() {}
+
   int doorbell() const { return doorbell_; }
 
  private:
@@ -69,7 +72,7 @@ class PollSource : private ListNode {
   int doorbell_ = -1;
   bool begun_ = false;     // poll_begin() was called last
   bool active_ = false;    // ready or rung for since the last look for idle ones
-  bool away_ = false;      // idle: its doorbell brings it back
+  bool idle_ = false;      // not polled: its doorbell brings it back
   TimePoint quiet_since_;  // if it is not active
   PollBudget budget_;
   SourceList* list_ = nullptr;
