@@ -46,6 +46,26 @@ bool Context::poll(bool may_block) {
   return turn(may_block);
 }
 
+// Inlined, for it runs once for each hop of a coroutine.
+[[gnu::always_inline]] inline bool Context::run_queued(RunSlice* slice) {
+  remote_.drain(queue_);
+  queue_.begin_batch();
+  if (activity_ != nullptr) [[unlikely]] {
+    return run_watched(queue_, *activity_, Activity::Step::kBottomHalf, slice);
+  }
+  bool ran = false;
+  if (slice == nullptr) {
+    while (queue_.run_one()) {
+      ran = true;
+    }
+    return ran;
+  }
+  while (queue_.next() != nullptr && slice->may_run()) {
+    ran |= queue_.run_one();
+  }
+  return ran;
+}
+
 // The order is what users may rely on: what was scheduled before a turn runs before the turn's
 // events, so that a bottom half can prepare for them, and timers come last, so that a deadline that
 // has passed while its event was waiting loses against the event. A nested turn goes through the
@@ -108,25 +128,6 @@ void Context::accept_wakeup() {
     ++stats_.wakeups;
   }
   wakeup_.accept();
-}
-
-bool Context::run_queued(RunSlice* slice) {
-  remote_.drain(queue_);
-  queue_.begin_batch();
-  if (activity_ != nullptr) [[unlikely]] {
-    return run_watched(queue_, *activity_, Activity::Step::kBottomHalf, slice);
-  }
-  bool ran = false;
-  if (slice == nullptr) {
-    while (queue_.run_one()) {
-      ran = true;
-    }
-    return ran;
-  }
-  while (queue_.next() != nullptr && slice->may_run()) {
-    ran |= queue_.run_one();
-  }
-  return ran;
 }
 
 bool Context::run_watched(RunQueue& queue, Activity& activity, Activity::Step step,
