@@ -30,9 +30,9 @@ PollBudget budget_of_one(const PollPolicy& policy) {
   return std::holds_alternative<PollLearned>(policy) ? PollBudget() : PollBudget(policy);
 }
 
-// Takes a ring back without ever blocking: whoever rings may be another process, which shares the
-// file, may empty it before us and may have made it blocking.
-void take_ring(int doorbell) {
+// Empties the doorbell without ever blocking. Another process may share the doorbell, may empty it
+// first, and may have made its file blocking.
+void empty_doorbell(int doorbell) {
   std::uint64_t count = 0;
   const iovec into{.iov_base = &count, .iov_len = sizeof count};
   ssize_t result = preadv2(doorbell, &into, 1, -1, RWF_NOWAIT);
@@ -107,7 +107,7 @@ void SourceList::remove(PollSource& source) {
 }
 
 void SourceList::rang(PollSource& source) {
-  take_ring(source.doorbell_);
+  empty_doorbell(source.doorbell_);
   source.active_ = true;
   rang_ = true;
   if (source.idle_) {
@@ -180,7 +180,8 @@ void SourceList::retire_idle() {
   }
 }
 
-// The look after the end is the last one that nobody rings for.
+// An event may have come before poll_end() asked for the doorbell, and then nothing rings for it:
+// the source is polled once more.
 void SourceList::retire(PollSource& source) {
   end(source);
   const Testing testing(*this);
