@@ -45,6 +45,9 @@ class AwaitablePollSource : public PollSource {
 
   bool poll() final { return waiter_ != nullptr && ready(); }
   void on_ready() final;
+  void on_remove() final {
+    check(waiter_ == nullptr, "a source is removed while a task waits for it: end the task before");
+  }
 
  private:
   Wait* waiter_ = nullptr;

@@ -1,7 +1,5 @@
 #include "runtime/context.h"
 
-#include <sys/prctl.h>
-
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -14,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "backends/backend.h"
 #include "backends/check.h"
 #include "runtime/activity.h"
@@ -75,11 +74,50 @@ void notice_end() {
   static_cast<void>(notice);
 }
 
+absl::Status validate_share(double share) {
+  return share >= 0.0 && share <= 1.0  // also false for what is no number
+             ? absl::OkStatus()
+             : absl::InvalidArgumentError(absl::StrCat(
+                   "the polling share is ", share, ": it goes from 0, no polling, to 1, no limit"));
+}
+
+absl::Status validate_duration(absl::string_view name, std::chrono::nanoseconds duration) {
+  return duration >= std::chrono::nanoseconds(0)
+             ? absl::OkStatus()
+             : absl::InvalidArgumentError(absl::StrCat("ContextOptions::", name, " is ",
+                                                       duration.count(),
+                                                       " ns: it must not be negative"));
+}
+
+absl::Status validate_options(const ContextOptions& options) {
+  absl::Status status = validate(options.polling);
+  status.Update(validate_share(options.polling_share));
+  status.Update(validate_duration("idle_source_limit", options.idle_source_limit));
+  status.Update(validate_duration("time_between_looks", options.time_between_looks));
+  if (options.timer_slack.has_value()) {
+    status.Update(validate_duration("timer_slack", *options.timer_slack));
+  }
+  if (options.nodes_between_looks == 0) {
+    status.Update(absl::InvalidArgumentError(
+        "ContextOptions::nodes_between_looks is 0: use 1 to look at the kernel after each node"));
+  }
+  return status;
+}
+
+void check_ok(const absl::Status& status) {
+  if (!status.ok()) {
+    fail(std::string(status.message()).c_str());
+  }
+}
+
 }  // namespace
 
 // --- life ---------------------------------------------------------------------------------------
 
 absl::StatusOr<std::unique_ptr<Context>> Context::create(const ContextOptions& options) {
+  if (absl::Status status = validate_options(options); !status.ok()) {
+    return status;
+  }
   watch_forks();
   // Before the back end: where one descriptor is left, ppoll does without one of its own.
   absl::StatusOr<UniqueFd> event = Wakeup::make_event();
@@ -105,7 +143,8 @@ Context::Context(const ContextOptions& options, SelectedMonitor selected)
       wall_timers_(options.wall_clock == nullptr ? WallClock::system() : *options.wall_clock, fds_),
       sources_(fds_, *clock_, options.idle_source_limit, options.polling),
       wait_(*this, sources_, stats_, trace_, wait_options(options)),
-      messages_(options.sink) {}
+      messages_(options.sink),
+      slice_(*clock_, options.nodes_between_looks, options.time_between_looks) {}
 
 // In a forked child, only its own memory and descriptors are given back: what the kernel keeps
 // behind them belongs to the parent as well. Elsewhere the monitor's end takes all of it back.
@@ -120,6 +159,9 @@ Context::~Context() {
         "returned");
   if (const std::string left = discard_queued(); !left.empty()) {
     fail(left.c_str());
+  }
+  if (affinity_.is_home()) {
+    timer_slack_.give_back();
   }
 }
 
@@ -170,8 +212,7 @@ void Context::bind() {
   check(affinity_.claim(), "a context is run by a second thread: make a context per thread");
   notice_end();
   if (options_.timer_slack.has_value()) {
-    // Refused in some sandboxes; the loop is then as precise as the default allows.
-    prctl(PR_SET_TIMERSLACK, options_.timer_slack->count(), 0, 0, 0);
+    timer_slack_.set(*options_.timer_slack);
   }
 }
 
@@ -294,12 +335,14 @@ void Context::remove(PollSource& source) {
 
 void Context::set_polling(const PollPolicy& policy) {
   affinity_.check_home();
+  check_ok(validate(policy));
   wait_.set_policy(policy);
   sources_.set_policy(policy);
 }
 
 void Context::set_polling_share(double share) {
   affinity_.check_home();
+  check_ok(validate_share(share));
   wait_.set_share(share);
 }
 

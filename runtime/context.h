@@ -20,10 +20,10 @@
 // Fork: a context cannot be used in a forked child, where each call fails with a sentence. What
 //   takes back or destroys does nothing there: every cancel and remove, enable_external, an empty
 //   set_fd_handler, and the destructors of the context and of all that uses it.
-// Errors: create() fails when the back end that was asked for is not available, or descriptors are
-//   exhausted; the status names the errno and the fix. Misuse is checked, and aborts with a
-//   sentence. An exception that leaves a callback terminates; those of tasks go to whoever awaits
-//   them.
+// Errors: create() fails when the back end that was asked for is not available, descriptors are
+//   exhausted, or an option is out of range; the status names the errno or the value, and the fix.
+//   Misuse is checked, and aborts with a sentence. An exception that leaves a callback terminates;
+//   an exception that leaves a task goes to the task that awaits it.
 
 #ifndef COAIO_RUNTIME_CONTEXT_H_
 #define COAIO_RUNTIME_CONTEXT_H_
@@ -51,11 +51,13 @@
 #include "runtime/polling/poll_policy.h"
 #include "runtime/remote_queue.h"
 #include "runtime/run_queue.h"
+#include "runtime/run_slice.h"
 #include "runtime/sink.h"
 #include "runtime/source_list.h"
 #include "runtime/time/clock.h"
 #include "runtime/time/duration.h"
 #include "runtime/time/timer_queue.h"
+#include "runtime/time/timer_slack.h"
 #include "runtime/time/wall_clock.h"
 #include "runtime/time/wall_timer_queue.h"
 #include "runtime/trace.h"
@@ -74,6 +76,8 @@ struct ContextOptions {
   PollPolicy polling = PollOff{};
 
   // The share of a CPU that polling may take, over any 100 ms and whatever the policy: from 0 to 1.
+  // No poll is longer than a quarter of what the share allows in 100 ms, or 5 ms: PollLearned
+  // chooses shorter budgets, longer ones of PollFixed and PollGrowShrink are not polled at all.
   double polling_share = 1.0;
 
   // Whether polling also ends where it would hurt: when it would spend the CPU quota of the cgroup,
@@ -91,12 +95,18 @@ struct ContextOptions {
   const WallClock* wall_clock = nullptr;
 
   // The home thread's timer slack (prctl PR_SET_TIMERSLACK): by how much the kernel may delay the
-  // end of a wait to save wake-ups. The kernel's default is 50 µs. Empty: leave it alone.
+  // end of a wait to save wake-ups. The kernel's default is 50 µs. Empty: leave it alone. The last
+  // context of a thread gives the thread its former slack back. A child process that the home
+  // thread makes with fork() has the former slack, too; threads that it starts, and programs that
+  // it starts with posix_spawn() or vfork(), inherit the slack that is set here: start them from
+  // another thread if that matters.
   std::optional<Duration> timer_slack = std::chrono::nanoseconds(1);
 
-  // How often, and for how long, run() runs what is queued before it looks at the kernel again. A
-  // look costs a system call; what it would find waits for at most this long.
-  unsigned nodes_between_looks = 128;
+  // How many queued bottom halves and tasks run() goes on with, and for how long, before it looks
+  // at the kernel and at the timers again. A look costs a system call; what it would find waits for
+  // at most this long and for the node that runs then. Nodes that are queued meanwhile come after
+  // the events and timers that are found.
+  unsigned nodes_between_looks = 1024;
   Duration time_between_looks = std::chrono::microseconds(50);
 
   // Hears what an operator should know (sink.h). Empty: messages are counted and kept only.
@@ -210,7 +220,8 @@ class Context final : private AdaptiveWait::Loop {
 
   const ContextStats& stats() const { return stats_; }
 
-  // Both take effect with the next wait.
+  // Both take effect with the next wait. Values that create() would refuse are checked: validate()
+  // a policy of doubtful origin before.
   void set_polling(const PollPolicy& policy);
   void set_polling_share(double share);
 
@@ -270,11 +281,11 @@ class Context final : private AdaptiveWait::Loop {
 
   // --- a turn -----------------------------------------------------------------------------------
 
-  bool turn(bool may_block) noexcept;
+  bool turn(bool may_block, RunSlice* slice = nullptr) noexcept;
   void find_work(bool may_block);
   void accept_wakeup();
-  bool run_queued();
-  static bool run_watched(RunQueue& queue, Activity& activity);
+  bool run_queued(RunSlice* slice);
+  static bool run_watched(RunQueue& queue, Activity& activity, RunSlice* slice);
   bool dispatch_fds();
   bool fire_timers();
   void run_idle();
@@ -282,7 +293,7 @@ class Context final : private AdaptiveWait::Loop {
   template <typename Done>
   void run_turns(Done done);
   template <typename Done>
-  void run_batches(Done done) noexcept;
+  void finish_slice(Done done) noexcept;
 
   // --- waiting: what AdaptiveWait asks of the loop ----------------------------------------------
 
@@ -325,6 +336,7 @@ class Context final : private AdaptiveWait::Loop {
   unsigned probes_ = 0;       // while sources are polled
   TimePoint asked_kernel_{};  // when a probe did so last
 
+  RunSlice slice_;  // of run()
   unsigned coop_budget_ = kCoopBudget;
   unsigned running_ = 0;          // calls that run turns, one inside the other
   std::size_t away_tasks_ = 0;    // on other contexts, and to return here
@@ -333,6 +345,7 @@ class Context final : private AdaptiveWait::Loop {
   Messages messages_;
 
   Affinity affinity_;
+  TimerSlack timer_slack_;  // of the home thread
 
   // Other threads write these two. Each has a cache line of its own, apart from the members that
   // other threads only read while the loop is awake.

@@ -8,6 +8,7 @@
 #include "runtime/activity.h"
 #include "runtime/context.h"
 #include "runtime/run_queue.h"
+#include "runtime/run_slice.h"
 #include "runtime/time/clock.h"
 #include "runtime/trace.h"
 
@@ -26,22 +27,29 @@ thread_local constinit Context* t_current = nullptr;
 
 // --- the context that runs this thread ----------------------------------------------------------
 
+// A task that nests turns keeps the coop budget that it has left: the loop refills the budget for
+// each task that it resumes in the nested turn, and the stack of the outer one would grow without
+// bound.
 class Context::Current {
  public:
   explicit Current(Context& context)
-      : context_(context), outer_(std::exchange(t_current, &context)) {
+      : context_(context),
+        outer_(std::exchange(t_current, &context)),
+        budget_left_(context.coop_budget_) {
     ++context_.running_;
   }
   Current(const Current&) = delete;
   Current& operator=(const Current&) = delete;
   ~Current() {
     --context_.running_;
+    context_.coop_budget_ = budget_left_;
     t_current = outer_;
   }
 
  private:
   Context& context_;
-  Context* outer_;
+  Context* const outer_;
+  const unsigned budget_left_;
 };
 
 // Not inlined: a coroutine may resume on another thread, and a compiler that sees a thread-local
@@ -64,15 +72,43 @@ bool Context::poll(bool may_block) {
   return turn(may_block);
 }
 
+// Inlined, for it runs once for each hop of a coroutine.
+[[gnu::always_inline]] inline bool Context::run_queued(RunSlice* slice) {
+  remote_.drain(queue_);
+  queue_.begin_batch();
+  if (activity_ != nullptr) [[unlikely]] {
+    return run_watched(queue_, *activity_, slice);
+  }
+  bool ran = false;
+  if (slice == nullptr) {
+    while (queue_.run_one()) {
+      ran = true;
+    }
+    return ran;
+  }
+  while (queue_.next() != nullptr && slice->may_run()) {
+    ran |= queue_.run_one();
+  }
+  return ran;
+}
+
 // The order is what users may rely on: what was scheduled before a turn runs before the turn's
 // events, so that a bottom half can prepare for them, and timers come last, so that a deadline that
 // has passed while its event was waiting loses against the event. A nested turn goes through the
 // same steps, and does what the outer one has collected and not yet called.
-bool Context::turn(bool may_block) noexcept {
+//
+// run() bounds the bottom halves of a turn by a slice. If the slice of the last turn left some,
+// then this turn begins with its events and timers: no number of bottom halves delays these for
+// longer than one slice.
+bool Context::turn(bool may_block, RunSlice* slice) noexcept {
   ++stats_.turns;
   find_work(may_block);
   accept_wakeup();
-  bool progress = run_queued();
+  const bool events_first = slice != nullptr && slice->spent();
+  if (slice != nullptr && !events_first) {
+    slice->begin();
+  }
+  bool progress = !events_first && run_queued(slice);
   progress |= dispatch_fds();
   if (!sources_.empty()) {
     progress |= sources_.dispatch(activity_);
@@ -80,8 +116,11 @@ bool Context::turn(bool may_block) noexcept {
   progress |= fire_timers();
   if (progress) {
     tell(TraceEvent::Kind::kDispatch, nanoseconds(0));
-  } else {
+  } else if (!events_first) {
     run_idle();
+  }
+  if (events_first) {
+    slice->begin();
   }
   return progress;
 }
@@ -97,7 +136,7 @@ void Context::find_work(bool may_block) {
 
 // While an idle bottom half is scheduled, a sleep is short.
 nanoseconds Context::time_to_next() const {
-  if (!queue_.empty() || has_work()) {
+  if (has_work()) {
     return nanoseconds(0);
   }
   nanoseconds limit = idle_.empty() ? FdMonitor::kForever : kIdlePatience;
@@ -117,22 +156,12 @@ void Context::accept_wakeup() {
   wakeup_.accept();
 }
 
-bool Context::run_queued() {
-  remote_.drain(queue_);
-  queue_.begin_batch();
-  if (activity_ != nullptr) [[unlikely]] {
-    return run_watched(queue_, *activity_);
-  }
-  bool ran = false;
-  while (queue_.run_one()) {
-    ran = true;
-  }
-  return ran;
-}
-
-bool Context::run_watched(RunQueue& queue, Activity& activity) {
+bool Context::run_watched(RunQueue& queue, Activity& activity, RunSlice* slice) {
   bool ran = false;
   while (const RunNode* node = queue.next()) {
+    if (slice != nullptr && !slice->may_run()) {
+      break;
+    }
     const Activity::Doing doing(&activity, node->info());
     ran |= queue.run_one();
   }
@@ -158,7 +187,7 @@ bool Context::fire_timers() {
 void Context::run_idle() {
   idle_.begin_batch();
   if (activity_ != nullptr) [[unlikely]] {
-    run_watched(idle_, *activity_);
+    run_watched(idle_, *activity_, nullptr);
     return;
   }
   while (idle_.run_one()) {
@@ -192,10 +221,11 @@ template <typename Done>
 void Context::run_turns(Done done) {
   bind();
   const Current current(*this);
+  slice_.begin();
   while (!done()) {
     affinity_.check_not_forked();  // a callback forked, and its child has returned from it
-    turn(true);
-    run_batches(done);
+    turn(true, &slice_);
+    finish_slice(done);
   }
   fds_.settle();
 }
@@ -203,19 +233,8 @@ void Context::run_turns(Done done) {
 // A hop between coroutines of this thread costs what a queue costs, not what a look at the kernel
 // does.
 template <typename Done>
-void Context::run_batches(Done done) noexcept {
-  constexpr unsigned kBatchesPerClockReading = 32;
-  TimePoint end;
-  for (unsigned batch = 0; !queue_.empty() && batch < options_.nodes_between_looks; ++batch) {
-    if (batch == 0) {
-      end = saturating_add(std::chrono::steady_clock::now(), options_.time_between_looks);
-    } else if (batch % kBatchesPerClockReading == 0 && std::chrono::steady_clock::now() >= end) {
-      return;
-    }
-    if (done()) {
-      return;
-    }
-    run_queued();
+void Context::finish_slice(Done done) noexcept {
+  while (!queue_.empty() && !done() && run_queued(&slice_)) {
   }
 }
 

@@ -1,5 +1,6 @@
 // How a context waits: the calls that AdaptiveWait makes.
 
+#include <algorithm>
 #include <chrono>
 
 #include "backends/fd_monitor.h"
@@ -76,8 +77,10 @@ void Context::poll_kernel() {
   kernel_.wait(nanoseconds(0));
 }
 
+// A trace, and a poll source in its poll_begin() or poll_end(), may have scheduled something.
 bool Context::has_work() const {
-  return fds_.has_reports() || sources_.has_ready() || !remote_.empty() || wakeup_.notified();
+  return !queue_.empty() || fds_.has_reports() || sources_.has_ready() || !remote_.empty() ||
+         wakeup_.notified();
 }
 
 // --- asleep -------------------------------------------------------------------------------------
@@ -90,10 +93,17 @@ void Context::sleep(nanoseconds limit) {
       return;
     }
   }
+  tell(TraceEvent::Kind::kWait, limit);
+  if (trace_ != nullptr || !sources_.empty()) {
+    limit = std::min(limit, time_to_next());  // they may have scheduled or armed something
+    if (limit == nanoseconds(0)) {
+      probe_fully();
+      return;
+    }
+  }
   if (wakeup_.announce_sleep() && remote_.empty_before_sleep()) {
     ++stats_.waits;
     const Activity::Waiting waiting(activity_);
-    tell(TraceEvent::Kind::kWait, limit);
     kernel_.wait(limit);
     if (!sources_.empty()) {
       sources_.look();

@@ -9,23 +9,23 @@
 //     void on_ready() override { while (auto message = ring_.take()) { ... } }
 //   };
 //
-// A loop that polls sees the source in nanoseconds, on every back end, and whoever makes it ready
-// makes no system call. Before the loop sleeps, and once the source has not been ready for a while
+// A loop that polls sees the source in nanoseconds, on every back end, and the producer makes no
+// system call. Before the loop sleeps, and once the source has not been ready for a while
 // (ContextOptions::idle_source_limit), poll_end() asks for the doorbell, and poll() is asked once
 // more, for an event may have come in between.
 //
-// The doorbell is a descriptor that becomes readable, an eventfd as a rule: the loop takes a ring
-// back by reading 8 bytes. A source without one is looked at in every turn for ever, and whoever
-// makes it ready calls Context::notify() afterwards. Rings and notifications for nothing are
-// allowed, and count as any event of a descriptor, or as any notification.
+// The doorbell is a file descriptor that becomes readable, usually an eventfd: the loop empties it
+// by reading 8 bytes. The loop polls a source without a doorbell in every turn for ever, and the
+// producer calls Context::notify() after it has made the source ready. A doorbell or a notification
+// without an event is allowed. Each source of a context has a doorbell of its own.
 //
 // Threads: all four functions are called on the home thread.
 // Lifetime: while an ScopedPollSource is there (scoped_poll_source.h), the source and its doorbell
 // live, and
 //   nothing else uses the doorbell on that context.
-// Errors: poll(), poll_begin() and poll_end() only look at memory and change it: to run a turn, or
-//   to add or remove a source there, is checked. on_ready() may do anything, also remove its own
-//   source, and destroy it.
+// Errors: poll(), poll_begin() and poll_end() only read and change memory. They may schedule, post
+//   and arm; to run a turn, or to add or remove a source there, is checked. on_ready() may do
+//   anything, also remove its own source, and destroy it.
 
 #ifndef COAIO_RUNTIME_POLL_SOURCE_H_
 #define COAIO_RUNTIME_POLL_SOURCE_H_
@@ -63,6 +63,9 @@ class PollSource : private ListNode {
   // ready afterwards, the next turn finds it again.
   virtual void on_ready() = 0;
 
+  // Called before the source is removed from its context, to check whether that is legal.
+  virtual void on_remove() {}
+
   int doorbell() const { return doorbell_; }
 
  protected:
@@ -76,8 +79,8 @@ class PollSource : private ListNode {
 
   int doorbell_ = -1;
   bool begun_ = false;   // poll_begin() was called last
-  bool active_ = false;  // ready or rung for since the last look for idle ones
-  bool away_ = false;    // idle: its doorbell brings it back
+  bool active_ = false;  // ready, or its doorbell was used, since the last search for idle sources
+  bool idle_ = false;    // not polled: its doorbell brings it back
   CallKind kind_ = CallKind::kPollSource;
   const char* name_ = nullptr;
   TimePoint quiet_since_;  // if it is not active

@@ -10,6 +10,7 @@
 #include <utility>
 #include <variant>
 
+#include "absl/strings/str_cat.h"
 #include "backends/check.h"
 #include "runtime/activity.h"
 #include "runtime/fd_table.h"
@@ -29,9 +30,9 @@ PollBudget budget_of_one(const PollPolicy& policy) {
   return std::holds_alternative<PollLearned>(policy) ? PollBudget() : PollBudget(policy);
 }
 
-// Takes a ring back without ever blocking: whoever rings may be another process, which shares the
-// file, may empty it before us and may have made it blocking.
-void take_ring(int doorbell) {
+// Empties the doorbell without ever blocking. Another process may share the doorbell, may empty it
+// first, and may have made its file blocking.
+void empty_doorbell(int doorbell) {
   std::uint64_t count = 0;
   const iovec into{.iov_base = &count, .iov_len = sizeof count};
   ssize_t result = preadv2(doorbell, &into, 1, -1, RWF_NOWAIT);
@@ -70,6 +71,11 @@ SourceList::SourceList(FdTable& fds, const Clock& clock, std::chrono::nanosecond
 void SourceList::add(PollSource& source) {
   check(source.list_ == nullptr, "a poll source is added twice: remove() it before");
   const Testing not_within_a_test(*this);
+  if (source.doorbell_ >= 0 && !doorbells_.insert(source.doorbell_).second) {
+    fail(absl::StrCat("two poll sources of a context share descriptor ", source.doorbell_,
+                      " as their doorbell: give each an eventfd of its own")
+             .c_str());
+  }
   source.list_ = this;
   source.budget_ = budget_;
   ++size_;
@@ -82,6 +88,7 @@ void SourceList::add(PollSource& source) {
 
 void SourceList::remove(PollSource& source) {
   check(source.list_ == this, "a poll source is removed that was not added to this context");
+  source.on_remove();
   end(source);
   source.unlink();
   for (Call* call = calls_; call != nullptr; call = call->outer) {
@@ -90,26 +97,27 @@ void SourceList::remove(PollSource& source) {
     }
   }
   if (source.doorbell_ >= 0) {
-    polled_doorbells_ -= source.away_ ? 0 : 1;
+    polled_doorbells_ -= source.idle_ ? 0 : 1;
     fds_.set_handlers(source.doorbell_, {});
+    doorbells_.erase(source.doorbell_);
   }
-  source.away_ = false;
+  source.idle_ = false;
   source.list_ = nullptr;
   --size_;
 }
 
 void SourceList::rang(PollSource& source) {
-  take_ring(source.doorbell_);
+  empty_doorbell(source.doorbell_);
   source.active_ = true;
   rang_ = true;
-  if (source.away_) {
+  if (source.idle_) {
     source.unlink();
     come_back(source);
   }
 }
 
 void SourceList::come_back(PollSource& source) {
-  source.away_ = false;
+  source.idle_ = false;
   source.active_ = true;
   polled_doorbells_ += source.doorbell_ >= 0 ? 1 : 0;
   polled_.push_back(source);
@@ -172,7 +180,8 @@ void SourceList::retire_idle() {
   }
 }
 
-// The look after the end is the last one that nobody rings for.
+// An event may have come before poll_end() asked for the doorbell, and then nothing rings for it:
+// the source is polled once more.
 void SourceList::retire(PollSource& source) {
   end(source);
   const Testing testing(*this);
@@ -181,9 +190,9 @@ void SourceList::retire(PollSource& source) {
     source.active_ = true;
     ready_.push_back(source);
   } else {
-    source.away_ = true;
+    source.idle_ = true;
     --polled_doorbells_;
-    away_.push_back(source);
+    idle_.push_back(source);
   }
 }
 
@@ -211,7 +220,7 @@ bool SourceList::dispatch(Activity* activity) {
 
 template <typename Work>
 void SourceList::for_each(Work work) {
-  for (IntrusiveList<PollSource>* list : {&polled_, &ready_, &away_}) {
+  for (IntrusiveList<PollSource>* list : {&polled_, &ready_, &idle_}) {
     for (PollSource* source = list->front(); source != nullptr; source = list->next(*source)) {
       work(*source);
     }

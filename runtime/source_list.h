@@ -5,7 +5,7 @@
 //   polled    looked at in every turn
 //   ready     poll() was true: the dispatch of this turn calls it
 //   running   its on_ready() is on the stack; in no list, so that a nested turn leaves it alone
-//   away      idle, and its doorbell is watched instead
+//   idle      not ready for a while, and its doorbell is watched instead
 //
 // Threads: the home thread.
 
@@ -14,6 +14,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <unordered_set>
 
 #include "runtime/activity.h"
 #include "runtime/fd_table.h"
@@ -98,7 +99,8 @@ class SourceList {
   const std::chrono::nanoseconds idle_limit_;
   IntrusiveList<PollSource> polled_;
   IntrusiveList<PollSource> ready_;
-  IntrusiveList<PollSource> away_;
+  IntrusiveList<PollSource> idle_;
+  std::unordered_set<int> doorbells_;  // of all sources
   Call* calls_ = nullptr;
   std::size_t size_ = 0;
   std::size_t polled_doorbells_ = 0;

@@ -2,8 +2,8 @@
 //
 //   context.set_trace([](const TraceEvent& event) { ... });
 //
-// Threads: called on the home thread, in the middle of a turn; it must neither run turns nor set
-// another trace.
+// Threads: called on the home thread, in the middle of a turn. It may schedule, post and arm, which
+// the turn takes into account before it sleeps; it must neither run turns nor set another trace.
 
 #ifndef COAIO_RUNTIME_TRACE_H_
 #define COAIO_RUNTIME_TRACE_H_
@@ -21,8 +21,9 @@ struct TraceEvent {
     kPollEnd,     // has done so for `duration`, in which nothing else had the CPU
     kPollGrow,    // the poll budget is longer after this wait: `duration`
     kPollShrink,  // or shorter
-    kWait,        // is about to sleep, for at most `duration`; FdMonitor::kForever: without end
-    kDispatch,    // the turn has called bottom halves, handlers or timers
+    kWait,      // is about to sleep, for at most `duration`, unless work comes at the last moment;
+                // FdMonitor::kForever: without end
+    kDispatch,  // the turn has called bottom halves, handlers or timers
   };
 
   Kind kind;

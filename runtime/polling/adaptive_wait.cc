@@ -44,7 +44,20 @@ AdaptiveWait::AdaptiveWait(Loop& loop, SourceList& sources, PollStats& stats, Tr
       clock_(*options.clock),
       precise_sleeps_(options.precise_sleeps),
       budget_(options.policy),
-      guard_(options.share, options.environment, stats.guard) {}
+      guard_(options.share, options.environment, stats.guard) {
+  budget_.set_longest(guard_.longest_grant());
+}
+
+// The learned policy chooses among the budgets that the guard may grant.
+void AdaptiveWait::set_policy(const PollPolicy& policy) {
+  budget_ = PollBudget(policy);
+  budget_.set_longest(guard_.longest_grant());
+}
+
+void AdaptiveWait::set_share(double share) {
+  guard_.set_share(share);
+  budget_.set_longest(guard_.longest_grant());
+}
 
 void AdaptiveWait::wait(nanoseconds limit, bool until_timer) {
   const nanoseconds head = std::min(budget(), limit);
@@ -65,13 +78,17 @@ void AdaptiveWait::wait(nanoseconds limit, bool until_timer) {
       head == kNothing ? poll_late(limit - tail, start, wait) : poll_for(head, start);
   wait.polled = poll.duration();
   if (!loop_.has_work()) {
-    sleep_until_work(tail);
+    const LastPoll last = sleep_until_work(tail);
+    wait.woken = !last.found;
     if (learns || poll.timed()) {
       wait.blocked += clock_.now() - start - wait.slept - wait.polled;
     }
+    if (last.found) {
+      guard_.record_outcome(start + wait.slept + wait.polled + wait.blocked, last.poll, kNothing);
+    }
   }
   wait.by_event = loop_.has_work();
-  if (wait.by_event) {
+  if (wait.by_event && wait.woken) {
     guard_.record_outcome(start + wait.slept + wait.polled, poll, wait.blocked);
   }
   if (learns) {
@@ -113,6 +130,9 @@ PollRecord AdaptiveWait::poll_for(nanoseconds budget, TimePoint start) {
   tell(TraceEvent::Kind::kPollBegin, budget);
   if (!sources_.empty()) {
     sources_.begin_polling();
+  }
+  if (trace_ != nullptr || !sources_.empty()) {
+    budget = std::min(budget, loop_.time_to_next());  // they may have armed a timer
   }
   for (unsigned probes = 1;; ++probes) {
     const Loop::Probe probe = loop_.probe();
@@ -157,19 +177,23 @@ PollRecord AdaptiveWait::poll_late(nanoseconds limit, TimePoint start, WaitOutco
 // --- sleeping -----------------------------------------------------------------------------------
 
 // Sleeps until `tail` before the next timer, and polls from there.
-void AdaptiveWait::sleep_until_work(nanoseconds tail) {
+AdaptiveWait::LastPoll AdaptiveWait::sleep_until_work(nanoseconds tail) {
   nanoseconds rest = loop_.time_to_next();
   if (rest > tail) {
     sleep_before_tail(rest, tail);
     rest = loop_.time_to_next();
   }
   if (rest <= kNothing || rest > tail) {
-    return;
+    return {};
   }
-  const bool granted = poll_for(rest, clock_.now()).timed();
-  if (!granted && !loop_.has_work()) {
+  const PollRecord poll = poll_for(rest, clock_.now());
+  if (loop_.has_work()) {
+    return {.poll = poll, .found = true};
+  }
+  if (!poll.timed()) {
     loop_.sleep(rest);  // late rather than busy
   }
+  return {};
 }
 
 // The lateness of a sleep that no event ended tells what a wake costs.

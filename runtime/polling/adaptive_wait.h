@@ -74,19 +74,25 @@ class AdaptiveWait {
   AdaptiveWait(Loop& loop, SourceList& sources, PollStats& stats, Trace& trace,
                const Options& options);
 
-  void set_policy(const PollPolicy& policy) { budget_ = PollBudget(policy); }
-  void set_share(double share) { guard_.set_share(share); }
+  void set_policy(const PollPolicy& policy);
+  void set_share(double share);
 
   // Returns when there is work, or when `limit` has passed. `until_timer`: the limit is the time to
   // a timer of the loop, which should not be late.
   void wait(std::chrono::nanoseconds limit, bool until_timer);
 
  private:
+  // The poll before a timer.
+  struct LastPoll {
+    PollRecord poll;
+    bool found = false;
+  };
+
   std::chrono::nanoseconds budget() const;
   bool finds_work_at_once();
   PollRecord poll_for(std::chrono::nanoseconds budget, TimePoint start);
   PollRecord poll_late(std::chrono::nanoseconds limit, TimePoint start, WaitOutcome& wait);
-  void sleep_until_work(std::chrono::nanoseconds tail);
+  LastPoll sleep_until_work(std::chrono::nanoseconds tail);
   void sleep_before_tail(std::chrono::nanoseconds rest, std::chrono::nanoseconds tail);
   void learn(const WaitOutcome& wait);
   void tell(TraceEvent::Kind kind, std::chrono::nanoseconds duration) {

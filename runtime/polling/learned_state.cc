@@ -13,9 +13,16 @@ namespace coaio {
 
 using std::chrono::nanoseconds;
 
+namespace {
+
+// A wake that costs more is taken for one that costs this much: no budget is that long.
+constexpr nanoseconds kMostWakeCost = std::chrono::seconds(1);
+
+}  // namespace
+
 LearnedState::LearnedState(const PollLearned& policy)
     : measures_wake_cost_(policy.wake_cost == nanoseconds(0)),
-      wake_cost_(measures_wake_cost_ ? wake_cost() : policy.wake_cost),
+      wake_cost_(measures_wake_cost_ ? wake_cost() : std::min(policy.wake_cost, kMostWakeCost)),
       histogram_(policy.latency_weight, wake_cost_.of_short_sleeps()) {
   if (policy.late) {
     late_.emplace();
@@ -39,7 +46,9 @@ void LearnedState::waited(const WaitOutcome& wait) {
     return;
   }
   // The wake is not part of the wait; nor was it dearer than the whole of it.
-  const nanoseconds arrival = whole - std::min(wait.blocked, histogram_.wake_cost());
+  const nanoseconds wake =
+      wait.woken ? std::min(wait.blocked, histogram_.wake_cost()) : nanoseconds(0);
+  const nanoseconds arrival = whole - wake;
   if (late_.has_value()) {
     late_->arrived(arrival);
   }

@@ -24,6 +24,7 @@ class LearnedState {
   std::chrono::nanoseconds budget() const { return histogram_.budget(); }
   std::chrono::nanoseconds timer_tail(std::chrono::nanoseconds rest) const;
   std::optional<LatePolling::Window> late_window() const;
+  void set_longest(std::chrono::nanoseconds longest) { histogram_.set_longest(longest); }
   void waited(const WaitOutcome& wait);
   void woke_late(std::chrono::nanoseconds sleep, std::chrono::nanoseconds late);
 

@@ -57,6 +57,12 @@ std::optional<LatePolling::Window> PollBudget::late_window() const {
   return learned == nullptr ? std::nullopt : learned->late_window();
 }
 
+void PollBudget::set_longest(nanoseconds longest) {
+  if (auto* learned = std::get_if<LearnedState>(&state_)) {
+    learned->set_longest(longest);
+  }
+}
+
 void PollBudget::waited(const WaitOutcome& wait) {
   if (auto* grow_shrink = std::get_if<GrowShrinkState>(&state_)) {
     grow_shrink->waited(wait.polled + wait.blocked);

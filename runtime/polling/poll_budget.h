@@ -31,6 +31,10 @@ class PollBudget {
   // When to poll instead, if the budget is zero.
   std::optional<LatePolling::Window> late_window() const;
 
+  // Longer budgets would not be granted. Policies that choose their budget choose among shorter
+  // ones; the others keep what the user said.
+  void set_longest(std::chrono::nanoseconds longest);
+
   void waited(const WaitOutcome& wait);
 
   // A sleep that nothing but a timer was to end took so much longer.

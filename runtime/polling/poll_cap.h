@@ -34,6 +34,11 @@ class PollCap {
 
   bool limits() const { return share_ < 1.0; }
 
+  // The longest budget that is ever granted.
+  std::chrono::nanoseconds longest_grant() const {
+    return limits() ? burst_ : std::chrono::nanoseconds::max();
+  }
+
   // Whether polling may go on for this long.
   bool grants(TimePoint now, std::chrono::nanoseconds budget) {
     if (!limits()) {

@@ -4,11 +4,11 @@
 // - The share of a CPU that the user allows is spent (poll_cap.h).
 // - The CPU quota of the cgroup is at stake: all contexts of the process together poll for at most
 //   half of it over any 100 ms, or the process would be stopped in the middle of its work.
-// - Others want the CPU: it was taken from the loop, against its will, for a quarter of the time
-//   that it polled. Then nobody polls for a second.
-// - The thread may run on one CPU only, and whatever comes does so soon after the thread has gone
-//   to sleep, or while the CPU was taken from it: the partner needs this CPU to answer. Then nobody
-//   polls for a second.
+// - Other threads want the CPU: the kernel took it from the loop for a quarter of the time that the
+//   loop polled. Then this context does not poll for a second.
+// - The thread may run on one CPU only, and its events come soon after it has gone to sleep, or
+//   while the CPU was taken from it: the partner needs this CPU to answer. Then this context does
+//   not poll for a second.
 //
 // No clock: times go in. It asks the kernel seldom: once in 50 ms of polling, and after 32 polls
 // that proved nothing.
@@ -43,8 +43,11 @@ class PollGuard {
   PollGuard& operator=(const PollGuard&) = delete;
   ~PollGuard();
 
-  // Of a CPU, from now on.
+  // The share of a CPU, from now on.
   void set_share(double share) { share_ = PollCap(share); }
+
+  // The longest budget that the share allows.
+  std::chrono::nanoseconds longest_grant() const { return share_.longest_grant(); }
 
   // Whether a poll of this length may begin.
   bool grants(TimePoint now, std::chrono::nanoseconds budget);
@@ -63,9 +66,9 @@ class PollGuard {
   // After the poll, also after one for a timer.
   void spend(TimePoint now, const PollRecord& poll);
 
-  // After a wait that an event ended: whether the poll for it found it, and how, and for how long
-  // the loop slept after that. An event that never came says nothing about where its sender runs,
-  // nor does one that took longer than the poll lasted: it was simply far away.
+  // After a wait that an event ended: the poll of the wait, and for how long the loop slept after
+  // it. If the sleep was longer than the poll, the event was simply far away, and says nothing
+  // about the CPU of its sender; nor does a wait that a timer ended.
   void record_outcome(TimePoint now, const PollRecord& poll, std::chrono::nanoseconds slept);
 
  private:

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <variant>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -18,7 +19,28 @@ bool parse_number(absl::string_view text, absl::string_view prefix, std::uint32_
   return absl::ConsumePrefix(&text, prefix) && absl::SimpleAtoi(text, &number) && number != 0;
 }
 
+absl::Status not_negative(absl::string_view name, std::chrono::nanoseconds duration) {
+  return duration >= std::chrono::nanoseconds(0)
+             ? absl::OkStatus()
+             : absl::InvalidArgumentError(absl::StrCat(name, " is ", duration.count(),
+                                                       " ns: a poll policy takes no negative "
+                                                       "durations; use 0 for none"));
+}
+
 }  // namespace
+
+absl::Status validate(const PollPolicy& policy) {
+  if (const auto* fixed = std::get_if<PollFixed>(&policy)) {
+    return not_negative("PollFixed::max", fixed->max);
+  }
+  if (const auto* rule = std::get_if<PollGrowShrink>(&policy)) {
+    return not_negative("PollGrowShrink::max", rule->max);
+  }
+  if (const auto* learned = std::get_if<PollLearned>(&policy)) {
+    return not_negative("PollLearned::wake_cost", learned->wake_cost);
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<PollPolicy> parse_poll_policy(absl::string_view text) {
   std::uint32_t number = 0;

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <variant>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
@@ -52,6 +53,9 @@ struct PollLearned {
 };
 
 using PollPolicy = std::variant<PollOff, PollFixed, PollGrowShrink, PollLearned>;
+
+// kInvalidArgument if a duration is negative; the message names it.
+absl::Status validate(const PollPolicy& policy);
 
 // "off", "fixed:MAX", "grow_shrink:MAX" with MAX in microseconds, "learned" or "learned:WEIGHT",
 // "learned_late" or "learned_late:WEIGHT": for command lines. Anything else is kInvalidArgument.

@@ -46,12 +46,21 @@ std::size_t bucket_of(std::int64_t ns) {
   return static_cast<std::size_t>(octave) * 4 + static_cast<std::size_t>(quarter - 4);
 }
 
+// With a higher cost every budget up to the last bucket would be worth polling, and sums of costs
+// would not fit into 64 bits.
+constexpr std::int64_t kMostMissCost = 1'000'000'000;
+
+std::int64_t miss_cost_of(std::int64_t weight, std::int64_t wake_cost_ns) {
+  return wake_cost_ns > 0 && weight > kMostMissCost / wake_cost_ns ? kMostMissCost
+                                                                   : weight * wake_cost_ns;
+}
+
 }  // namespace
 
 WaitHistogram::WaitHistogram(std::uint32_t latency_weight, std::chrono::nanoseconds wake_cost)
     : weight_(latency_weight),
       wake_cost_ns_(wake_cost.count()),
-      miss_cost_ns_(weight_ * wake_cost_ns_),
+      miss_cost_ns_(miss_cost_of(weight_, wake_cost_ns_)),
       // Ski rental, until something is known: at most twice the cost of hindsight.
       model_ns_(miss_cost_ns_),
       next_ns_(miss_cost_ns_) {}
@@ -100,7 +109,13 @@ void WaitHistogram::silent(std::chrono::nanoseconds polled, std::chrono::nanosec
 
 void WaitHistogram::set_wake_cost(std::chrono::nanoseconds wake_cost) {
   wake_cost_ns_ = wake_cost.count();
-  miss_cost_ns_ = weight_ * wake_cost_ns_;
+  miss_cost_ns_ = miss_cost_of(weight_, wake_cost_ns_);
+}
+
+void WaitHistogram::set_longest(std::chrono::nanoseconds longest) {
+  longest_ns_ = longest.count();
+  model_ns_ = std::min(model_ns_, longest_ns_);
+  next_ns_ = std::min(next_ns_, longest_ns_);
 }
 
 void WaitHistogram::pay(std::chrono::nanoseconds polled_in_vain) {
@@ -140,7 +155,7 @@ void WaitHistogram::advance() {
 
 void WaitHistogram::decide() {
   next_ns_ = guard_.left != 0 ? 0 : model_ns_;
-  if (next_ns_ >= miss_cost_ns_) {
+  if (next_ns_ >= explored_ns()) {
     exploration_.left = 0;
     return;  // there is nothing to explore below
   }
@@ -151,7 +166,7 @@ void WaitHistogram::decide() {
     exploration_.left = kExploredWaits;
   }
   if (exploration_.left != 0) {
-    next_ns_ = miss_cost_ns_;
+    next_ns_ = explored_ns();
   }
 }
 
@@ -176,7 +191,7 @@ std::int64_t WaitHistogram::cheapest_budget() const {
   std::int64_t best_cost = cost_of_blocking - cost_of_blocking / 32;  // worth it from 3 % on
   std::int64_t found_cost = 0;
   std::int64_t lower = 0;
-  const std::int64_t longest = kLongestBudget * miss_cost_ns_;
+  const std::int64_t longest = std::min(kLongestBudget * miss_cost_ns_, longest_ns_);
   for (std::size_t i = 0; i < kBuckets - 1 && kEdges[i] <= longest; ++i) {
     const std::int64_t weight = counts_[i] + kPrior;
     rest -= weight;

@@ -20,10 +20,12 @@
 #ifndef COAIO_RUNTIME_POLLING_WAIT_HISTOGRAM_H_
 #define COAIO_RUNTIME_POLLING_WAIT_HISTOGRAM_H_
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 namespace coaio {
 
@@ -40,6 +42,9 @@ class WaitHistogram {
 
   // What is known of it has changed.
   void set_wake_cost(std::chrono::nanoseconds wake_cost);
+
+  // No budget is longer than this from now on.
+  void set_longest(std::chrono::nanoseconds longest);
 
   // The event came after this time of polling.
   void hit(std::chrono::nanoseconds after);
@@ -78,14 +83,17 @@ class WaitHistogram {
   void decide();
   void earn(std::int64_t ns);
   void end_pause_after_hits();
+  // What an exploration polls for.
+  std::int64_t explored_ns() const { return std::min(miss_cost_ns_, longest_ns_); }
   bool exploring() const { return exploration_.left != 0; }
 
   std::array<std::uint32_t, kBuckets> counts_{};
   std::int64_t weight_;
   std::int64_t wake_cost_ns_;
   std::int64_t miss_cost_ns_;  // weight * wake cost: what a blocked wait costs
-  std::int64_t model_ns_;      // the budget that the distribution suggests
-  std::int64_t next_ns_;       // the one that applies to the next wait
+  std::int64_t longest_ns_ = std::numeric_limits<std::int64_t>::max();
+  std::int64_t model_ns_;  // the budget that the distribution suggests
+  std::int64_t next_ns_;   // the one that applies to the next wait
   Guard guard_;
   Exploration exploration_;
   std::uint32_t waits_ = 0;

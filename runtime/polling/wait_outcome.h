@@ -15,8 +15,12 @@ struct WaitOutcome {
   // User-space polling before the loop blocked.
   std::chrono::nanoseconds polled{0};
 
-  // The time in the kernel after that. Zero if polling found the event.
+  // The time in the kernel after that, and in a poll before a timer. Zero if polling found the
+  // event before the loop blocked.
   std::chrono::nanoseconds blocked{0};
+
+  // False if the event came in the poll before a timer: then `blocked` holds no wake from sleep.
+  bool woken = true;
 
   // True if an event ended the wait. False if a timer of the loop did, whose time was known.
   bool by_event = true;

@@ -305,7 +305,7 @@ TEST_CASE("a second waiter, a source of another context and a source that ends a
                 ContextAccess(c).remove(*s);
                 s.reset();
               }(*context, slot, log));
-        }).find("end the task before") != std::string::npos);
+        }).find("is removed while a task waits") != std::string::npos);
 }
 
 }  // namespace

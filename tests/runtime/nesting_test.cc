@@ -10,6 +10,7 @@
 #include "doctest/doctest.h"
 #include "runtime/bottom_half.h"
 #include "runtime/context.h"
+#include "runtime/context_access.h"
 #include "runtime/scoped_poll_source.h"
 #include "runtime/time/timer.h"
 #include "runtime/trace.h"
@@ -152,6 +153,43 @@ TEST_CASE("a nested turn announces a sleep of its own, and so does the outer one
     CHECK(!context.poll(true));
     CHECK(slept == 3);
     context.set_trace(nullptr);
+  });
+}
+
+// A task spends its coop budget on work that completes without suspending. The loop refills it for
+// each task that it resumes, also in a turn that another task nests.
+TEST_CASE("a nested turn does not refill the coop budget of the task that nests it") {
+  on_every_context([](Context& context) {
+    const ContextAccess access(context);
+    bool nested = false;
+    BottomHalf inner(context, [&] {
+      ContextAccess(access).refill_budget();
+      nested = true;
+    });
+    const auto budget_after = [&](const std::function<void()>& nest) {
+      ContextAccess(access).refill_budget();
+      int whole = 0;
+      while (ContextAccess(access).consume_budget()) {
+        ++whole;
+      }
+      ContextAccess(access).refill_budget();
+      CHECK(ContextAccess(access).consume_budget());
+      nested = false;
+      inner.schedule();
+      nest();
+      CHECK(nested);
+      int left = 1;
+      while (ContextAccess(access).consume_budget()) {
+        ++left;
+      }
+      CHECK(left == whole);
+    };
+    BottomHalf outer(context, [&] {
+      budget_after([&] { context.poll(false); });
+      budget_after([&] { context.run_until(nested); });
+    });
+    outer.schedule();
+    context.poll(true);
   });
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "absl/functional/any_invocable.h"
 #include "backends/unique_fd.h"
@@ -337,6 +338,35 @@ TEST_CASE("a loop that polls a quiet source hears a descriptor and a notificatio
       {.polling = PollFixed{20s}});
 }
 
+TEST_CASE("what a source schedules or arms in poll_begin() or poll_end() is not slept on") {
+  with_and_without_polling([](Context& context) {
+    for (const bool at_begin : {false, true}) {
+      bool ran = false;
+      bool fired = false;
+      BottomHalf half(context, [&] { ran = true; });
+      Timer timer(context, [&] { fired = true; });
+      FakePollSource slot;
+      bool told = false;
+      const auto schedule = [&] {
+        if (!std::exchange(told, true)) {
+          half.schedule();
+          timer.arm_after(0ns);
+        }
+      };
+      slot.at_begin = at_begin ? absl::AnyInvocable<void()>(schedule) : nullptr;
+      slot.at_end = at_begin ? nullptr : absl::AnyInvocable<void()>(schedule);
+      const ScopedPollSource added(context, slot);
+      Timer late(context, [] {});
+      late.arm_after(5ms);  // without polling there is neither a begin nor an end
+      while (late.pending() && !fired) {
+        context.poll(true);
+      }
+      CHECK(ran == told);
+      CHECK(fired == told);
+    }
+  });
+}
+
 // --- misuse -------------------------------------------------------------------------------------
 
 TEST_CASE("a turn inside poll(), poll_begin() or poll_end() is refused with a sentence") {
@@ -374,6 +404,24 @@ TEST_CASE("a turn inside poll(), poll_begin() or poll_end() is refused with a se
           const ScopedPollSource added(*context, nester);
           context->poll(false);
         }).find("do that in on_ready()") != std::string::npos);
+}
+
+TEST_CASE("two sources of a context with one doorbell are refused, and the descriptor is named") {
+  const UniqueFd doorbell = make_eventfd(0);
+  CHECK(abort_message([&] {
+          const std::unique_ptr<Context> context = make_context();
+          FakePollSource first(doorbell);
+          FakePollSource second(doorbell);
+          const ScopedPollSource added(*context, first);
+          const ScopedPollSource again(*context, second);
+        }).find("share descriptor " + std::to_string(doorbell.get())) != std::string::npos);
+  const std::unique_ptr<Context> context = make_context();
+  FakePollSource first(doorbell);
+  FakePollSource second(doorbell);
+  {
+    const ScopedPollSource added(*context, first);
+  }
+  const ScopedPollSource again(*context, second);  // one after the other
 }
 
 TEST_CASE("adding twice, removing what is not there, and ending too early are refused") {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <iterator>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "doctest/doctest.h"
@@ -111,6 +113,54 @@ TEST_CASE("a trace tells nothing of a turn without work, and of one with work on
     half.schedule();
     context.poll(false);
     CHECK(events == 1);
+    context.set_trace(nullptr);
+  });
+}
+
+TEST_CASE("what a trace schedules or arms before a sleep is not slept on") {
+  for (const PollPolicy& policy :
+       {PollPolicy(PollOff{}), PollPolicy(PollFixed{.max = 20us}), PollPolicy(PollLearned{})}) {
+    for (const Kind kind : {Kind::kWait, Kind::kPollBegin, Kind::kPollEnd}) {
+      if (kind != Kind::kWait && !std::holds_alternative<PollFixed>(policy)) {
+        continue;
+      }
+      on_every_context(
+          [&](Context& context) {
+            bool ran = false;
+            bool fired = false;
+            bool posted = false;
+            BottomHalf half(context, [&] { ran = true; });
+            Timer timer(context, [&] { fired = true; });
+            bool told = false;
+            context.set_trace([&](const TraceEvent& event) {
+              if (event.kind == kind && !std::exchange(told, true)) {
+                half.schedule();
+                timer.arm_after(0ns);
+                context.post([&] { posted = true; });
+              }
+            });
+            context.poll(true);  // or for ever
+            CHECK(ran);
+            CHECK(fired);
+            CHECK(posted);
+            context.set_trace(nullptr);
+          },
+          {.polling = policy});
+    }
+  }
+}
+
+TEST_CASE("a timer that a trace arms ends the sleep that it tells of") {
+  on_every_context([](Context& context) {
+    bool fired = false;
+    Timer timer(context, [&] { fired = true; });
+    context.set_trace([&](const TraceEvent& event) {
+      if (event.kind == Kind::kWait && !timer.pending()) {
+        timer.arm_after(1ms);
+      }
+    });
+    context.run_until(fired);
+    CHECK(fired);
     context.set_trace(nullptr);
   });
 }

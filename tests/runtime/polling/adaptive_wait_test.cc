@@ -153,6 +153,34 @@ TEST_CASE("a wait for events at steady intervals sleeps first and polls around t
   CHECK(scene.stats.poll_hits == hits + 1);
 }
 
+// A blocked wait costs 100 µs here, so an event after 120 µs is not worth a poll. It comes 10 µs
+// before a timer, in the last stretch, which is polled. If the wait were taken for a blocked one, a
+// wake of 50 µs would be taken off, and 70 µs would be worth a poll.
+TEST_CASE("an event that is found in the poll before a timer is not taken for a blocked wait") {
+  Scene scene(PollLearned{.latency_weight = 2, .wake_cost = 50us});
+  scene.loop.wake_cost = 0us;
+  for (int i = 0; i < 20; ++i) {
+    scene.loop.sleeps.clear();
+    scene.loop.timer = scene.clock.now() + 130us;
+    scene.loop.event = scene.clock.now() + 120us;
+    scene.wait.wait(130us, true);
+  }
+  CHECK(scene.loop.sleeps == std::vector<nanoseconds>{130us - 75us});
+  CHECK(scene.stats.poll_hits == 20);
+}
+
+TEST_CASE("under a small share the learned policy polls for what the share covers") {
+  for (const double share : {0.009, 0.005, 0.002}) {
+    CAPTURE(share);
+    Scene scene(PollLearned{.latency_weight = 10, .wake_cost = 50us}, share);
+    for (int i = 0; i < 100; ++i) {
+      scene.wait_for_event(20us);
+      scene.clock.advance(20ms);  // the share is earned meanwhile
+    }
+    CHECK(scene.stats.poll_hits > 50);
+  }
+}
+
 TEST_CASE("the trace of a wait tells how the poll began and ended, and how the budget changed") {
   Scene scene(PollGrowShrink{.max = 100us});
   std::vector<TraceEvent::Kind> kinds;
