@@ -143,8 +143,8 @@ Context::Context(const ContextOptions& options, SelectedMonitor selected)
       wall_timers_(options.wall_clock == nullptr ? WallClock::system() : *options.wall_clock, fds_),
       sources_(fds_, *clock_, options.idle_source_limit, options.polling),
       wait_(*this, sources_, stats_, trace_, wait_options(options)),
-      messages_(options.sink),
-      slice_(*clock_, options.nodes_between_looks, options.time_between_looks) {}
+      slice_(*clock_, options.nodes_between_looks, options.time_between_looks),
+      messages_(options.sink) {}
 
 // In a forked child, only its own memory and descriptors are given back: what the kernel keeps
 // behind them belongs to the parent as well. Elsewhere the monitor's end takes all of it back.
