@@ -49,6 +49,7 @@
 #include "runtime/poll_source.h"
 #include "runtime/polling/adaptive_wait.h"
 #include "runtime/polling/poll_policy.h"
+#include "runtime/polling/poll_stats.h"
 #include "runtime/remote_queue.h"
 #include "runtime/run_queue.h"
 #include "runtime/run_slice.h"

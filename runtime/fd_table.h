@@ -102,7 +102,7 @@ class InterestCounts {
 // Handlers that are set. They become due as a waiter does, and wait on.
 struct FdHandling : FdWaiter {
   // Its place among the external handlers that are suspended.
-  struct HeldBack : coaio::ListNode {
+  struct HeldBack : internal::ListNode {
     explicit HeldBack(FdHandling& h) : handling(h) {}
     FdHandling& handling;
   };

@@ -18,19 +18,13 @@
 #include "runtime/polling/poll_guard.h"
 #include "runtime/polling/poll_policy.h"
 #include "runtime/polling/poll_record.h"
+#include "runtime/polling/poll_stats.h"
 #include "runtime/polling/wait_outcome.h"
 #include "runtime/source_list.h"
 #include "runtime/time/clock.h"
 #include "runtime/trace.h"
 
 namespace coaio {
-
-struct PollStats {
-  std::uint64_t polls = 0;             // times that the loop polled in user space before a wait,
-  std::uint64_t poll_hits = 0;         // and found work
-  std::chrono::nanoseconds polled{0};  // CPU time of the polling, nearly
-  PollGuardStats guard;                // what kept the loop from polling
-};
 
 class AdaptiveWait {
  public:

@@ -24,16 +24,10 @@
 #include "runtime/polling/poll_cap.h"
 #include "runtime/polling/poll_environment.h"
 #include "runtime/polling/poll_record.h"
+#include "runtime/polling/poll_stats.h"
 #include "runtime/time/clock.h"
 
 namespace coaio {
-
-struct PollGuardStats {
-  std::uint64_t over_share = 0;  // polls that were not made: the share of the user was spent,
-  std::uint64_t over_quota = 0;  // the quota of the cgroup was at stake
-  std::uint64_t crowded = 0;     // pauses of a second: others wanted the CPU,
-  std::uint64_t shared_cpu = 0;  // the partner needed it
-};
 
 class PollGuard {
  public:

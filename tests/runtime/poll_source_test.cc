@@ -443,7 +443,7 @@ TEST_CASE("adding twice, removing what is not there, and ending too early are re
   CHECK(abort_message([] {
           FakePollSource slot;
           ContextAccess(*make_context()).add(slot);
-        }).find("1 poll sources") != std::string::npos);
+        }).find("1 poll source") != std::string::npos);
 }
 
 }  // namespace
