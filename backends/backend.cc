@@ -21,6 +21,8 @@
 #include "backends/ppoll_monitor.h"
 
 namespace coaio {
+
+using namespace internal;
 namespace {
 
 constexpr char kVariable[] = "COAIO_BACKEND";

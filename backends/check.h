@@ -5,7 +5,7 @@
 
 #include <source_location>
 
-namespace coaio {
+namespace coaio::internal {
 
 // Prints "coaio: file:line: sentence" on standard error and aborts.
 [[noreturn]] void fail(const char* sentence,
@@ -18,6 +18,6 @@ constexpr void check(bool condition, const char* sentence,
   }
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_BACKENDS_CHECK_H_

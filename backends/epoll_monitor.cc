@@ -27,7 +27,7 @@
 #include "backends/unique_fd.h"
 #include "backends/watch_table.h"
 
-namespace coaio {
+namespace coaio::internal {
 namespace {
 
 // Returns an errno.
@@ -484,4 +484,4 @@ absl::StatusOr<std::unique_ptr<FdMonitor>> make_epoll_monitor() {
   return std::make_unique<EpollMonitor>(std::move(epoll));
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

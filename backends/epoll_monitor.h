@@ -8,11 +8,11 @@
 #include "absl/status/statusor.h"
 #include "backends/fd_monitor.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 // Fails where epoll_create1 does: too many open files, or a sandbox.
 absl::StatusOr<std::unique_ptr<FdMonitor>> make_epoll_monitor();
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_BACKENDS_EPOLL_MONITOR_H_

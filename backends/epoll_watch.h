@@ -12,7 +12,7 @@
 #include "backends/poll_bits.h"
 #include "backends/watch_table.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 // How the readiness of a file is learned.
 enum class FileKind : std::uint8_t {
@@ -80,6 +80,6 @@ inline std::uint32_t to_bits(const EpollWatch& watch) {
   return poll_bits(watch.interest);
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_BACKENDS_EPOLL_WATCH_H_

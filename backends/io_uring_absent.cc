@@ -7,7 +7,7 @@
 #include "backends/fd_monitor.h"
 #include "backends/io_uring_monitor.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 const absl::Status& io_uring_support() {
   static const absl::Status& status = *new absl::Status(
@@ -19,4 +19,4 @@ absl::StatusOr<std::unique_ptr<FdMonitor>> make_io_uring_monitor(IoUringOptions)
   return io_uring_support();
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

@@ -24,7 +24,7 @@
 #include "backends/pollable_file.h"
 #include "backends/watch_table.h"
 
-namespace coaio {
+namespace coaio::internal {
 namespace {
 
 constexpr std::chrono::nanoseconds kNoSleep{0};
@@ -536,4 +536,4 @@ absl::StatusOr<std::unique_ptr<FdMonitor>> make_io_uring_monitor(IoUringOptions 
   return monitor;
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

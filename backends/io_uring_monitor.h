@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "backends/fd_monitor.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 // For tests and measurements, which need rings that overflow and rings as old kernels make them.
 struct IoUringOptions {
@@ -30,6 +30,6 @@ const absl::Status& io_uring_support();
 
 absl::StatusOr<std::unique_ptr<FdMonitor>> make_io_uring_monitor(IoUringOptions options = {});
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_BACKENDS_IO_URING_MONITOR_H_

@@ -9,7 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "backends/errno_status.h"
 
-namespace coaio {
+namespace coaio::internal {
 namespace {
 
 constexpr char kSysctl[] = "/proc/sys/kernel/io_uring_disabled";
@@ -66,4 +66,4 @@ absl::Status io_uring_enter_status(int error) {
   }
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

@@ -7,7 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 // "call: EPERM (Operation not permitted); " and the likely cause, with the value of the sysctl.
 absl::Status io_uring_refusal(int error, absl::string_view call);
@@ -15,6 +15,6 @@ absl::Status io_uring_refusal(int error, absl::string_view call);
 // What io_uring_enter() returned: OK where that only means to come back.
 absl::Status io_uring_enter_status(int error);
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_BACKENDS_IO_URING_REFUSAL_H_

@@ -15,7 +15,7 @@
 
 #include "backends/kernel_timeout.h"
 
-namespace coaio {
+namespace coaio::internal {
 namespace {
 
 // From the cheapest way to run completions to the oldest. Rings are made disabled, and enabled by
@@ -143,4 +143,4 @@ int IoUringRing::enter(unsigned wanted, std::chrono::nanoseconds timeout) {
                           flags | IORING_ENTER_EXT_ARG, &argument, sizeof argument));
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

@@ -16,7 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace coaio {
+namespace coaio::internal {
 
 class IoUringRing {
  public:
@@ -116,6 +116,6 @@ class IoUringRing {
   unsigned sleep_flags_ = 0;  // of io_uring_enter(2), for a call that may sleep
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_BACKENDS_IO_URING_RING_H_

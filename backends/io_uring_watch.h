@@ -14,7 +14,7 @@
 #include "backends/poll_now.h"
 #include "backends/watch_table.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 struct IoUringWatch : Watch {
   std::uint32_t request = 0;  // the number of the poll request in flight; 0 if there is none
@@ -86,6 +86,6 @@ struct IoUringWatch : Watch {
   }
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_BACKENDS_IO_URING_WATCH_H_

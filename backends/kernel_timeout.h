@@ -9,7 +9,7 @@
 #include <chrono>
 #include <ctime>
 
-namespace coaio {
+namespace coaio::internal {
 
 // A timeout in the past is zero.
 constexpr timespec to_timespec(std::chrono::nanoseconds timeout) {
@@ -19,6 +19,6 @@ constexpr timespec to_timespec(std::chrono::nanoseconds timeout) {
           .tv_nsec = static_cast<long>(count % kSecond)};
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_BACKENDS_KERNEL_TIMEOUT_H_

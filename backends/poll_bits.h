@@ -10,7 +10,7 @@
 
 #include "backends/events.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 static_assert(POLLIN == static_cast<int>(Events::kIn) && EPOLLIN == POLLIN);
 static_assert(POLLPRI == static_cast<int>(Events::kPriority) && EPOLLPRI == POLLPRI);
@@ -29,6 +29,6 @@ constexpr Events events_of(std::uint32_t bits) {
   return static_cast<Events>(bits) & kAll;
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_BACKENDS_POLL_BITS_H_

@@ -12,7 +12,7 @@
 #include "backends/events.h"
 #include "backends/poll_bits.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 inline Events poll_now(int fd, Events asked) {
   pollfd entry{.fd = fd, .events = static_cast<short>(poll_bits(asked)), .revents = 0};
@@ -31,6 +31,6 @@ inline bool is_always_ready(int fd) {
          poll_now(fd, kBoth) == kBoth;
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_BACKENDS_POLL_NOW_H_

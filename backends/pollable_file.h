@@ -10,7 +10,7 @@
 #include "backends/poll_now.h"
 #include "backends/unique_fd.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 // False for regular files, directories and /dev/null. What poll(2) shows at one moment does not
 // tell: an eventfd may be ready for both directions, as these files always are. The answer is
@@ -25,6 +25,6 @@ inline bool is_pollable(int fd) {
          (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) == 0 || errno != EPERM);
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_BACKENDS_POLLABLE_FILE_H_

@@ -25,7 +25,7 @@
 #include "backends/poll_bits.h"
 #include "backends/watch_table.h"
 
-namespace coaio {
+namespace coaio::internal {
 namespace {
 
 // How long a wait sleeps while some watch waits beside a failure that lasts.
@@ -228,4 +228,4 @@ class PpollMonitor final : public FdMonitor {
 
 std::unique_ptr<FdMonitor> make_ppoll_monitor() { return std::make_unique<PpollMonitor>(); }
 
-}  // namespace coaio
+}  // namespace coaio::internal

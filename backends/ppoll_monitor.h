@@ -9,10 +9,10 @@
 
 #include "backends/fd_monitor.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 std::unique_ptr<FdMonitor> make_ppoll_monitor();
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_BACKENDS_PPOLL_MONITOR_H_

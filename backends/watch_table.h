@@ -17,7 +17,7 @@
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 struct Watch {
   int fd = -1;
@@ -107,6 +107,6 @@ class WatchTable {
   std::vector<std::uint32_t> changed_;
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_BACKENDS_WATCH_TABLE_H_

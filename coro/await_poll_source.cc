@@ -11,6 +11,8 @@
 
 namespace coaio {
 
+using namespace internal;
+
 AwaitablePollSource::~AwaitablePollSource() {
   check(waiter_ == nullptr || waiter_->context().was_forked(),
         "a source ends while a task waits for it: end the task before");

@@ -37,7 +37,7 @@ class AwaitablePollSource : public PollSource {
   AwaitablePollSource() : AwaitablePollSource(-1) {}
   // As for PollSource.
   explicit AwaitablePollSource(int doorbell, const char* name = nullptr)
-      : PollSource(doorbell, name, CallKind::kTaskAfterSource) {}
+      : PollSource(doorbell, name, internal::CallKind::kTaskAfterSource) {}
   ~AwaitablePollSource() override;
 
   // Whether it is ready. Looks at memory only, like PollSource::poll().
@@ -46,7 +46,8 @@ class AwaitablePollSource : public PollSource {
   bool poll() final { return waiter_ != nullptr && ready(); }
   void on_ready() final;
   void on_remove() final {
-    check(waiter_ == nullptr, "a source is removed while a task waits for it: end the task before");
+    internal::check(waiter_ == nullptr,
+                    "a source is removed while a task waits for it: end the task before");
   }
 
  private:

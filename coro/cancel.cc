@@ -9,6 +9,8 @@
 
 namespace coaio {
 
+using namespace internal;
+
 CancelSource::~CancelSource() {
   check(nodes_.empty() || context_.was_forked(),
         "a cancel source ends before what it cancels: keep it longer than its tasks, and join a "

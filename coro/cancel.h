@@ -39,7 +39,7 @@ namespace coaio {
 class CancelSource;
 
 // An operation that can be cancelled. The callback withdraws it; it must not run user code.
-class CancelNode : private ListNode {
+class CancelNode : private internal::ListNode {
  public:
   using Cancel = void (*)(CancelNode&);
 
@@ -47,13 +47,13 @@ class CancelNode : private ListNode {
   ~CancelNode() { unlink(); }
 
   // The operation has completed.
-  using ListNode::unlink;
+  using internal::ListNode::unlink;
 
   bool listed() const { return linked(); }
 
  private:
   friend class CancelSource;
-  friend class IntrusiveList<CancelNode>;
+  friend class internal::IntrusiveList<CancelNode>;
 
   Cancel cancel_;
 };
@@ -73,10 +73,11 @@ class CancelToken {
   CancelSource* source_ = nullptr;
 };
 
-class CancelSource : private RunNode {
+class CancelSource : private internal::RunNode {
  public:
   explicit CancelSource(Context& context)
-      : RunNode(&CancelSource::deliver, CallKind::kCancellation), context_(context) {}
+      : internal::RunNode(&CancelSource::deliver, internal::CallKind::kCancellation),
+        context_(context) {}
   ~CancelSource();
 
   CancelToken token() { return CancelToken(*this); }
@@ -98,11 +99,11 @@ class CancelSource : private RunNode {
   void renew();
 
  private:
-  static void deliver(RunNode& node);
+  static void deliver(internal::RunNode& node);
 
   Context& context_;
   std::atomic<bool> requested_{false};
-  IntrusiveList<CancelNode> nodes_;
+  internal::IntrusiveList<CancelNode> nodes_;
 };
 
 inline bool CancelToken::cancel_requested() const {

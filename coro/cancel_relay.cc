@@ -5,7 +5,7 @@
 #include "coro/cancel.h"
 #include "runtime/context.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 CancelRelay::CancelRelay(CancelSource& upstream)
     : CancelNode(&CancelRelay::pass_on), upstream_(upstream) {
@@ -43,4 +43,4 @@ void CancelRelay::pass_on(CancelNode& node) {
   }
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

@@ -18,7 +18,7 @@
 #include "coro/cancel.h"
 #include "runtime/context.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 class CancelRelay : private CancelNode {
  public:
@@ -42,6 +42,6 @@ class CancelRelay : private CancelNode {
   CancelSource& upstream_;
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_CORO_CANCEL_RELAY_H_

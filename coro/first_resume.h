@@ -15,7 +15,7 @@
 
 #include "backends/check.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
 
@@ -55,6 +55,6 @@ struct FirstResume {
 
 #endif
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_CORO_FIRST_RESUME_H_

@@ -6,7 +6,7 @@
 
 #include "backends/check.h"
 
-namespace coaio {
+namespace coaio::internal {
 namespace {
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -144,4 +144,4 @@ void free_aligned_frame(void* frame, std::size_t size, std::size_t alignment) {
   }
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

@@ -23,7 +23,7 @@
 
 #include <cstddef>
 
-namespace coaio {
+namespace coaio::internal {
 
 // Aligned for everything up to this alignment.
 inline constexpr std::size_t kFrameAlignment = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
@@ -45,7 +45,7 @@ constexpr std::size_t alignment_by_size(std::size_t size) {
 #if defined(__clang__)
 #define COAIO_ALIGNMENT_OF_FRAME(size) __builtin_coro_align()
 #elif defined(__GNUC__)
-#define COAIO_ALIGNMENT_OF_FRAME(size) ::coaio::alignment_by_size(size)
+#define COAIO_ALIGNMENT_OF_FRAME(size) ::coaio::internal::alignment_by_size(size)
 #else
 #error coaio knows the alignment of coroutine frames for clang and g++ only: add this compiler here
 #endif
@@ -74,6 +74,6 @@ class FrameMemory {
 
 #undef COAIO_ALIGNMENT_OF_FRAME
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_CORO_FRAME_MEMORY_H_

@@ -42,8 +42,9 @@ class Operation : protected CancelNode {
 
   // False, and was_cancelled(), if the task has been cancelled already.
   bool start(PromiseBase& task) {
-    check(task_ == nullptr,
-          "one awaitable object is awaited by two tasks at the same time: make one for each task");
+    internal::check(
+        task_ == nullptr,
+        "one awaitable object is awaited by two tasks at the same time: make one for each task");
     task_ = &task;
     cancelled_ = task.cancel_requested();
     if (!cancelled_) {
@@ -57,10 +58,10 @@ class Operation : protected CancelNode {
   // does not mind that it was cancelled, leaves the others their turn.
   bool complete_at_once() {
     PromiseBase& task = end();
-    if (ContextAccess(task.context()).consume_budget()) {
+    if (internal::ContextAccess(task.context()).consume_budget()) {
       return false;
     }
-    ContextAccess(task.context()).schedule(task);
+    internal::ContextAccess(task.context()).schedule(task);
     return true;
   }
 
@@ -71,7 +72,7 @@ class Operation : protected CancelNode {
   // The same through the queue, for a caller that another task's call has reached.
   void complete_soon() {
     PromiseBase& task = end();
-    ContextAccess(task.context()).schedule(task);
+    internal::ContextAccess(task.context()).schedule(task);
   }
 
   // For withdraw(), once the loop has let go of the operation.

@@ -13,6 +13,8 @@
 
 namespace coaio {
 
+using namespace internal;
+
 PromiseBase::~PromiseBase() {
   if (queued()) {
     ContextAccess(*context_).cancel(*this);

@@ -31,6 +31,8 @@ namespace coaio {
 
 class PromiseBase;
 
+namespace internal {
+
 // Who started a task without awaiting it: a group, or run(). Told on its own context when the task
 // has ended, after the coroutine has suspended for good; the owner destroys it.
 class TaskOwner {
@@ -40,13 +42,15 @@ class TaskOwner {
   TaskOwner(Context& context, Done done) : context_(context), done_(done) {}
 
  private:
-  friend class PromiseBase;
+  friend class coaio::PromiseBase;
 
   Context& context_;
   Done done_;
 };
 
-class PromiseBase : public RunNode, public FrameMemory {
+}  // namespace internal
+
+class PromiseBase : public internal::RunNode, public internal::FrameMemory {
  public:
   // --- for awaitables ---------------------------------------------------------------------------
 
@@ -63,9 +67,9 @@ class PromiseBase : public RunNode, public FrameMemory {
 
   // Resumes the task. On its home thread, and not inside a call of another task.
   void resume() {
-    ContextAccess(*context_).refill_budget();
+    internal::ContextAccess(*context_).refill_budget();
     self_.resume();
-    FirstResume::verify();
+    internal::FirstResume::verify();
   }
 
   // The task resumes on `target`, and has its home there from now on.
@@ -78,7 +82,7 @@ class PromiseBase : public RunNode, public FrameMemory {
   std::coroutine_handle<> start(PromiseBase& parent);
 
   // Queues it for an owner.
-  void start(TaskOwner& owner, CancelToken token);
+  void start(internal::TaskOwner& owner, CancelToken token);
 
   // The task has its result and is at its final suspension: returns what to resume.
   std::coroutine_handle<> finish() noexcept;
@@ -88,27 +92,27 @@ class PromiseBase : public RunNode, public FrameMemory {
 
  protected:
   explicit PromiseBase(std::coroutine_handle<> self)
-      : RunNode(&PromiseBase::run, CallKind::kTask), self_(self) {}
+      : internal::RunNode(&PromiseBase::run, internal::CallKind::kTask), self_(self) {}
   ~PromiseBase();
 
  private:
   void begin_in_queue();
 
-  static void begin(RunNode& node);
-  static void run(RunNode& node);
+  static void begin(internal::RunNode& node);
+  static void run(internal::RunNode& node);
   Context& destination() const;
-  static void depart(RunNode& node);
-  static void return_home(RunNode& node);
-  static void depart_to_end(RunNode& node);
-  static void return_to_end(RunNode& node);
-  static void end(RunNode& node);
+  static void depart(internal::RunNode& node);
+  static void return_home(internal::RunNode& node);
+  static void depart_to_end(internal::RunNode& node);
+  static void return_to_end(internal::RunNode& node);
+  static void end(internal::RunNode& node);
 
   std::coroutine_handle<> self_;
   Context* context_ = nullptr;
   CancelSource* cancel_ = nullptr;
-  PromiseBase* parent_ = nullptr;       // who awaits it, or
-  TaskOwner* owner_ = nullptr;          // who started it
-  std::unique_ptr<CancelRelay> relay_;  // once it has moved
+  PromiseBase* parent_ = nullptr;                 // who awaits it, or
+  internal::TaskOwner* owner_ = nullptr;          // who started it
+  std::unique_ptr<internal::CancelRelay> relay_;  // once it has moved
 };
 
 }  // namespace coaio

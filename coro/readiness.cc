@@ -14,6 +14,8 @@
 
 namespace coaio {
 
+using namespace internal;
+
 Readiness::~Readiness() {
   if (waiting() && !context().was_forked()) {
     ContextAccess(context()).fds().remove(*this);

@@ -11,7 +11,8 @@
 // May complete without suspending? Only when cancelled before.
 // Observes cancellation? Yes: kCancelled.
 // Resumes where? On the task's home, inside the turn that found the descriptor ready.
-// Who must outlive whom? The descriptor stays open while a task waits for it. Once a wait has ended,
+// Who must outlive whom? The descriptor stays open while a task waits for it. Once a wait has
+// ended,
 //   with whatever result, close(2) closes the file. To close the descriptor earlier, give it up
 //   first, and the waits end with kCancelled:
 //
@@ -36,9 +37,10 @@
 
 namespace coaio {
 
-class Readiness : public AwaitableOperation<Readiness>, private FdWaiter {
+class Readiness : public AwaitableOperation<Readiness>, private internal::FdWaiter {
  public:
-  Readiness(int fd, Events interest) : FdWaiter(&Readiness::wake), fd_(fd), interest_(interest) {}
+  Readiness(int fd, Events interest)
+      : internal::FdWaiter(&Readiness::wake), fd_(fd), interest_(interest) {}
   ~Readiness();
 
   absl::StatusOr<Events> await_resume() const;
@@ -49,7 +51,7 @@ class Readiness : public AwaitableOperation<Readiness>, private FdWaiter {
 
   bool suspend(PromiseBase& task);
   void withdraw();
-  static void wake(FdWaiter& waiter, Events events);
+  static void wake(internal::FdWaiter& waiter, Events events);
 
   int fd_;
   Events interest_;

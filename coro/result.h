@@ -9,7 +9,7 @@
 
 #include "backends/check.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 template <typename T>
 class Result {
@@ -59,6 +59,6 @@ class Result<void> {
   std::exception_ptr exception_;
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_CORO_RESULT_H_

@@ -9,7 +9,7 @@
 #include "runtime/context.h"
 #include "runtime/sink.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 RunOwner::RunOwner(Context& context, CancelToken token)
     : TaskOwner(context, &RunOwner::ended), CancelNode(&RunOwner::pass_on), source_(context) {
@@ -37,4 +37,4 @@ void exit_without_context(const absl::Status& error) {
   std::exit(1);
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

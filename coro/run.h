@@ -42,7 +42,9 @@
 
 namespace coaio {
 
-// Owns the task of one run(): cancels it, and learns of its end. Private to this file.
+namespace internal {
+
+// Owns the task of one run(): cancels it, and learns of its end.
 class RunOwner : public TaskOwner, private CancelNode {
  public:
   RunOwner(Context& context, CancelToken token);
@@ -58,16 +60,6 @@ class RunOwner : public TaskOwner, private CancelNode {
   bool done_ = false;
 };
 
-template <typename T>
-T run(Context& context, Task<T> task, CancelToken token = {}) {
-  struct Frame {
-    ~Frame() { handle.destroy(); }
-    std::coroutine_handle<TaskPromise<T>> handle;
-  } const frame{std::move(task).release()};
-  RunOwner(context, token).run(frame.handle.promise());
-  return frame.handle.promise().take_result();
-}
-
 // Whether the error of Context::create() can be the result of a Task<T>.
 template <typename T>
 inline constexpr bool kHoldsStatus = std::is_same_v<T, absl::Status>;
@@ -77,16 +69,28 @@ inline constexpr bool kHoldsStatus<absl::StatusOr<T>> = true;
 // Prints the error and exits with code 1.
 [[noreturn]] void exit_without_context(const absl::Status& error);
 
+}  // namespace internal
+
+template <typename T>
+T run(Context& context, Task<T> task, CancelToken token = {}) {
+  struct Frame {
+    ~Frame() { handle.destroy(); }
+    std::coroutine_handle<internal::TaskPromise<T>> handle;
+  } const frame{std::move(task).release()};
+  internal::RunOwner(context, token).run(frame.handle.promise());
+  return frame.handle.promise().take_result();
+}
+
 template <typename T>
 T run(Task<T> task, const ContextOptions& options = {}) {
   const absl::StatusOr<std::unique_ptr<Context>> context = Context::create(options);
   if (context.ok()) {
     return run(**context, std::move(task));
   }
-  if constexpr (kHoldsStatus<T>) {
+  if constexpr (internal::kHoldsStatus<T>) {
     return context.status();
   } else {
-    exit_without_context(context.status());
+    internal::exit_without_context(context.status());
   }
 }
 

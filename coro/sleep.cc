@@ -10,6 +10,8 @@
 
 namespace coaio {
 
+using namespace internal;
+
 Sleep::~Sleep() {
   if (pending()) {
     ContextAccess(context()).cancel(static_cast<TimerNode&>(*this));

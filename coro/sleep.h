@@ -27,12 +27,15 @@
 
 namespace coaio {
 
-class Sleep : public AwaitableOperation<Sleep>, private TimerNode {
+class Sleep : public AwaitableOperation<Sleep>, private internal::TimerNode {
  public:
   explicit Sleep(TimePoint deadline)
-      : TimerNode(&Sleep::fire, CallKind::kTaskAfterSleep), deadline_(deadline) {}
+      : internal::TimerNode(&Sleep::fire, internal::CallKind::kTaskAfterSleep),
+        deadline_(deadline) {}
   explicit Sleep(Duration delay)
-      : TimerNode(&Sleep::fire, CallKind::kTaskAfterSleep), delay_(delay), relative_(true) {}
+      : internal::TimerNode(&Sleep::fire, internal::CallKind::kTaskAfterSleep),
+        delay_(delay),
+        relative_(true) {}
   ~Sleep();
 
   absl::Status await_resume() const;
@@ -43,7 +46,7 @@ class Sleep : public AwaitableOperation<Sleep>, private TimerNode {
 
   bool suspend(PromiseBase& task);
   void withdraw();
-  static void fire(TimerNode& timer);
+  static void fire(internal::TimerNode& timer);
 
   TimePoint deadline_;
   std::chrono::nanoseconds delay_{0};  // counted from the suspension

@@ -36,6 +36,8 @@ namespace coaio {
 template <typename T>
 class Task;
 
+namespace internal {
+
 template <typename T>
 class TaskPromise;
 
@@ -85,6 +87,8 @@ class TaskPromise<void> final : public TaskPromiseBase<void> {
   void return_void() const noexcept {}
 };
 
+}  // namespace internal
+
 template <typename T = void>
 class [[nodiscard("a task does nothing until it is awaited, spawned or run")]] Task {
   static_assert(!std::is_reference_v<T>, "return a pointer or a std::reference_wrapper");
@@ -92,7 +96,7 @@ class [[nodiscard("a task does nothing until it is awaited, spawned or run")]] T
   class Awaiter;
 
  public:
-  using promise_type = TaskPromise<T>;
+  using promise_type = internal::TaskPromise<T>;
 
   Task(Task&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
   Task& operator=(Task&& other) noexcept {
@@ -108,18 +112,19 @@ class [[nodiscard("a task does nothing until it is awaited, spawned or run")]] T
 
   Awaiter operator co_await() & = delete;  // a task is awaited once: co_await std::move(task)
   auto operator co_await() && noexcept {
-    check(handle_ != nullptr, "a task is awaited that was moved from, or awaited before");
+    internal::check(handle_ != nullptr, "a task is awaited that was moved from, or awaited before");
     return Awaiter(std::exchange(handle_, nullptr));
   }
 
   // For owners: gives up the coroutine, which they start and destroy.
   std::coroutine_handle<promise_type> release() && {
-    check(handle_ != nullptr, "a task is spawned or run that was moved from, or awaited before");
+    internal::check(handle_ != nullptr,
+                    "a task is spawned or run that was moved from, or awaited before");
     return std::exchange(handle_, nullptr);
   }
 
  private:
-  friend class TaskPromiseBase<T>;
+  friend class internal::TaskPromiseBase<T>;
 
   class Awaiter {
    public:
@@ -161,6 +166,8 @@ class [[nodiscard("a task does nothing until it is awaited, spawned or run")]] T
   std::coroutine_handle<promise_type> handle_;
 };
 
+namespace internal {
+
 template <typename T>
 TaskPromiseBase<T>::TaskPromiseBase()
     : PromiseBase(std::coroutine_handle<TaskPromise<T>>::from_promise(
@@ -172,6 +179,7 @@ Task<T> TaskPromiseBase<T>::get_return_object() noexcept {
       std::coroutine_handle<TaskPromise<T>>::from_promise(static_cast<TaskPromise<T>&>(*this)));
 }
 
+}  // namespace internal
 }  // namespace coaio
 
 #endif  // COAIO_CORO_TASK_H_

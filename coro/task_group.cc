@@ -19,6 +19,8 @@
 
 namespace coaio {
 
+using namespace internal;
+
 TaskGroup::TaskGroup(const TaskEnv& here)
     : CancelNode(&TaskGroup::pass_on),
       source_(here.context),

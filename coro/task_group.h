@@ -87,17 +87,17 @@ class TaskGroup : private CancelNode {
  private:
   // Told of the end of each child of one type.
   template <typename T>
-  struct Owner : TaskOwner {
-    explicit Owner(TaskGroup& g) : TaskOwner(g.context(), &Owner::ended), group(g) {}
-    static void ended(TaskOwner& owner, PromiseBase& child);
+  struct Owner : internal::TaskOwner {
+    explicit Owner(TaskGroup& g) : internal::TaskOwner(g.context(), &Owner::ended), group(g) {}
+    static void ended(internal::TaskOwner& owner, PromiseBase& child);
     TaskGroup& group;
   };
 
   // Cancels when its time has come.
-  struct Deadline : TimerNode {
+  struct Deadline : internal::TimerNode {
     explicit Deadline(TaskGroup& g)
-        : TimerNode(&Deadline::fire, CallKind::kGroupDeadline), group(g) {}
-    static void fire(TimerNode& timer) { static_cast<Deadline&>(timer).group.cancel(); }
+        : internal::TimerNode(&Deadline::fire, internal::CallKind::kGroupDeadline), group(g) {}
+    static void fire(internal::TimerNode& timer) { static_cast<Deadline&>(timer).group.cancel(); }
     TaskGroup& group;
   };
 

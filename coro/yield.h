@@ -24,7 +24,7 @@ class Yield : public Awaitable<Yield> {
  private:
   friend class Awaitable<Yield>;
 
-  void suspend(PromiseBase& task) { ContextAccess(task.context()).schedule(task); }
+  void suspend(PromiseBase& task) { internal::ContextAccess(task.context()).schedule(task); }
 };
 
 [[nodiscard]] inline Yield yield() { return Yield(); }

@@ -22,7 +22,7 @@
 
 #include "runtime/call_kind.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 class Activity {
  public:
@@ -166,6 +166,6 @@ class Activity {
   std::uint64_t calls_ = 0;
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_ACTIVITY_H_

@@ -19,7 +19,7 @@
 #include "runtime/fork_generation.h"
 #include "runtime/home_thread.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 class Affinity {
  public:
@@ -87,6 +87,6 @@ class Affinity {
   HomeThread home_;
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_AFFINITY_H_

@@ -26,22 +26,22 @@
 
 namespace coaio {
 
-class BottomHalf final : private NamedRunNode {
+class BottomHalf final : private internal::NamedRunNode {
  public:
   BottomHalf(Context& context, absl::AnyInvocable<void()> callback, const char* name = nullptr)
-      : NamedRunNode(&BottomHalf::call, CallKind::kBottomHalf, name),
+      : internal::NamedRunNode(&BottomHalf::call, internal::CallKind::kBottomHalf, name),
         context_(context),
         callback_(std::move(callback)) {}
   ~BottomHalf() { cancel(); }
 
-  void schedule() { ContextAccess(context_).schedule(*this); }
-  void schedule_from_signal() { ContextAccess(context_).schedule_from_signal(*this); }
+  void schedule() { internal::ContextAccess(context_).schedule(*this); }
+  void schedule_from_signal() { internal::ContextAccess(context_).schedule_from_signal(*this); }
 
   // Takes back what was scheduled so far.
-  void cancel() { ContextAccess(context_).cancel(*this); }
+  void cancel() { internal::ContextAccess(context_).cancel(*this); }
 
  private:
-  static void call(RunNode& node) { static_cast<BottomHalf&>(node).callback_(); }
+  static void call(internal::RunNode& node) { static_cast<BottomHalf&>(node).callback_(); }
 
   // Only read, also by other threads. In a cache line of its own, so that they need not wait for
   // the one above, which both sides write.
@@ -52,19 +52,19 @@ class BottomHalf final : private NamedRunNode {
 // The same for work that can wait: runs in the first turn that finds nothing else to do, and does
 // not count as progress. While one is scheduled, the loop sleeps 10 ms at most. Everything on the
 // home thread.
-class IdleBottomHalf final : private NamedRunNode {
+class IdleBottomHalf final : private internal::NamedRunNode {
  public:
   IdleBottomHalf(Context& context, absl::AnyInvocable<void()> callback, const char* name = nullptr)
-      : NamedRunNode(&IdleBottomHalf::call, CallKind::kIdleBottomHalf, name),
+      : internal::NamedRunNode(&IdleBottomHalf::call, internal::CallKind::kIdleBottomHalf, name),
         context_(context),
         callback_(std::move(callback)) {}
   ~IdleBottomHalf() { cancel(); }
 
-  void schedule() { ContextAccess(context_).schedule_idle(*this); }
-  void cancel() { ContextAccess(context_).cancel(*this); }
+  void schedule() { internal::ContextAccess(context_).schedule_idle(*this); }
+  void cancel() { internal::ContextAccess(context_).cancel(*this); }
 
  private:
-  static void call(RunNode& node) { static_cast<IdleBottomHalf&>(node).callback_(); }
+  static void call(internal::RunNode& node) { static_cast<IdleBottomHalf&>(node).callback_(); }
 
   Context& context_;
   absl::AnyInvocable<void()> callback_;

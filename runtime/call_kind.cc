@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 
-namespace coaio {
+namespace coaio::internal {
 namespace {
 
 // "a timer", or "the timer "tick"".
@@ -102,4 +102,4 @@ std::string describe_pending(CallKind kind, std::size_t count) {
   return counted("scheduled callback", "scheduled callbacks");
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

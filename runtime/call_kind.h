@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <string>
 
-namespace coaio {
+namespace coaio::internal {
 
 enum class CallKind : std::uint8_t {
   kOther,  // a node of a user's own type
@@ -39,6 +39,6 @@ std::string describe(const CallInfo& call);
 // The same for several of a kind that wait for their turn: "2 tasks that sleep".
 std::string describe_pending(CallKind kind, std::size_t count);
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_CALL_KIND_H_

@@ -31,6 +31,8 @@
 #include "runtime/time/wall_clock.h"
 
 namespace coaio {
+
+using namespace internal;
 namespace {
 
 struct Posted : RunNode {

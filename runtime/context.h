@@ -123,9 +123,11 @@ struct ContextStats : PollStats {
   std::uint64_t moves = 0;    // to another back end
 };
 
+namespace internal {
 class ContextAccess;
+}  // namespace internal
 
-class Context final : private AdaptiveWait::Loop {
+class Context final : private internal::AdaptiveWait::Loop {
  public:
   static absl::StatusOr<std::unique_ptr<Context>> create(const ContextOptions& options = {});
 
@@ -235,7 +237,7 @@ class Context final : private AdaptiveWait::Loop {
   bool was_forked() const { return affinity_.was_forked(); }
 
  private:
-  friend class ContextAccess;  // and says what these are
+  friend class internal::ContextAccess;  // and says what these are
 
   static constexpr unsigned kCoopBudget = 64;
 
@@ -245,25 +247,26 @@ class Context final : private AdaptiveWait::Loop {
 
   // --- for ContextAccess ------------------------------------------------------------------------
 
-  void schedule(RunNode& node);
-  void schedule_from_signal(RunNode& node);
-  void schedule_idle(RunNode& node);
-  void cancel(RunNode& node);
-  void arm(TimerNode& node, TimePoint deadline) {
+  void schedule(internal::RunNode& node);
+  void schedule_from_signal(internal::RunNode& node);
+  void schedule_idle(internal::RunNode& node);
+  void cancel(internal::RunNode& node);
+  void arm(internal::TimerNode& node, TimePoint deadline) {
     affinity_.check_home();
     timers_.arm(node, deadline);
   }
-  bool cancel(TimerNode& node) {
-    return affinity_.may_take_back() ? timers_.cancel(node) : TimerQueue::abandon(node);
+  bool cancel(internal::TimerNode& node) {
+    return affinity_.may_take_back() ? timers_.cancel(node) : internal::TimerQueue::abandon(node);
   }
-  void arm_wall(TimerNode& node, WallTime deadline);
-  bool cancel_wall(TimerNode& node) {
-    return affinity_.may_take_back() ? wall_timers_.cancel(node) : TimerQueue::abandon(node);
+  void arm_wall(internal::TimerNode& node, WallTime deadline);
+  bool cancel_wall(internal::TimerNode& node) {
+    return affinity_.may_take_back() ? wall_timers_.cancel(node)
+                                     : internal::TimerQueue::abandon(node);
   }
   void add(PollSource& source);
   void remove(PollSource& source);
   void settle();
-  FdTable& fds() {
+  internal::FdTable& fds() {
     affinity_.check_home();
     return fds_;
   }
@@ -275,18 +278,19 @@ class Context final : private AdaptiveWait::Loop {
     return true;
   }
   void refill_budget() { coop_budget_ = kCoopBudget; }
-  const Activity& watch();
+  const internal::Activity& watch();
   void unwatch();
   void task_left() { ++away_tasks_; }
   void task_returned() { --away_tasks_; }
 
   // --- a turn -----------------------------------------------------------------------------------
 
-  bool turn(bool may_block, RunSlice* slice = nullptr) noexcept;
+  bool turn(bool may_block, internal::RunSlice* slice = nullptr) noexcept;
   void find_work(bool may_block);
   void accept_wakeup();
-  bool run_queued(RunSlice* slice);
-  static bool run_watched(RunQueue& queue, Activity& activity, RunSlice* slice);
+  bool run_queued(internal::RunSlice* slice);
+  static bool run_watched(internal::RunQueue& queue, internal::Activity& activity,
+                          internal::RunSlice* slice);
   bool dispatch_fds();
   bool fire_timers();
   void run_idle();
@@ -315,9 +319,9 @@ class Context final : private AdaptiveWait::Loop {
       trace_({.kind = kind, .duration = duration});
     }
   }
-  void schedule_remotely(RunNode& node);
+  void schedule_remotely(internal::RunNode& node);
   std::string discard_queued();
-  void discard_posted(RunQueue& kept);
+  void discard_posted(internal::RunQueue& kept);
 
   const ContextOptions options_;
   const Clock* clock_;
@@ -325,33 +329,33 @@ class Context final : private AdaptiveWait::Loop {
   Trace trace_;
 
   // Work of each kind. The kernel port refers to the fd table and to the wake-up.
-  KernelPort kernel_;
-  FdTable fds_;
-  RunQueue queue_;
-  RunQueue idle_;
-  TimerQueue timers_;
-  WallTimerQueue wall_timers_;
-  SourceList sources_;
+  internal::KernelPort kernel_;
+  internal::FdTable fds_;
+  internal::RunQueue queue_;
+  internal::RunQueue idle_;
+  internal::TimerQueue timers_;
+  internal::WallTimerQueue wall_timers_;
+  internal::SourceList sources_;
 
-  AdaptiveWait wait_;
+  internal::AdaptiveWait wait_;
   unsigned probes_ = 0;       // while sources are polled
   TimePoint asked_kernel_{};  // when a probe did so last
 
-  RunSlice slice_;  // of run()
+  internal::RunSlice slice_;  // of run()
   unsigned coop_budget_ = kCoopBudget;
-  unsigned running_ = 0;          // calls that run turns, one inside the other
-  std::size_t away_tasks_ = 0;    // on other contexts, and to return here
-  Activity* activity_ = nullptr;  // while a Watchdog is there
-  std::unique_ptr<Activity> watched_activity_;
+  unsigned running_ = 0;                    // calls that run turns, one inside the other
+  std::size_t away_tasks_ = 0;              // on other contexts, and to return here
+  internal::Activity* activity_ = nullptr;  // while a Watchdog is there
+  std::unique_ptr<internal::Activity> watched_activity_;
   Messages messages_;
 
-  Affinity affinity_;
-  TimerSlack timer_slack_;  // of the home thread
+  internal::Affinity affinity_;
+  internal::TimerSlack timer_slack_;  // of the home thread
 
   // Other threads write these two. Each has a cache line of its own, apart from the members that
   // other threads only read while the loop is awake.
-  alignas(64) RemoteQueue remote_;
-  alignas(64) Wakeup wakeup_;
+  alignas(64) internal::RemoteQueue remote_;
+  alignas(64) internal::Wakeup wakeup_;
   std::atomic<bool> stopped_{false};
 };
 

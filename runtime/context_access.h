@@ -18,7 +18,7 @@
 #include "runtime/time/timer_queue.h"
 #include "runtime/time/wall_clock.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 class ContextAccess {
  public:
@@ -92,6 +92,6 @@ class ContextAccess {
   Context& context_;
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_CONTEXT_ACCESS_H_

@@ -13,6 +13,8 @@
 #include "runtime/trace.h"
 
 namespace coaio {
+
+using namespace internal;
 namespace {
 
 using std::chrono::nanoseconds;

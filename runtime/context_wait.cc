@@ -10,6 +10,8 @@
 #include "runtime/trace.h"
 
 namespace coaio {
+
+using namespace internal;
 namespace {
 
 using std::chrono::nanoseconds;

@@ -14,7 +14,7 @@
 #include "runtime/activity.h"
 #include "runtime/call_kind.h"
 
-namespace coaio {
+namespace coaio::internal {
 namespace {
 
 constexpr Events kBothDirections = Events::kIn | Events::kOut;
@@ -349,4 +349,4 @@ bool FdTable::dispatch() {
   return called;
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

@@ -33,7 +33,7 @@
 #include "runtime/fd_handlers.h"
 #include "runtime/intrusive_list.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 class FdRecord;
 
@@ -270,6 +270,6 @@ class FdTable {
   Activity* activity_ = nullptr;
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_FD_TABLE_H_

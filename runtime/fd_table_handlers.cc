@@ -14,7 +14,7 @@
 #include "runtime/fd_handlers.h"
 #include "runtime/fd_table.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 // A call of handlers that is under way, on the stack of its thread.
 struct FdTable::HandlerCall {
@@ -192,4 +192,4 @@ void FdTable::enable_external() {
   }
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

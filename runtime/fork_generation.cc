@@ -8,7 +8,7 @@
 #include "backends/check.h"
 #include "runtime/home_thread.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 constinit std::atomic<std::uint32_t> g_fork_generation{0};
 
@@ -20,4 +20,4 @@ void watch_forks() {
   check(error == 0, "no memory for the notice of a fork");
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

@@ -11,7 +11,7 @@
 #include <atomic>
 #include <cstdint>
 
-namespace coaio {
+namespace coaio::internal {
 
 // Begins to count forks; once is enough.
 void watch_forks();
@@ -21,6 +21,6 @@ extern std::atomic<std::uint32_t> g_fork_generation;
 // Relaxed: it changes in a child before that has a second thread.
 inline std::uint32_t fork_generation() { return g_fork_generation.load(std::memory_order_relaxed); }
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_FORK_GENERATION_H_

@@ -8,7 +8,7 @@
 
 #include "backends/check.h"
 
-namespace coaio {
+namespace coaio::internal {
 namespace {
 
 // A POSIX key and not a thread_local with a destructor: the destructors of all thread_locals have
@@ -75,4 +75,4 @@ bool HomeThread::has_ended() const {
   return home != nullptr && home->ended.load(std::memory_order_acquire);
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

@@ -11,7 +11,7 @@
 #include <atomic>
 #include <memory>
 
-namespace coaio {
+namespace coaio::internal {
 
 class HomeThread {
  public:
@@ -63,6 +63,6 @@ class HomeThread {
   std::shared_ptr<const Identity> keeper_;
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_HOME_THREAD_H_

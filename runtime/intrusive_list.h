@@ -12,7 +12,7 @@
 #ifndef COAIO_RUNTIME_INTRUSIVE_LIST_H_
 #define COAIO_RUNTIME_INTRUSIVE_LIST_H_
 
-namespace coaio {
+namespace coaio::internal {
 
 class ListNode {
  public:
@@ -100,6 +100,6 @@ class IntrusiveList {
   ListNode ends_;
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_INTRUSIVE_LIST_H_

@@ -13,7 +13,7 @@
 #include "runtime/fd_table.h"
 #include "runtime/wakeup.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 KernelPort::KernelPort(SelectedMonitor selected, FdTable& fds, Wakeup& wakeup, std::uint64_t& moves)
     : monitor_(std::move(selected.monitor)),
@@ -61,4 +61,4 @@ void KernelPort::move_to(SelectedMonitor next) {
   watch_wakeup();
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

@@ -21,7 +21,7 @@
 #include "runtime/fd_table.h"
 #include "runtime/wakeup.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 class KernelPort {
  public:
@@ -57,6 +57,6 @@ class KernelPort {
   std::uint64_t& moves_;
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_KERNEL_PORT_H_

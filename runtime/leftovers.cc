@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "runtime/call_kind.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 void Leftovers::add(const CallInfo& call) {
   if (call.name != nullptr) {
@@ -31,4 +31,4 @@ std::string Leftovers::words() const {
   return words;
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

@@ -9,7 +9,7 @@
 
 #include "runtime/call_kind.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 class Leftovers {
  public:
@@ -26,6 +26,6 @@ class Leftovers {
   std::size_t away_tasks_ = 0;
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_LEFTOVERS_H_

@@ -38,17 +38,20 @@
 
 namespace coaio {
 
+namespace internal {
 class SourceList;
+}  // namespace internal
 
-class PollSource : private ListNode {
+class PollSource : private internal::ListNode {
  public:
   // Without a doorbell: the code that makes it ready calls notify().
   PollSource() = default;
   // The name is what a Watchdog calls it, and outlives it. A doorbell of -1 is none.
   explicit PollSource(int doorbell, const char* name = nullptr)
-      : PollSource(doorbell, name, CallKind::kPollSource) {}
+      : PollSource(doorbell, name, internal::CallKind::kPollSource) {}
   virtual ~PollSource() {
-    check(list_ == nullptr, "a poll source ends while a context looks at it: remove() it before");
+    internal::check(list_ == nullptr,
+                    "a poll source ends while a context looks at it: remove() it before");
   }
 
   // Whether it is ready. Called in a tight loop, with or without a poll_begin() before.
@@ -70,22 +73,22 @@ class PollSource : private ListNode {
 
  protected:
   // For one whose on_ready() is a call of another kind.
-  PollSource(int doorbell, const char* name, CallKind kind)
+  PollSource(int doorbell, const char* name, internal::CallKind kind)
       : doorbell_(doorbell), kind_(kind), name_(name) {}
 
  private:
-  friend class SourceList;
-  friend class IntrusiveList<PollSource>;
+  friend class internal::SourceList;
+  friend class internal::IntrusiveList<PollSource>;
 
   int doorbell_ = -1;
   bool begun_ = false;   // poll_begin() was called last
   bool active_ = false;  // ready, or its doorbell was used, since the last search for idle sources
   bool idle_ = false;    // not polled: its doorbell brings it back
-  CallKind kind_ = CallKind::kPollSource;
+  internal::CallKind kind_ = internal::CallKind::kPollSource;
   const char* name_ = nullptr;
   TimePoint quiet_since_;  // if it is not active
-  PollBudget budget_;
-  SourceList* list_ = nullptr;
+  internal::PollBudget budget_;
+  internal::SourceList* list_ = nullptr;
 };
 
 }  // namespace coaio

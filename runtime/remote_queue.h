@@ -12,7 +12,7 @@
 
 #include "runtime/run_queue.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 class RemoteQueue {
  public:
@@ -86,6 +86,6 @@ class RemoteQueue {
   std::atomic<RunNode*> head_{nullptr};
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_REMOTE_QUEUE_H_

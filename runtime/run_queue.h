@@ -16,7 +16,7 @@
 #include "runtime/call_kind.h"
 #include "runtime/intrusive_list.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 class RunNode : private ListNode {
  public:
@@ -100,6 +100,6 @@ class RunQueue {
   IntrusiveList<RunNode> later_;
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_RUN_QUEUE_H_

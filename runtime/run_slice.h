@@ -16,7 +16,7 @@
 
 #include "runtime/time/clock.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 class RunSlice {
  public:
@@ -104,6 +104,6 @@ class RunSlice {
   TimePoint end_{};
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_RUN_SLICE_H_

@@ -18,11 +18,11 @@ namespace coaio {
 class ScopedPollSource {
  public:
   ScopedPollSource(Context& context, PollSource& source) : context_(context), source_(source) {
-    ContextAccess(context_).add(source_);
+    internal::ContextAccess(context_).add(source_);
   }
   ScopedPollSource(const ScopedPollSource&) = delete;
   ScopedPollSource& operator=(const ScopedPollSource&) = delete;
-  ~ScopedPollSource() { ContextAccess(context_).remove(source_); }
+  ~ScopedPollSource() { internal::ContextAccess(context_).remove(source_); }
 
  private:
   Context& context_;

@@ -19,7 +19,7 @@
 #include "runtime/polling/poll_policy.h"
 #include "runtime/time/clock.h"
 
-namespace coaio {
+namespace coaio::internal {
 namespace {
 
 // Idle sources are looked for before each sleep, and this often while the loop is busy.
@@ -251,4 +251,4 @@ void SourceList::waited(const WaitOutcome& wait) {
   }
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

@@ -24,7 +24,7 @@
 #include "runtime/polling/poll_policy.h"
 #include "runtime/time/clock.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 class SourceList {
  public:
@@ -110,6 +110,6 @@ class SourceList {
   PollBudget budget_;  // what a new source begins with
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_SOURCE_LIST_H_

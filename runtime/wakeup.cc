@@ -14,7 +14,7 @@
 #include "backends/errno_status.h"
 #include "backends/unique_fd.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 absl::StatusOr<UniqueFd> Wakeup::make_event() {
   UniqueFd event(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -89,4 +89,4 @@ void Wakeup::drain() {
   check(drained, "the eventfd of a context cannot be read: was its descriptor closed by others?");
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

@@ -25,7 +25,7 @@
 #include "absl/status/statusor.h"
 #include "backends/unique_fd.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 class Wakeup {
  public:
@@ -77,6 +77,6 @@ class Wakeup {
   UniqueFd event_;
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_WAKEUP_H_

@@ -18,10 +18,9 @@
 #include "runtime/time/clock.h"
 
 namespace coaio {
-namespace {
 
-
-}  // namespace
+using namespace internal;
+namespace {}  // namespace
 
 Watchdog::Watchdog(Context& context, WatchdogOptions options)
     : context_(context), options_(std::move(options)), activity_(ContextAccess(context).watch()) {

@@ -76,8 +76,8 @@ class Watchdog {
 
   Context& context_;
   WatchdogOptions options_;
-  const Activity& activity_;
-  std::array<Seen, Activity::kDepth> seen_;
+  const internal::Activity& activity_;
+  std::array<Seen, internal::Activity::kDepth> seen_;
 
   std::mutex mutex_;
   std::condition_variable ended_;

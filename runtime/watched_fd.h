@@ -19,7 +19,7 @@
 #include "runtime/context_access.h"
 #include "runtime/fd_table.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 class WatchedFd {
  public:
@@ -66,6 +66,6 @@ class WatchedFd {
   FdRecord* record_ = nullptr;
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_WATCHED_FD_H_

@@ -35,6 +35,8 @@
 #include "tests/support/system_calls.h"
 
 namespace coaio::bench {
+
+using namespace internal;
 namespace {
 
 using Make = std::unique_ptr<Contender> (*)(Backend, Trigger);

@@ -17,6 +17,8 @@
 #include "bench/backends/contender.h"
 
 namespace coaio::bench {
+
+using namespace internal;
 namespace {
 
 // What a careful loop keeps of each descriptor. An event names its record by number and generation,

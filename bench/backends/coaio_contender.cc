@@ -14,6 +14,8 @@
 #include "bench/backends/contender.h"
 
 namespace coaio::bench {
+
+using namespace internal;
 namespace {
 
 template <Trigger kTrigger>

@@ -18,6 +18,8 @@
 #include "bench/backends/contender.h"
 
 namespace coaio::bench {
+
+using namespace internal;
 namespace {
 
 using Clock = std::chrono::steady_clock;

@@ -41,6 +41,8 @@
 #include "runtime/time/timer_queue.h"
 
 namespace coaio::bench {
+
+using namespace internal;
 namespace {
 
 using std::chrono::nanoseconds;
@@ -358,7 +360,7 @@ int main(int argc, char** argv) {
     counts = {1'000, 10'000, 100'000, 1'000'000};
   }
   std::printf("bytes per pending timer: %zu in the node and 16 in the queue\n",
-              sizeof(coaio::TimerNode));
+              sizeof(coaio::internal::TimerNode));
   std::fflush(stdout);
   for (const std::size_t count : counts) {
     coaio::bench::print_against_peers(count, peers);

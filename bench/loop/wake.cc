@@ -26,6 +26,8 @@
 #include "runtime/polling/poll_policy.h"
 
 namespace coaio::bench {
+
+using namespace internal;
 namespace {
 
 constexpr int kFastRounds = 20'000;

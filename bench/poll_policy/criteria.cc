@@ -14,6 +14,8 @@
 #include "runtime/polling/wait_histogram.h"
 
 namespace coaio::bench {
+
+using namespace internal;
 namespace {
 
 using std::chrono::nanoseconds;
@@ -96,7 +98,7 @@ double largest_share(double cap) {
 int main() {
   using namespace coaio::bench;
   std::printf("{\"ns_per_wait\": %.1f, \"bytes\": %zu, ", ns_per_wait(),
-              sizeof(coaio::WaitHistogram));
+              sizeof(coaio::internal::WaitHistogram));
   std::printf("\"worst\": [%.2f, %.2f, %.2f], ", worst_ratio(1), worst_ratio(3), worst_ratio(10));
   std::printf("\"worst_on_shared_cpu\": [%.2f, %.2f, %.2f], ", worst_ratio_on_shared_cpu(1),
               worst_ratio_on_shared_cpu(3), worst_ratio_on_shared_cpu(10));

@@ -14,6 +14,8 @@
 #include "runtime/time/clock.h"
 
 namespace coaio::bench {
+
+using namespace internal;
 namespace {
 
 using std::chrono::nanoseconds;

@@ -20,6 +20,8 @@
 #include "runtime/scoped_poll_source.h"
 
 namespace coaio::bench {
+
+using namespace internal;
 namespace {
 
 using shm_rpc::Connection;

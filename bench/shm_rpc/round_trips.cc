@@ -19,6 +19,8 @@
 #include "runtime/polling/poll_policy.h"
 
 namespace coaio::bench {
+
+using namespace internal;
 namespace {
 
 void pin_to(int cpu) {

@@ -12,6 +12,8 @@
 #include "backends/check.h"
 
 namespace coaio::bench {
+
+using namespace internal;
 namespace {
 
 std::vector<int> usable_cpus() {

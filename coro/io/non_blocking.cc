@@ -9,7 +9,7 @@
 #include "backends/check.h"
 #include "backends/unique_fd.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 UniqueFd make_non_blocking(UniqueFd fd) {
   const int flags = fcntl(fd.get(), F_GETFL);
@@ -24,4 +24,4 @@ UniqueFd make_non_blocking(UniqueFd fd) {
   return fd;
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

@@ -5,12 +5,12 @@
 
 #include "backends/unique_fd.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 // Sets O_NONBLOCK if it is not set: a blocking call would stop the whole loop. A descriptor that is
 // not open ends the program with a sentence that names it.
 UniqueFd make_non_blocking(UniqueFd fd);
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_CORO_IO_NON_BLOCKING_H_

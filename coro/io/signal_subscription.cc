@@ -21,7 +21,7 @@
 #include "absl/strings/string_view.h"
 #include "backends/errno_status.h"
 
-namespace coaio {
+namespace coaio::internal {
 namespace {
 
 constexpr int kLastSignal = 64;
@@ -269,4 +269,4 @@ void SignalSubscription::hear(int number) {
   static_cast<void>(written);  // a full counter is readable already
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

@@ -22,7 +22,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 class SignalSubscription {
  public:
@@ -49,6 +49,6 @@ class SignalSubscription {
   std::atomic<std::uint64_t> pending_{0};  // the same
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_CORO_IO_SIGNAL_SUBSCRIPTION_H_

@@ -22,6 +22,8 @@
 #include "runtime/watched_fd.h"
 
 namespace coaio {
+
+using namespace internal;
 namespace {
 
 class NextSignal : public TryOperation {

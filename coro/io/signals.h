@@ -54,11 +54,13 @@ class Signals {
   Task<absl::StatusOr<int>> next();
 
  private:
-  Signals(Context& context, UniqueFd bell, std::unique_ptr<SignalSubscription> subscription)
+  Signals(Context& context, UniqueFd bell,
+          std::unique_ptr<internal::SignalSubscription> subscription)
       : bell_(context, std::move(bell)), subscription_(std::move(subscription)) {}
 
-  WatchedFd bell_;                                    // an eventfd
-  std::unique_ptr<SignalSubscription> subscription_;  // after the eventfd that it writes to
+  internal::WatchedFd bell_;  // an eventfd
+  std::unique_ptr<internal::SignalSubscription>
+      subscription_;  // after the eventfd that it writes to
 };
 
 }  // namespace coaio

@@ -10,7 +10,7 @@
 #include "backends/errno_status.h"
 #include "coro/io/socket_address.h"
 
-namespace coaio {
+namespace coaio::internal {
 namespace {
 
 constexpr absl::string_view kNeedsScope =
@@ -110,4 +110,4 @@ absl::Status socket_error(int error, SocketCall call, const SocketAddress& addre
                       fix_of(error, call, address));
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

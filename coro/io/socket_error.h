@@ -10,7 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "coro/io/socket_address.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 enum class SocketCall : std::uint8_t { kSocket, kSetOption, kBind, kListen, kConnect };
 
@@ -18,6 +18,6 @@ enum class SocketCall : std::uint8_t { kSocket, kSetOption, kBind, kListen, kCon
 // remedy is that of the call: one errno means different things to bind(2) and connect(2).
 absl::Status socket_error(int error, SocketCall call, const SocketAddress& address);
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_CORO_IO_SOCKET_ERROR_H_

@@ -28,6 +28,8 @@
 #include "runtime/watched_fd.h"
 
 namespace coaio {
+
+using namespace internal;
 namespace {
 
 constexpr std::chrono::milliseconds kPause{100};

@@ -16,7 +16,8 @@
 // Who must outlive whom? The listener outlives accept(), and stays where it is meanwhile; closing
 //   the listener ends accept() with kCancelled.
 // Threads: the home thread of the context.
-// Closing: when close() or the destructor returns, clients are refused and the port is free. After a
+// Closing: when close() or the destructor returns, clients are refused and the port is free. After
+// a
 //   process on io_uring was killed, the kernel frees its port some 6 ms later: a supervisor that
 //   restarts the process at once should try again.
 // Errors: a port that is taken is kAlreadyExists, and names the address. Connections that died in
@@ -69,7 +70,7 @@ class TcpListener {
   // Takes a listening socket, and makes it non-blocking if it is not: so is then every duplicate of
   // the descriptor, in other processes too.
   TcpListener(Context& context, UniqueFd socket)
-      : socket_(context, make_non_blocking(std::move(socket))) {}
+      : socket_(context, internal::make_non_blocking(std::move(socket))) {}
 
   // The next connection, on the context of the listener.
   Task<absl::StatusOr<TcpStream>> accept();
@@ -82,11 +83,11 @@ class TcpListener {
   std::uint64_t pauses() const { return pauses_; }
 
  private:
-  explicit TcpListener(WatchedFd socket) : socket_(std::move(socket)) {}
+  explicit TcpListener(internal::WatchedFd socket) : socket_(std::move(socket)) {}
 
   void note_shortage(int error, absl::string_view reason);
 
-  WatchedFd socket_;
+  internal::WatchedFd socket_;
   std::uint64_t pauses_ = 0;
   std::optional<TimePoint> last_shortage_;
 };

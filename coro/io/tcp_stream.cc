@@ -25,6 +25,8 @@
 #include "runtime/watched_fd.h"
 
 namespace coaio {
+
+using namespace internal;
 namespace {
 
 // What one task may write before others have their turn: some 100 µs of copying.

@@ -54,34 +54,35 @@ class TcpStream {
   // Takes a connected socket, and makes it non-blocking if it is not: so is then every duplicate of
   // the descriptor, in other processes too.
   TcpStream(Context& context, UniqueFd socket)
-      : socket_(context, make_non_blocking(std::move(socket))) {}
+      : socket_(context, internal::make_non_blocking(std::move(socket))) {}
 
-  class [[nodiscard]] ReadSome : public TryOperation {
+  class [[nodiscard]] ReadSome : public internal::TryOperation {
    public:
     ReadSome(const TcpStream& stream, std::span<char> buffer)
-        : TryOperation(stream.socket_, Events::kIn, &ReadSome::attempt), buffer_(buffer) {}
+        : internal::TryOperation(stream.socket_, Events::kIn, &ReadSome::attempt),
+          buffer_(buffer) {}
     bool await_ready() const noexcept { return buffer_.empty() && is_current(); }
     IoResult await_resume() const;
 
    private:
-    static Outcome attempt(TryOperation& operation);
+    static Outcome attempt(internal::TryOperation& operation);
 
     std::span<char> buffer_;
     std::size_t count_ = 0;
     int error_ = 0;
   };
 
-  class [[nodiscard]] WriteAll : public TryOperation {
+  class [[nodiscard]] WriteAll : public internal::TryOperation {
    public:
     WriteAll(const TcpStream& stream, absl::string_view data)
-        : TryOperation(stream.socket_, Events::kOut, &WriteAll::attempt),
+        : internal::TryOperation(stream.socket_, Events::kOut, &WriteAll::attempt),
           rest_(data),
           size_(data.size()) {}
     bool await_ready() const noexcept { return rest_.empty() && is_current(); }
     IoResult await_resume() const;
 
    private:
-    static Outcome attempt(TryOperation& operation);
+    static Outcome attempt(internal::TryOperation& operation);
 
     absl::string_view rest_;
     std::size_t size_;
@@ -118,12 +119,12 @@ class TcpStream {
   friend class TcpListener;
 
   // Takes a non-blocking socket.
-  TcpStream(WatchedFd socket, std::optional<SocketAddress> peer)
+  TcpStream(internal::WatchedFd socket, std::optional<SocketAddress> peer)
       : socket_(std::move(socket)), peer_(peer) {}
 
   static void set_no_delay(int fd);
 
-  WatchedFd socket_;
+  internal::WatchedFd socket_;
   std::optional<SocketAddress> peer_;
 };
 

@@ -11,7 +11,7 @@
 #include "runtime/fd_table.h"
 #include "runtime/watched_fd.h"
 
-namespace coaio {
+namespace coaio::internal {
 namespace {
 
 Context& home_of(const WatchedFd& fd) {
@@ -117,4 +117,4 @@ void TryOperation::let_go() {
   }
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

@@ -21,7 +21,7 @@
 #include "runtime/run_queue.h"
 #include "runtime/watched_fd.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 class TryOperation : public AwaitableOperation<TryOperation>, private FdWaiter, private RunNode {
  protected:
@@ -63,6 +63,6 @@ class TryOperation : public AwaitableOperation<TryOperation>, private FdWaiter, 
   Attempt attempt_;
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_CORO_IO_TRY_OPERATION_H_

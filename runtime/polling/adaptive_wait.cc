@@ -14,7 +14,7 @@
 #include "runtime/time/clock.h"
 #include "runtime/trace.h"
 
-namespace coaio {
+namespace coaio::internal {
 namespace {
 
 using std::chrono::nanoseconds;
@@ -228,4 +228,4 @@ void AdaptiveWait::learn(const WaitOutcome& wait) {
   }
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

@@ -24,7 +24,7 @@
 #include "runtime/time/clock.h"
 #include "runtime/trace.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 class AdaptiveWait {
  public:
@@ -105,6 +105,6 @@ class AdaptiveWait {
   PollGuard guard_;
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_POLLING_ADAPTIVE_WAIT_H_

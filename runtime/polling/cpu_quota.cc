@@ -17,7 +17,7 @@
 #include "absl/strings/string_view.h"
 #include "backends/unique_fd.h"
 
-namespace coaio {
+namespace coaio::internal {
 namespace {
 
 constexpr double kUnlimited = std::numeric_limits<double>::infinity();
@@ -96,4 +96,4 @@ double cpu_quota(const std::string& root) {
   return quota;
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

@@ -8,13 +8,13 @@
 
 #include <string>
 
-namespace coaio {
+namespace coaio::internal {
 
 // The tightest of this process's own cgroup and of those above it, by `cpu.max` (version 2) and by
 // `cpu.cfs_quota_us` (version 1). Infinite where nothing limits, or nothing can be read. Blocks on
 // a few small files below `root`, which is the root of the file system unless a test says else.
 double cpu_quota(const std::string& root = "");
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_POLLING_CPU_QUOTA_H_

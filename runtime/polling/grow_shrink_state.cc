@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
-namespace coaio {
+namespace coaio::internal {
 namespace {
 
 using std::chrono::nanoseconds;
@@ -32,4 +32,4 @@ void GrowShrinkState::grow() {
   budget_ = budget_ > rule_.max / factor ? rule_.max : budget_ * factor;
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

@@ -9,7 +9,7 @@
 
 #include "runtime/polling/poll_policy.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 class GrowShrinkState {
  public:
@@ -25,6 +25,6 @@ class GrowShrinkState {
   std::chrono::nanoseconds budget_{0};
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_POLLING_GROW_SHRINK_STATE_H_

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <optional>
 
-namespace coaio {
+namespace coaio::internal {
 namespace {
 
 using std::chrono::nanoseconds;
@@ -41,4 +41,4 @@ std::optional<LatePolling::Window> LatePolling::window(nanoseconds wake_cost,
   return Window{.sleep = sleep, .end = mean + scatter + kMargin};
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

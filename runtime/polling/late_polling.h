@@ -14,7 +14,7 @@
 #include <cstdint>
 #include <optional>
 
-namespace coaio {
+namespace coaio::internal {
 
 class LatePolling {
  public:
@@ -38,6 +38,6 @@ class LatePolling {
   unsigned seen_ = 0;
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_POLLING_LATE_POLLING_H_

@@ -9,7 +9,7 @@
 #include "runtime/polling/wait_outcome.h"
 #include "runtime/polling/wake_cost.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 using std::chrono::nanoseconds;
 
@@ -68,4 +68,4 @@ void LearnedState::woke_late(nanoseconds sleep, nanoseconds late) {
   }
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

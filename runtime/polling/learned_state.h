@@ -15,7 +15,7 @@
 #include "runtime/polling/wait_outcome.h"
 #include "runtime/polling/wake_cost.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 class LearnedState {
  public:
@@ -35,6 +35,6 @@ class LearnedState {
   std::optional<LatePolling> late_;
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_POLLING_LEARNED_STATE_H_

@@ -10,7 +10,7 @@
 #include "runtime/polling/poll_policy.h"
 #include "runtime/polling/wait_outcome.h"
 
-namespace coaio {
+namespace coaio::internal {
 namespace {
 
 using std::chrono::nanoseconds;
@@ -77,4 +77,4 @@ void PollBudget::woke_late(nanoseconds sleep, nanoseconds late) {
   }
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

@@ -15,7 +15,7 @@
 #include "runtime/polling/poll_policy.h"
 #include "runtime/polling/wait_outcome.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 class PollBudget {
  public:
@@ -50,6 +50,6 @@ class PollBudget {
   std::variant<PollOff, PollFixed, GrowShrinkState, LearnedState> state_;
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_POLLING_POLL_BUDGET_H_

@@ -14,7 +14,7 @@
 
 #include "runtime/time/clock.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 class PollCap {
  public:
@@ -72,6 +72,6 @@ class PollCap {
   TimePoint last_{};
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_POLLING_POLL_CAP_H_

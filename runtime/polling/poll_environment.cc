@@ -7,7 +7,7 @@
 
 #include "runtime/polling/cpu_quota.h"
 
-namespace coaio {
+namespace coaio::internal {
 namespace {
 
 double own_quota() { return cpu_quota(); }
@@ -30,4 +30,4 @@ PollEnvironment PollEnvironment::real() {
   return {.cpu_quota = own_quota, .calling_thread = read_calling_thread};
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace coaio {
+namespace coaio::internal {
 
 struct PollEnvironment {
   struct Thread {
@@ -20,6 +20,6 @@ struct PollEnvironment {
   static PollEnvironment ignored() { return {}; }  // only the share of the user limits the polling
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_POLLING_POLL_ENVIRONMENT_H_

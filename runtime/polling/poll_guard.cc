@@ -10,7 +10,7 @@
 #include "runtime/polling/poll_record.h"
 #include "runtime/time/clock.h"
 
-namespace coaio {
+namespace coaio::internal {
 namespace {
 
 using std::chrono::nanoseconds;
@@ -145,4 +145,4 @@ void PollGuard::pause(TimePoint now, std::uint64_t& figure) {
   ++figure;
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

@@ -27,7 +27,7 @@
 #include "runtime/polling/poll_stats.h"
 #include "runtime/time/clock.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 class PollGuard {
  public:
@@ -97,6 +97,6 @@ class PollGuard {
   unsigned unproven_polls_ = 0;
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_POLLING_POLL_GUARD_H_

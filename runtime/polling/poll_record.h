@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <chrono>
 
-namespace coaio {
+namespace coaio::internal {
 
 // One poll, by the readings of the clock in it. An event that was there before the first of them
 // cost nothing, and says nothing.
@@ -55,6 +55,6 @@ class PollRecord {
   bool found_ = false;
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_POLLING_POLL_RECORD_H_

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace coaio {
+namespace coaio::internal {
 namespace {
 
 // One wait, before it fades.
@@ -205,4 +205,4 @@ std::int64_t WaitHistogram::cheapest_budget() const {
   return best;
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

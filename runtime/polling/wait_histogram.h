@@ -27,7 +27,7 @@
 #include <cstdint>
 #include <limits>
 
-namespace coaio {
+namespace coaio::internal {
 
 class WaitHistogram {
  public:
@@ -99,6 +99,6 @@ class WaitHistogram {
   std::uint32_t waits_ = 0;
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_POLLING_WAIT_HISTOGRAM_H_

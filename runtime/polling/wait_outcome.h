@@ -6,7 +6,7 @@
 
 #include <chrono>
 
-namespace coaio {
+namespace coaio::internal {
 
 struct WaitOutcome {
   // The sleep before late polling (late_polling.h). Zero with every other kind of polling.
@@ -26,6 +26,6 @@ struct WaitOutcome {
   bool by_event = true;
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_POLLING_WAIT_OUTCOME_H_

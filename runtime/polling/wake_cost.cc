@@ -12,7 +12,7 @@
 #include "backends/kernel_timeout.h"
 #include "backends/unique_fd.h"
 
-namespace coaio {
+namespace coaio::internal {
 namespace {
 
 using std::chrono::nanoseconds;
@@ -69,4 +69,4 @@ std::size_t WakeCost::class_of(nanoseconds sleep) {
                                   kLimits.begin());
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

@@ -10,7 +10,7 @@
 #include <chrono>
 #include <cstddef>
 
-namespace coaio {
+namespace coaio::internal {
 
 // Measured when it is first asked for in this process, which blocks the thread for about 2.5 ms:
 // the median lateness of 32 sleeps of 50 µs on a timerfd. 30 µs where that is refused.
@@ -47,6 +47,6 @@ class WakeCost {
   std::array<std::chrono::nanoseconds, 3> medians_{};
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_POLLING_WAKE_COST_H_

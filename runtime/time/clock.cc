@@ -7,6 +7,8 @@
 #include "backends/fd_monitor.h"
 
 namespace coaio {
+
+using namespace internal;
 namespace {
 
 using std::chrono::nanoseconds;

@@ -29,7 +29,7 @@ constexpr std::chrono::nanoseconds saturate(std::chrono::duration<Rep, Period> d
   if constexpr (std::floating_point<Rep> || (PerNano::num != 1 && PerNano::den != 1)) {
     using Wide = std::chrono::duration<long double, std::nano>;
     const Wide wide(duration);
-    check(wide.count() == wide.count(), "a duration is not a number");
+    internal::check(wide.count() == wide.count(), "a duration is not a number");
     if (wide >= Wide(nanoseconds::max())) {
       return nanoseconds::max();
     }

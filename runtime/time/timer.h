@@ -26,20 +26,20 @@
 namespace coaio {
 
 // What Timer and WallTimer have in common.
-class CallbackTimer : protected NamedTimerNode {
+class CallbackTimer : protected internal::NamedTimerNode {
  public:
-  bool pending() const { return TimerNode::pending(); }
+  bool pending() const { return internal::TimerNode::pending(); }
 
  protected:
   CallbackTimer(Context& context, absl::AnyInvocable<void()> callback, const char* name)
-      : NamedTimerNode(&CallbackTimer::call, name),
+      : internal::NamedTimerNode(&CallbackTimer::call, name),
         context_(context),
         callback_(std::move(callback)) {}
 
   Context& context_;
 
  private:
-  static void call(TimerNode& node) { static_cast<CallbackTimer&>(node).callback_(); }
+  static void call(internal::TimerNode& node) { static_cast<CallbackTimer&>(node).callback_(); }
 
   absl::AnyInvocable<void()> callback_;
 };
@@ -53,14 +53,14 @@ class Timer final : public CallbackTimer {
   // Any duration and any time point of the steady clock; what does not fit is never, or at once.
   template <typename D>
   void arm_at(std::chrono::time_point<std::chrono::steady_clock, D> deadline) {
-    ContextAccess(context_).arm(*this, saturate(deadline));
+    internal::ContextAccess(context_).arm(*this, saturate(deadline));
   }
   void arm_after(Duration delay) {
-    ContextAccess(context_).arm(*this, saturating_add(context_.now(), delay));
+    internal::ContextAccess(context_).arm(*this, saturating_add(context_.now(), delay));
   }
 
   // False if it was not pending.
-  bool cancel() { return ContextAccess(context_).cancel(*this); }
+  bool cancel() { return internal::ContextAccess(context_).cancel(*this); }
 };
 
 }  // namespace coaio

@@ -11,7 +11,7 @@
 #include "runtime/activity.h"
 #include "runtime/time/clock.h"
 
-namespace coaio {
+namespace coaio::internal {
 namespace {
 
 constexpr std::size_t kFirstCapacity = 256;  // a page of entries
@@ -242,4 +242,4 @@ void TimerQueue::take_out(std::uint32_t position) {
   }
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

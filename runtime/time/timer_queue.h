@@ -27,7 +27,7 @@
 #include "runtime/call_kind.h"
 #include "runtime/time/clock.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 class TimerNode {
  public:
@@ -160,6 +160,6 @@ class TimerQueue {
   TimePoint firing_at_;  // for this time
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_TIME_TIMER_QUEUE_H_

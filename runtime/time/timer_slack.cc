@@ -8,7 +8,7 @@
 
 #include "backends/check.h"
 
-namespace coaio {
+namespace coaio::internal {
 namespace {
 
 // Trivial, so that it may also be used while the thread-locals of a thread end.
@@ -53,4 +53,4 @@ void TimerSlack::give_back() {
   }
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

@@ -11,7 +11,7 @@
 
 #include <chrono>
 
-namespace coaio {
+namespace coaio::internal {
 
 class TimerSlack {
  public:
@@ -26,6 +26,6 @@ class TimerSlack {
   bool is_set_ = false;
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_TIME_TIMER_SLACK_H_

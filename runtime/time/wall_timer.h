@@ -34,11 +34,11 @@ class WallTimer final : public CallbackTimer {
   // Any time point of the system clock; what does not fit is never, or at once.
   template <typename D>
   void arm_at(std::chrono::time_point<std::chrono::system_clock, D> deadline) {
-    ContextAccess(context_).arm_wall(*this, saturate(deadline));
+    internal::ContextAccess(context_).arm_wall(*this, saturate(deadline));
   }
 
   // False if it was not pending.
-  bool cancel() { return ContextAccess(context_).cancel_wall(*this); }
+  bool cancel() { return internal::ContextAccess(context_).cancel_wall(*this); }
 };
 
 }  // namespace coaio

@@ -9,7 +9,7 @@
 #include "runtime/time/timer_queue.h"
 #include "runtime/time/wall_clock.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 void WallTimerQueue::arm(TimerNode& node, WallTime deadline) {
   if (!std::exchange(watches_steps_, true)) {
@@ -39,4 +39,4 @@ void WallTimerQueue::clock_was_set() {
   }
 }
 
-}  // namespace coaio
+}  // namespace coaio::internal

@@ -21,7 +21,7 @@
 #include "runtime/time/timer_queue.h"
 #include "runtime/time/wall_clock.h"
 
-namespace coaio {
+namespace coaio::internal {
 
 class WallTimerQueue {
  public:
@@ -54,6 +54,6 @@ class WallTimerQueue {
   bool watches_steps_ = false;
 };
 
-}  // namespace coaio
+}  // namespace coaio::internal
 
 #endif  // COAIO_RUNTIME_TIME_WALL_TIMER_QUEUE_H_

@@ -14,6 +14,8 @@
 #include "tests/support/skipped.h"
 
 namespace coaio {
+
+using namespace internal;
 namespace {
 
 using testing::run_in_child;

@@ -23,6 +23,8 @@
 #include "tests/support/watcher.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 std::unique_ptr<FdMonitor> make_monitor() {

@@ -30,6 +30,8 @@
 #include "tests/support/watcher.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 constexpr Key kKey{.slot = 0, .generation = 1};

@@ -36,6 +36,8 @@
 #include "tests/support/watcher.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 using std::chrono::nanoseconds;

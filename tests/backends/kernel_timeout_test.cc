@@ -6,6 +6,8 @@
 #include "doctest/doctest.h"
 
 namespace coaio {
+
+using namespace internal;
 namespace {
 
 using std::chrono::nanoseconds;

@@ -32,6 +32,8 @@
 #include "tests/support/system_calls.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 using std::chrono::nanoseconds;

@@ -24,6 +24,8 @@
 #include "tests/support/skipped.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 // The name of what kAuto takes under these refusals, and the reason if it lacks one of the words.

@@ -22,6 +22,8 @@
 #include "tests/support/skipped.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 constexpr std::chrono::nanoseconds kNow{0};

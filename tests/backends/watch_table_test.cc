@@ -8,6 +8,8 @@
 #include "doctest/doctest.h"
 
 namespace coaio {
+
+using namespace internal;
 namespace {
 
 void arm_and_touch(WatchTable<Watch>& table, std::uint32_t slot, Events interest) {

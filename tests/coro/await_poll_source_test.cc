@@ -30,6 +30,8 @@
 #include "tests/support/descriptors.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 using namespace std::chrono_literals;

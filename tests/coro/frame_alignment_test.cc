@@ -19,6 +19,8 @@
 #include "tests/support/skipped.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 template <std::size_t kAlignment, std::size_t kBytes>

@@ -11,6 +11,8 @@
 #include "tests/support/skipped.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 TEST_CASE("memory of every size can be written from end to end") {

@@ -29,6 +29,8 @@
 #include "tests/support/descriptors.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 // Writes down that the wait has ended, and how: a capital letter for kCancelled, '!' for an error.

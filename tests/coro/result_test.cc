@@ -7,6 +7,8 @@
 #include "doctest/doctest.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 TEST_CASE("a value is moved out") {

@@ -237,7 +237,7 @@ concept IsAwaitedAsLvalue = requires(T& task) { task.operator co_await(); };
 
 template <typename Awaiter>
 constexpr bool kForTasksOnly =
-    CanSuspend<Awaiter, TaskPromise<int>> && !CanSuspend<Awaiter, ForeignPromise>;
+    CanSuspend<Awaiter, Task<int>::promise_type> && !CanSuspend<Awaiter, ForeignPromise>;
 
 TEST_CASE("a concept is told that only tasks can await what coaio offers") {
   CHECK(kForTasksOnly<Yield>);

@@ -100,7 +100,7 @@ std::map<long, int> count_calls(Backend backend, Traced traced, Wrap wrap,
     const auto play = [&](Connection& connection, auto part, CallCounter* c) {
       const absl::Status status =
           coaio::run(*make_context(options), wrap(connection, part(connection, c)));
-      coaio::check(status.ok(), "the conversation fails");
+      coaio::internal::check(status.ok(), "the conversation fails");
     };
     if (traced == Traced::kClient) {
       std::thread other([&] { play(*server, answer, nullptr); });

@@ -25,6 +25,8 @@
 #include "tests/support/fake_poll_source.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 sockaddr_in loopback(std::uint16_t port) {

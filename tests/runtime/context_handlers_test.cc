@@ -22,6 +22,8 @@
 #include "tests/support/test_timeout.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 using namespace std::chrono_literals;

@@ -33,6 +33,8 @@
 #include "tests/support/system_calls.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 using namespace std::chrono_literals;

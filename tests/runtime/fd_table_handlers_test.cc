@@ -9,6 +9,8 @@
 #include "tests/support/fd_scene.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 TEST_CASE("a handler is called in each turn in which its descriptor is ready") {

@@ -16,6 +16,8 @@
 #include "tests/support/test_timeout.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 using Seen = std::vector<Events>;

@@ -28,6 +28,8 @@
 #include "tests/support/skipped.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 // --- back ends that fail ------------------------------------------------------------------------

@@ -13,6 +13,8 @@
 #include "tests/support/test_timeout.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 struct Counted : RunNode {

@@ -6,6 +6,8 @@
 #include "doctest/doctest.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 // Writes its name when it runs.

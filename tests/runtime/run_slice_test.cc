@@ -6,6 +6,8 @@
 #include "runtime/time/clock.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 using namespace std::chrono_literals;

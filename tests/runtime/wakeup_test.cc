@@ -15,6 +15,8 @@
 #include "tests/support/test_timeout.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 bool readable_now(const Wakeup& wakeup) {

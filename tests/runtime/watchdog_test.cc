@@ -8,8 +8,8 @@
 #include <thread>
 #include <vector>
 
-#include "backends/events.h"
 #include "absl/strings/string_view.h"
+#include "backends/events.h"
 #include "backends/unique_fd.h"
 #include "doctest/doctest.h"
 #include "runtime/activity.h"
@@ -26,6 +26,8 @@
 #include "tests/support/fake_poll_source.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 using namespace std::chrono_literals;

@@ -19,6 +19,8 @@
 #include "tests/support/fake_monitor.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 Events look_with_poll(int fd, Events asked) {

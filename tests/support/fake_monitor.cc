@@ -13,6 +13,8 @@
 
 namespace coaio::testing {
 
+using namespace internal;
+
 FakeMonitor::FakeMonitor()
     : look_([this](int fd, Events) {
         const auto shown = shown_.find(fd);

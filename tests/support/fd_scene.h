@@ -17,10 +17,10 @@ namespace coaio::testing {
 
 inline constexpr int kFd = 7;
 
-struct Waiter : FdWaiter {
+struct Waiter : internal::FdWaiter {
   explicit Waiter(std::vector<Events>* s = nullptr)
-      : FdWaiter(&Waiter::woken), seen(s == nullptr ? own : *s) {}
-  static void woken(FdWaiter& waiter, Events events) {
+      : internal::FdWaiter(&Waiter::woken), seen(s == nullptr ? own : *s) {}
+  static void woken(internal::FdWaiter& waiter, Events events) {
     auto& self = static_cast<Waiter&>(waiter);
     self.seen.push_back(events);
     if (self.then != nullptr) {
@@ -53,7 +53,7 @@ struct FdScene {
   bool silent() const { return monitor.peek() == Peek::kNothing; }
 
   FakeMonitor monitor;
-  FdTable table{monitor};
+  internal::FdTable table{monitor};
 };
 
 }  // namespace coaio::testing

@@ -11,6 +11,8 @@
 #include "doctest/doctest.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 std::string words(int error, SocketCall call, const char* host = "127.0.0.1", int port = 80) {

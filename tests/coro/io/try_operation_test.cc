@@ -24,6 +24,8 @@
 #include "tests/support/descriptors.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 // Takes one byte, once the first `refusals` attempts have found nothing.

@@ -15,6 +15,8 @@
 #include "tests/support/fake_monitor.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 using namespace std::chrono_literals;

@@ -8,6 +8,8 @@
 #include "doctest/doctest.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 // The files of a machine, below a folder that is deleted in the end.

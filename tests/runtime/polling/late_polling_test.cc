@@ -5,6 +5,8 @@
 #include "doctest/doctest.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 using namespace std::chrono_literals;

@@ -8,6 +8,8 @@
 #include "runtime/polling/poll_policy.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 using namespace std::chrono_literals;

@@ -18,6 +18,8 @@
 #include "tests/support/sanitized.h"
 
 namespace coaio::testing {
+
+using namespace internal;
 namespace {
 
 using namespace std::chrono_literals;
