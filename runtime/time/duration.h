@@ -65,8 +65,8 @@ class Duration : public std::chrono::nanoseconds {
  public:
   constexpr Duration() : std::chrono::nanoseconds(0) {}
   template <typename Rep, typename Period>
-  constexpr Duration(std::chrono::duration<Rep, Period> duration)
-      : std::chrono::nanoseconds(saturate(duration)) {}
+  constexpr Duration(std::chrono::duration<Rep, Period> any)
+      : std::chrono::nanoseconds(saturate(any)) {}
 };
 
 }  // namespace coaio

@@ -125,8 +125,8 @@ TEST_CASE("the first failure cancels the others, and is what join reports") {
 }
 
 Task<absl::Status> was_cancelled() {
-  co_return (co_await this_task()).token.cancel_requested() ? absl::InternalError("cancelled")
-                                                            : absl::OkStatus();
+  const TaskEnv here = co_await this_task();
+  co_return here.token.cancel_requested() ? absl::InternalError("cancelled") : absl::OkStatus();
 }
 
 TEST_CASE("a group whose join reported a failure is as new: an attempt can be repeated") {
