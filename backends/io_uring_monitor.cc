@@ -18,10 +18,13 @@
 #include "backends/errno_status.h"
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
+#include "backends/io_uring_cancellations.h"
 #include "backends/io_uring_refusal.h"
 #include "backends/io_uring_ring.h"
+#include "backends/io_uring_support.h"
 #include "backends/io_uring_watch.h"
 #include "backends/pollable_file.h"
+#include "backends/thread_end.h"
 #include "backends/watch_table.h"
 
 namespace coaio::internal {
@@ -41,17 +44,14 @@ class IoUringMonitor final : public FdMonitor {
  public:
   explicit IoUringMonitor(IoUringOptions options)
       : options_(options), may_grow_(options.completions == 0) {
-    cancellations_.reserve(kFirstCapacity);
     backlog_.reserve(kFirstCapacity);
   }
 
   // Closing a ring leaves its requests, and the files that they hold, to a kernel worker. In a
   // forked child the requests belong to the parent.
   ~IoUringMonitor() override {
-    if (::getpid() == process_) {
-      cancel_all();
-      settle();
-    }
+    thread_end_.detach();
+    release_files();
   }
 
   // Returns an errno.
@@ -91,7 +91,7 @@ class IoUringMonitor final : public FdMonitor {
 
   // What fails here is tried again by the next wait().
   void settle() override {
-    if (letting_go_ != 0) {
+    if (cancellations_.any_pending()) {
       static_cast<void>(let_go());
     }
   }
@@ -104,6 +104,7 @@ class IoUringMonitor final : public FdMonitor {
         return io_uring_refusal(error, "io_uring_register");
       }
       enabled_ = true;
+      thread_end_.attach();
     }
     const std::size_t before = ready.size();
     int error = 0;
@@ -116,7 +117,7 @@ class IoUringMonitor final : public FdMonitor {
       }
       timeout = kNoSleep;
     }
-    if (letting_go_ != 0 && error == 0) {
+    if (cancellations_.any_pending() && error == 0) {
       error = let_go();  // of one-shot watches that needed a multishot request
     }
     if (error == 0 && refused_ == 0) {
@@ -130,7 +131,7 @@ class IoUringMonitor final : public FdMonitor {
       return Peek::kReady;
     }
     // A request for a ready descriptor shows nothing before it is submitted.
-    return watches_.has_changes() || ring_.queued() != 0 || !cancellations_.empty()
+    return watches_.has_changes() || ring_.queued() != 0 || cancellations_.any_queued()
                ? Peek::kCannotTell
                : Peek::kNothing;
   }
@@ -150,6 +151,8 @@ class IoUringMonitor final : public FdMonitor {
   }
 
  private:
+  using Completion = IoUringRing::Completion;
+
   static constexpr unsigned kPollableRung = 1;
   static constexpr std::size_t kFirstCapacity = 16;
 
@@ -157,22 +160,10 @@ class IoUringMonitor final : public FdMonitor {
   // process whose requests are cancelled by another part of it again and again.
   static constexpr int kRounds = 4;
 
-  struct Completion {
-    std::uint64_t user_data;
-    int result;
-    bool last;  // of its request
-  };
-
-  static Completion completion_of(const io_uring_cqe& entry) {
-    return {.user_data = entry.user_data,
-            .result = entry.res,
-            .last = (entry.flags & IORING_CQE_F_MORE) == 0};
-  }
-
   // Submits changes, sleeps if there is no reason not to, and reports. Returns an errno.
   int go_round(std::chrono::nanoseconds timeout, std::vector<FdEvent>& ready) {
     int error = 0;
-    if (watches_.has_changes() || letting_go_ != 0 || !backlog_.empty()) {
+    if (watches_.has_changes() || cancellations_.any_pending() || !backlog_.empty()) {
       const std::size_t before = ready.size();
       error = prepare(ready);
       if (ready.size() != before) {
@@ -202,7 +193,7 @@ class IoUringMonitor final : public FdMonitor {
       return error == 0;
     });
     // The completions of cancelled requests would end the sleep, so they come first.
-    if (letting_go_ != 0 && error == 0) {
+    if (cancellations_.any_pending() && error == 0) {
       error = let_go();
     }
     if (!backlog_.empty()) {
@@ -219,22 +210,13 @@ class IoUringMonitor final : public FdMonitor {
     if (!asks || watch.in_flight()) {
       return 0;
     }
-    if (int error = make_room(); error != 0) {
+    if (int error = ring_.make_room(); error != 0) {
       return error;
     }
     watch.submit_as(next_request());
     ring_.add_poll(watch.fd, watch.bits(), watch.multishot(), watch.user_data(slot));
     ++requests_;
     return 0;
-  }
-
-  // For one request. Returns an errno.
-  int make_room() {
-    if (ring_.room() != 0) {
-      return 0;
-    }
-    const int error = ring_.submit();
-    return error != 0 ? error : ring_.room() != 0 ? 0 : EAGAIN;
   }
 
   std::uint32_t next_request() {
@@ -246,13 +228,21 @@ class IoUringMonitor final : public FdMonitor {
 
   // The watch has no request any more. The kernel has until let_go().
   void cancel(std::uint32_t slot, IoUringWatch& watch) {
-    cancellations_.push_back(watch.user_data(slot));
+    cancellations_.add(watch.user_data(slot));
     watch.request = 0;
     --requests_;
-    ++letting_go_;
   }
 
-  // Every watch is to get another request.
+  // Cancels all requests, so that the kernel holds no file on account of this monitor. In a forked
+  // child the requests belong to the parent.
+  void release_files() {
+    if (::getpid() == process_) {
+      cancel_all();
+      settle();
+    }
+  }
+
+  // The next wait() submits another request for each watch.
   void cancel_all() {
     for (std::uint32_t slot = 0; slot < watches_.size(); ++slot) {
       if (watches_[slot].in_flight()) {
@@ -262,60 +252,21 @@ class IoUringMonitor final : public FdMonitor {
     }
   }
 
-  // Returns when each cancelled request has posted its last completion: the kernel has dropped its
-  // reference to the file by then. One system call, unless more requests are cancelled than the
-  // rings have places, or an event of one is being processed on another CPU. Returns an errno.
+  // Returns when the kernel has released the files of all cancelled requests. Returns an errno.
   int let_go() {
-    constexpr int kMostVainRounds = 10;
-    constexpr std::chrono::milliseconds kPatience{10};
     retire_from_backlog();
-    take_completions();
-    int error = 0;
-    // Cancellations that came too late may also have overflowed, and would end the next sleep.
-    for (int vain = 0; (letting_go_ != 0 || ring_.overflows()) && vain < kMostVainRounds;) {
-      error = queue_cancellations();
-      if (error == 0) {
-        error = ring_.enter(std::min(letting_go_, ring_.completions()), kPatience);
-      }
-      vain = take_completions() == 0 ? vain + 1 : 0;
-      if (!io_uring_enter_status(error).ok()) {
-        return error;
-      }
-    }
-    if (letting_go_ == 0) {
-      cancellations_.clear();
-      return 0;
-    }
-    // What the kernel was told to cancel and did not, it does not know: no reason to wait again.
-    letting_go_ = static_cast<unsigned>(cancellations_.size());
-    return error == ETIME ? 0 : error;
-  }
-
-  // Returns an errno; the rest then stays listed.
-  int queue_cancellations() {
-    std::size_t done = 0;
-    int error = 0;
-    while (done < cancellations_.size() && error == 0) {
-      error = make_room();
-      if (error == 0) {
-        ring_.cancel(cancellations_[done++]);
-      }
-    }
-    cancellations_.erase(cancellations_.begin(),
-                         cancellations_.begin() + static_cast<std::ptrdiff_t>(done));
-    return error;
+    return cancellations_.finish(ring_, [this] { return take_completions(); });
   }
 
   // Empties the completion ring without reporting: the reports are for the next wait(). Returns how
   // many completions there were.
   unsigned take_completions() {
     const unsigned count = ring_.ready();
-    ring_.take_all([this](const io_uring_cqe& entry) {
-      const Completion completion = completion_of(entry);
+    ring_.take_all([this](const Completion& completion) {
       if (is_current(completion)) {
         backlog_.push_back(completion);
       } else {
-        retire(completion);
+        cancellations_.retire(completion);
       }
     });
     return count;
@@ -327,16 +278,9 @@ class IoUringMonitor final : public FdMonitor {
       if (is_current(completion)) {
         return false;
       }
-      retire(completion);
+      cancellations_.retire(completion);
       return true;
     });
-  }
-
-  // Of a request that was cancelled, or of a cancellation that came too late.
-  void retire(const Completion& completion) {
-    if (completion.last && completion.user_data != IoUringRing::kCancellation && letting_go_ != 0) {
-      --letting_go_;
-    }
   }
 
   // --- another ring -----------------------------------------------------------------------------
@@ -367,7 +311,6 @@ class IoUringMonitor final : public FdMonitor {
     ring_ = std::move(next);
     backlog_.clear();
     cancellations_.clear();
-    letting_go_ = 0;
     return 0;
   }
 
@@ -383,7 +326,7 @@ class IoUringMonitor final : public FdMonitor {
   }
 
   void reap(std::vector<FdEvent>& ready) {
-    ring_.take_all([&](const io_uring_cqe& entry) { complete(completion_of(entry), ready); });
+    ring_.take_all([&](const Completion& completion) { complete(completion, ready); });
   }
 
   [[gnu::noinline]] void report_backlog(std::vector<FdEvent>& ready) {
@@ -401,7 +344,7 @@ class IoUringMonitor final : public FdMonitor {
 
   void complete(const Completion& completion, std::vector<FdEvent>& ready) {
     if (!is_current(completion)) {
-      retire(completion);
+      cancellations_.retire(completion);
       return;
     }
     const auto slot = static_cast<std::uint32_t>(completion.user_data);
@@ -494,40 +437,18 @@ class IoUringMonitor final : public FdMonitor {
   int refused_ = 0;  // an errno that a completion brought and wait() has not returned yet
   std::uint32_t last_request_ = 0;
   std::size_t requests_ = 0;  // that watches have in flight
-  unsigned letting_go_ = 0;   // cancelled requests whose last completion has not come
-  std::vector<std::uint64_t>
-      cancellations_;                // user data of requests that are still to be cancelled
+  IoUringCancellations cancellations_;
   std::vector<Completion> backlog_;  // completions that came outside wait()
   WatchTable<IoUringWatch> watches_;
+  // After the end of the thread, no thread can cancel a request of a ring that is bound to it.
+  ThreadEnd thread_end_{[this] { release_files(); }};
 };
-
-// Each of the three calls that a ring needs may be refused by itself.
-absl::Status probe() {
-  IoUringRing ring;
-  if (int error = ring.open({.submissions = 2, .completions = 4}, IoUringRing::kOldestRung);
-      error != 0) {
-    return io_uring_refusal(error, "io_uring_setup");
-  }
-  if (int error = ring.enable(); error != 0) {
-    return io_uring_refusal(error, "io_uring_register");
-  }
-  ring.add_nop();
-  if (int error = ring.enter(1, IoUringRing::kForever); error != 0) {
-    return io_uring_refusal(error, "io_uring_enter");
-  }
-  return absl::OkStatus();
-}
 
 }  // namespace
 
-const absl::Status& io_uring_support() {
-  static const absl::Status& status = *new absl::Status(probe());
-  return status;
-}
-
 absl::StatusOr<std::unique_ptr<FdMonitor>> make_io_uring_monitor(IoUringOptions options) {
-  if (!io_uring_support().ok()) {
-    return io_uring_support();
+  if (absl::Status status = io_uring_support(); !status.ok()) {
+    return status;
   }
   auto monitor = std::make_unique<IoUringMonitor>(options);
   if (int error = monitor->open(); error != 0) {

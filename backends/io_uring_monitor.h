@@ -6,9 +6,9 @@
 
 #include <memory>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backends/fd_monitor.h"
+#include "backends/io_uring_support.h"  // IWYU pragma: export
 
 namespace coaio::internal {
 
@@ -22,11 +22,6 @@ struct IoUringOptions {
   // The first set of setup flags to try: 0 is the cheapest way to run completions, 2 the oldest.
   unsigned rung = 0;
 };
-
-// Whether this process may use io_uring: sets up a ring and sends one request through it, for some
-// sandboxes allow the first and refuse the second. Asked once per process. A refusal names the
-// errno, the value of the sysctl, and the likely cause.
-const absl::Status& io_uring_support();
 
 absl::StatusOr<std::unique_ptr<FdMonitor>> make_io_uring_monitor(IoUringOptions options = {});
 
