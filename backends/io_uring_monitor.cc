@@ -32,10 +32,10 @@ namespace {
 
 constexpr std::chrono::nanoseconds kNoSleep{0};
 
-// The kernel sizes its table of poll requests when it makes a ring, by the completion ring, and
-// never again; a removal walks a bucket of that table. So a monitor begins with a small ring, since
-// RLIMIT_MEMLOCK bounds the memory of all rings of a user, and makes a large one when it has many
-// watches. docs/decisions.md has the figures.
+// When the kernel makes a ring, it sizes the table of poll requests by the completion ring. The
+// table never grows, and the removal of a request walks one of its buckets. RLIMIT_MEMLOCK bounds
+// the memory of all rings of a user. A monitor therefore begins with a small ring, and makes a
+// large one when it has many watches. docs/decisions.md has the figures.
 constexpr unsigned kSmallRing = 512;
 constexpr unsigned kLargeRing = 8192;
 constexpr std::size_t kManyWatches = 1024;
@@ -47,8 +47,7 @@ class IoUringMonitor final : public FdMonitor {
     backlog_.reserve(kFirstCapacity);
   }
 
-  // Closing a ring leaves its requests, and the files that they hold, to a kernel worker. In a
-  // forked child the requests belong to the parent.
+  // Closing a ring leaves its requests, and the files that they hold, to a kernel worker.
   ~IoUringMonitor() override {
     thread_end_.detach();
     release_files();
@@ -89,7 +88,7 @@ class IoUringMonitor final : public FdMonitor {
     }
   }
 
-  // What fails here is tried again by the next wait().
+  // After a failure the next wait() tries again.
   void settle() override {
     if (cancellations_.any_pending()) {
       static_cast<void>(let_go());
@@ -108,8 +107,8 @@ class IoUringMonitor final : public FdMonitor {
     }
     const std::size_t before = ready.size();
     int error = 0;
-    // A completion may be no event for the owner, but make another request necessary: after this
-    // wait a foreign loop may sleep on the ring.
+    // A completion may have no event for the owner and yet make another request necessary. That
+    // request is submitted by this wait, because a foreign loop may then sleep on the ring.
     for (int left = kRounds; left > 0; --left) {
       error = go_round(timeout, ready);
       if (ready.size() != before || !watches_.has_changes() || error != 0 || refused_ != 0) {
@@ -118,7 +117,7 @@ class IoUringMonitor final : public FdMonitor {
       timeout = kNoSleep;
     }
     if (cancellations_.any_pending() && error == 0) {
-      error = let_go();  // of one-shot watches that needed a multishot request
+      error = let_go();  // one-shot watches that needed a multishot request
     }
     if (error == 0 && refused_ == 0) {
       return absl::OkStatus();
@@ -130,16 +129,16 @@ class IoUringMonitor final : public FdMonitor {
     if (ring_.kernel_asks() || ring_.ready() != 0 || !backlog_.empty()) {
       return Peek::kReady;
     }
-    // A request for a ready descriptor shows nothing before it is submitted.
+    // A request posts no completion before it is submitted.
     return watches_.has_changes() || ring_.queued() != 0 || cancellations_.any_queued()
                ? Peek::kCannotTell
                : Peek::kNothing;
   }
 
-  // Where completions are deferred to the next io_uring_enter(), the ring's descriptor does not
-  // wake a sleeper; nor does an eventfd that is registered with the ring, more than once, if the
-  // watched file is itself an eventfd. The descriptor of a ring with the older flags does. It stays
-  // the same from here on, so that ring has to be large.
+  // If the kernel defers completions to the next io_uring_enter(2), the descriptor of the ring does
+  // not wake a thread that sleeps on it. An eventfd that is registered with the ring wakes it only
+  // once if the watched file is itself an eventfd. The descriptor of a ring with the older flags
+  // always does. This descriptor stays the same from now on, so the new ring is a large one.
   absl::StatusOr<int> pollable_fd() override {
     if (ring_.defers_completions() || may_grow_) {
       if (int error = replace_ring(std::max(options_.rung, kPollableRung)); error != 0) {
@@ -156,11 +155,11 @@ class IoUringMonitor final : public FdMonitor {
   static constexpr unsigned kPollableRung = 1;
   static constexpr std::size_t kFirstCapacity = 16;
 
-  // A watch that ignores read-hang-up makes a second request in the same wait. The bound is for a
-  // process whose requests are cancelled by another part of it again and again.
+  // A watch that ignores read-hang-up makes a second request in the same wait. The bound matters if
+  // another part of the process cancels the requests again and again.
   static constexpr int kRounds = 4;
 
-  // Submits changes, sleeps if there is no reason not to, and reports. Returns an errno.
+  // Submits the changes, sleeps unless there is something to report, and reports. Returns an errno.
   int go_round(std::chrono::nanoseconds timeout, std::vector<FdEvent>& ready) {
     int error = 0;
     if (watches_.has_changes() || cancellations_.any_pending() || !backlog_.empty()) {
@@ -170,7 +169,7 @@ class IoUringMonitor final : public FdMonitor {
         return error;
       }
       if (watches_.has_changes() || refused_ != 0) {
-        timeout = kNoSleep;  // the ring lacks a watch, or the owner an error
+        timeout = kNoSleep;  // a change is not submitted, or an error not returned
       }
     }
     if (error == 0) {
@@ -182,7 +181,7 @@ class IoUringMonitor final : public FdMonitor {
 
   // --- submitting -------------------------------------------------------------------------------
 
-  // Returns an errno; the changes that are left then wait for the next time.
+  // Returns an errno; the next wait() then submits the remaining changes.
   int prepare(std::vector<FdEvent>& ready) {
     if (may_grow_ && requests_ + watches_.changes() > kManyWatches) {
       grow();
@@ -192,7 +191,7 @@ class IoUringMonitor final : public FdMonitor {
       error = apply(slot, watch);
       return error == 0;
     });
-    // The completions of cancelled requests would end the sleep, so they come first.
+    // The completions of cancelled requests would end the sleep, so this wait takes them before.
     if (cancellations_.any_pending() && error == 0) {
       error = let_go();
     }
@@ -226,7 +225,7 @@ class IoUringMonitor final : public FdMonitor {
 
   // --- cancelling -------------------------------------------------------------------------------
 
-  // The watch has no request any more. The kernel has until let_go().
+  // The watch has no request any more. let_go() waits for the kernel.
   void cancel(std::uint32_t slot, IoUringWatch& watch) {
     cancellations_.add(watch.user_data(slot));
     watch.request = 0;
@@ -258,8 +257,8 @@ class IoUringMonitor final : public FdMonitor {
     return cancellations_.finish(ring_, [this] { return take_completions(); });
   }
 
-  // Empties the completion ring without reporting: the reports are for the next wait(). Returns how
-  // many completions there were.
+  // Moves the completions from the ring to the backlog, which the next wait() reports. Returns how
+  // many completions the ring held.
   unsigned take_completions() {
     const unsigned count = ring_.ready();
     ring_.take_all([this](const Completion& completion) {
@@ -272,7 +271,7 @@ class IoUringMonitor final : public FdMonitor {
     return count;
   }
 
-  // Those whose watch was disarmed since they came.
+  // Removes the completions whose watch was disarmed after they were taken.
   void retire_from_backlog() {
     std::erase_if(backlog_, [this](const Completion& completion) {
       if (is_current(completion)) {
@@ -290,13 +289,13 @@ class IoUringMonitor final : public FdMonitor {
             .completions = options_.completions != 0 ? options_.completions : completions};
   }
 
-  // Without memory for a larger ring, removals are slow.
+  // A failure is ignored: without memory for a larger ring, removals are slow.
   [[gnu::noinline]] void grow() {
     may_grow_ = false;
     static_cast<void>(replace_ring(options_.rung));
   }
 
-  // Moves all watches to a large ring. Returns an errno, and then everything is as before.
+  // Moves all watches to a large ring. Returns an errno, and then keeps the old ring.
   int replace_ring(unsigned rung) {
     IoUringRing next;
     int error = next.open(size_of(kLargeRing), rung);
@@ -314,9 +313,10 @@ class IoUringMonitor final : public FdMonitor {
     return 0;
   }
 
-  // --- hearing from the kernel ------------------------------------------------------------------
+  // --- receiving completions --------------------------------------------------------------------
 
-  // Submits, lets the kernel publish, and sleeps if there is nothing to report. Returns an errno.
+  // Submits requests, lets the kernel publish completions, and sleeps if there is none. Returns an
+  // errno.
   int enter(std::chrono::nanoseconds timeout) {
     const bool asked = ring_.kernel_asks();
     if (timeout > kNoSleep && !asked && ring_.ready() == 0) {
@@ -355,7 +355,7 @@ class IoUringMonitor final : public FdMonitor {
       --requests_;
     }
     if (!any(watch.interest & watch.submitted_interest)) {
-      return;  // changed or reported, and the next request is not submitted yet
+      return;  // the interest was changed or reported, and the next request is not submitted yet
     }
     if (completion.result < 0) {
       refuse(slot, watch, -completion.result, ready);
@@ -374,8 +374,8 @@ class IoUringMonitor final : public FdMonitor {
     }
   }
 
-  // After events that the owner did not ask for. A file without readiness has no others. This and
-  // refuse() are kept out of line for the sake of the common case.
+  // The completion had only events that the owner did not ask for. A file without readiness never
+  // has other events. This function and refuse() are rare, so they stay out of line.
   [[gnu::noinline]] void wait_past(std::uint32_t slot, IoUringWatch& watch) {
     if (watch.in_flight()) {
       return;
@@ -385,8 +385,9 @@ class IoUringMonitor final : public FdMonitor {
     }
   }
 
-  // If the kernel has ended the request, the next one asks for what is still wanted. If nothing is,
-  // want() makes it, since a hang-up would be reported again and again.
+  // If the kernel has ended the request, the next request asks for the events that are still
+  // wanted. If no event is wanted, the next want() makes that request. A request made here would
+  // report a hang-up again and again.
   void renew_edge(std::uint32_t slot, IoUringWatch& watch, Events events) {
     watch.wanted = any(events & kFailure) ? Events::kNone : watch.wanted & ~events;
     if (!watch.in_flight() && any(watch.wanted)) {
@@ -394,8 +395,9 @@ class IoUringMonitor final : public FdMonitor {
     }
   }
 
-  // kLevel makes another request with the next wait, for the kernel has no level-triggered poll
-  // request. A request that ignores read-hang-up is multishot, and has served its purpose.
+  // A kLevel watch makes another request with the next wait, because the kernel has no
+  // level-triggered poll request. A request that ignores read-hang-up is multishot and would stay
+  // in flight, so it is cancelled.
   void end_or_renew(std::uint32_t slot, IoUringWatch& watch) {
     watch.ignore_rdhup = false;
     if (watch.trigger == Trigger::kOneShot) {
@@ -412,21 +414,21 @@ class IoUringMonitor final : public FdMonitor {
   [[gnu::noinline]] void refuse(std::uint32_t slot, IoUringWatch& watch, int error,
                                 std::vector<FdEvent>& ready) {
     switch (error) {
-      case ECANCELED:  // not by this monitor
+      case ECANCELED:  // another part of the process has cancelled the request
         break;
       case EBADF:
         watch.interest = Events::kNone;
         ready.emplace_back(Key{slot, watch.generation}, Events::kInvalid);
         return;
-      case EINVAL:  // a file without readiness, and events that it never has
+      case EINVAL:  // a file without readiness never has the events of this watch
         if (!is_pollable(watch.fd)) {
           return;
         }
         [[fallthrough]];
-      default:  // an error of the mechanism: ENOMEM, or a sandbox's
+      default:  // an error of the mechanism: ENOMEM, or the errno of a sandbox
         refused_ = error;
     }
-    watches_.touch(slot);  // makes another request, unless the owner moves to another monitor
+    watches_.touch(slot);  // the next wait() makes another request
   }
 
   const IoUringOptions options_;
@@ -434,11 +436,11 @@ class IoUringMonitor final : public FdMonitor {
   IoUringRing ring_;
   bool enabled_ = false;
   bool may_grow_;
-  int refused_ = 0;  // an errno that a completion brought and wait() has not returned yet
+  int refused_ = 0;  // the errno of a completion, until wait() returns it
   std::uint32_t last_request_ = 0;
-  std::size_t requests_ = 0;  // that watches have in flight
+  std::size_t requests_ = 0;  // requests of watches in flight
   IoUringCancellations cancellations_;
-  std::vector<Completion> backlog_;  // completions that came outside wait()
+  std::vector<Completion> backlog_;  // completions that wait() has not reported
   WatchTable<IoUringWatch> watches_;
   // After the end of the thread, no thread can cancel a request of a ring that is bound to it.
   ThreadEnd thread_end_{[this] { release_files(); }};
