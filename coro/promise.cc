@@ -21,7 +21,28 @@ PromiseBase::~PromiseBase() {
   }
 }
 
-void PromiseBase::run(RunNode& node) { static_cast<PromiseBase&>(node).resume(); }
+// The queue has no task yet, and forgets this one when it returns.
+inline void PromiseBase::resume_in_queue() {
+  const ContextAccess context(*context_);
+  context.refill_budget();
+  context.set_resumed(this);
+  self_.resume();
+  FirstResume::verify();
+}
+
+void PromiseBase::resume() {
+  if (function() == &ContextAccess::resumed_inside_itself) {
+    ContextAccess::resumed_inside_itself(*this);
+  }
+  const ContextAccess context(*context_);
+  context.refill_budget();
+  RunNode* const outer = context.set_resumed(this);
+  self_.resume();
+  FirstResume::verify();
+  context.set_resumed(outer);
+}
+
+void PromiseBase::run(RunNode& node) { static_cast<PromiseBase&>(node).resume_in_queue(); }
 
 // --- start and end ------------------------------------------------------------------------------
 
@@ -32,6 +53,7 @@ std::coroutine_handle<> PromiseBase::start(PromiseBase& parent) {
   context_ = parent.context_;
   cancel_ = parent.cancel_;
   if (ContextAccess(*context_).consume_budget()) {
+    ContextAccess(*context_).set_resumed(this);
     FirstResume::expect();
     return self_;
   }
@@ -94,6 +116,7 @@ std::coroutine_handle<> PromiseBase::finish() noexcept {
     return std::noop_coroutine();
   }
   if (ContextAccess(*context_).consume_budget()) {
+    ContextAccess(*context_).set_resumed(parent_);
     return parent_->self_;
   }
   ContextAccess(*context_).schedule(*parent_);

@@ -65,12 +65,9 @@ class PromiseBase : public internal::RunNode, public internal::FrameMemory {
     }
   }
 
-  // Resumes the task. On its home thread, and not inside a call of another task.
-  void resume() {
-    internal::ContextAccess(*context_).refill_budget();
-    self_.resume();
-    internal::FirstResume::verify();
-  }
+  // Resumes the task, which is suspended. On its home thread, and not inside a call of another
+  // task.
+  void resume();
 
   // The task resumes on `target`, and has its home there from now on.
   void move_to(Context& target);
@@ -96,6 +93,7 @@ class PromiseBase : public internal::RunNode, public internal::FrameMemory {
   ~PromiseBase();
 
  private:
+  void resume_in_queue();
   void begin_in_queue();
 
   static void begin(internal::RunNode& node);
