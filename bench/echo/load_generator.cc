@@ -138,10 +138,10 @@ void run_ping_pong(const Options& options) {
 }
 
 int watch_edges(const Connections& connections) {
-  const int epoll_fd = check(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+  const int epoll_fd = check_call(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
   for (const auto& connection : connections) {
     epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLET, .data = {.ptr = connection.get()}};
-    check(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, connection->fd(), &event), "epoll_ctl");
+    check_call(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, connection->fd(), &event), "epoll_ctl");
   }
   return epoll_fd;
 }
@@ -169,7 +169,7 @@ void run_concurrent(const Options& options) {
     if (n < 0 && errno == EINTR) {
       continue;
     }
-    check(n, "epoll_wait");
+    check_call(n, "epoll_wait");
     for (int i = 0; i < n; ++i) {
       auto& connection = *static_cast<ClientConnection*>(events[i].data.ptr);
       if (connection.idle() || !connection.exchange()) {
