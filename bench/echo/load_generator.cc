@@ -149,8 +149,8 @@ int watch_edges(const Connections& connections) {
 void run_concurrent(const Options& options) {
   const Connections connections = open_connections(options);
   const int epoll_fd = watch_edges(connections);
-  // Every connection thinks equally long, so those that think stand in the order in which they are
-  // due.
+  // Every connection thinks equally long, so connections that think stand in the order in which
+  // they are due.
   std::deque<ClientConnection*> thinking;
   const auto due_ns = [&](const ClientConnection& connection) {
     return connection.finished_ns() + options.think_ns;
