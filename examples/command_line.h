@@ -43,7 +43,7 @@ class CommandLine {
     return *std::move(parsed);
   }
 
-  // Rejects the arguments that nobody has asked for.
+  // Rejects the arguments that the program has not read.
   void finish();
 
   [[noreturn]] void reject(const std::string& sentence) const;

@@ -19,7 +19,7 @@ struct Estimate {
 
 Estimate median_of_pairs(const std::vector<double>& ratios);
 
-// Of the ratios of neighbours.
+// The median of the ratios of neighbouring measurements, with its interval.
 struct Ratio : Estimate {
   double subject = 0;  // medians, in whatever the measures give
   double floor = 0;

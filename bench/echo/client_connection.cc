@@ -24,24 +24,24 @@ namespace {
 constexpr std::uint32_t kConnectionsPerSourceAddress = 20'000;
 
 int connect_to(const sockaddr_in& server, std::uint32_t number) {
-  const int fd = check(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
+  const int fd = check_call(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
   const int on = 1;
-  check(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), "TCP_NODELAY");
+  check_call(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), "TCP_NODELAY");
   // An abortive close leaves no socket in TIME_WAIT, so runs that follow each other quickly cannot
   // run out of ports.
   const linger abort_on_close{.l_onoff = 1, .l_linger = 0};
-  check(setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort_on_close, sizeof(abort_on_close)),
-        "SO_LINGER");
+  check_call(setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort_on_close, sizeof(abort_on_close)),
+             "SO_LINGER");
   if (number >= kConnectionsPerSourceAddress) {
     sockaddr_in source{};
     source.sin_family = AF_INET;
     source.sin_addr.s_addr = htonl(INADDR_LOOPBACK + number / kConnectionsPerSourceAddress);
-    check(setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)),
-          "IP_BIND_ADDRESS_NO_PORT");
-    check(bind(fd, reinterpret_cast<const sockaddr*>(&source), sizeof(source)),
-          "bind to a loopback address");
+    check_call(setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)),
+               "IP_BIND_ADDRESS_NO_PORT");
+    check_call(bind(fd, reinterpret_cast<const sockaddr*>(&source), sizeof(source)),
+               "bind to a loopback address");
   }
-  check(connect(fd, reinterpret_cast<const sockaddr*>(&server), sizeof(server)), "connect");
+  check_call(connect(fd, reinterpret_cast<const sockaddr*>(&server), sizeof(server)), "connect");
   return fd;
 }
 

@@ -44,7 +44,8 @@ class ClientConnection {
   // The same, sleeping in recv.
   void exchange_blocking();
 
-  // Of the last complete exchange, from the time at which it was due to after its last recv.
+  // The latency of the last complete exchange: from the time at which it was due to after its last
+  // recv.
   std::int64_t latency_ns() const { return finished_ns_ - due_ns_; }
   std::int64_t finished_ns() const { return finished_ns_; }
 

@@ -13,9 +13,9 @@ namespace coaio::bench {
 // Returns the limit that now holds.
 inline rlim_t raise_descriptor_limit() {
   rlimit limit{};
-  check(getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
+  check_call(getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
   limit.rlim_cur = limit.rlim_max;
-  check(setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
+  check_call(setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
   return limit.rlim_cur;
 }
 

@@ -23,9 +23,10 @@ inline constexpr int kExitUnavailable = 3;
   std::exit(code);
 }
 
-// Passes the result of a system call through, unless it is the -1 that comes with errno.
+// check_call passes the result of a system call through, unless it is the -1 that comes with errno:
+// then it ends the program.
 template <typename Result>
-Result check(Result result, const char* what) {
+Result check_call(Result result, const char* what) {
   if (result < 0) {
     exit_with(kExitFailed, std::string(what) + " failed: " + std::strerror(errno));
   }

@@ -138,10 +138,10 @@ void run_ping_pong(const Options& options) {
 }
 
 int watch_edges(const Connections& connections) {
-  const int epoll_fd = check(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+  const int epoll_fd = check_call(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
   for (const auto& connection : connections) {
     epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLET, .data = {.ptr = connection.get()}};
-    check(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, connection->fd(), &event), "epoll_ctl");
+    check_call(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, connection->fd(), &event), "epoll_ctl");
   }
   return epoll_fd;
 }
@@ -149,8 +149,8 @@ int watch_edges(const Connections& connections) {
 void run_concurrent(const Options& options) {
   const Connections connections = open_connections(options);
   const int epoll_fd = watch_edges(connections);
-  // Every connection thinks equally long, so those that think stand in the order in which they are
-  // due.
+  // Every connection thinks equally long, so connections that think stand in the order in which
+  // they are due.
   std::deque<ClientConnection*> thinking;
   const auto due_ns = [&](const ClientConnection& connection) {
     return connection.finished_ns() + options.think_ns;
@@ -169,7 +169,7 @@ void run_concurrent(const Options& options) {
     if (n < 0 && errno == EINTR) {
       continue;
     }
-    check(n, "epoll_wait");
+    check_call(n, "epoll_wait");
     for (int i = 0; i < n; ++i) {
       auto& connection = *static_cast<ClientConnection*>(events[i].data.ptr);
       if (connection.idle() || !connection.exchange()) {

@@ -26,7 +26,7 @@ class ProcessClock {
 
   std::int64_t now_ns() const {
     timespec time{};
-    check(clock_gettime(clock_, &time), "reading the server's CPU clock");
+    check_call(clock_gettime(clock_, &time), "reading the server's CPU clock");
     return time.tv_sec * std::int64_t{1'000'000'000} + time.tv_nsec;
   }
 

@@ -80,7 +80,7 @@ class Server {
  public:
   explicit Server(const ServerOptions& options)
       : timeout_(options.spin ? 0 : -1),
-        epoll_fd_(check(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
+        epoll_fd_(check_call(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
         termination_(termination_descriptor()),
         listener_(listen_on_loopback(options.port)) {
     watch(termination_, EPOLLIN);
@@ -95,7 +95,7 @@ class Server {
       if (n < 0 && errno == EINTR) {
         continue;
       }
-      check(n, "epoll_wait");
+      check_call(n, "epoll_wait");
       for (int i = 0; i < n; ++i) {
         if (events[i].data.fd == termination_) {
           return;
@@ -108,7 +108,7 @@ class Server {
  private:
   void watch(int fd, std::uint32_t events) {
     epoll_event event{.events = events, .data = {.fd = fd}};
-    check(epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
+    check_call(epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
   }
 
   void dispatch(const epoll_event& event) {
@@ -131,7 +131,7 @@ class Server {
       if (fd < 0 && (errno == ECONNABORTED || errno == EINTR)) {
         continue;
       }
-      check(fd, "accept4");
+      check_call(fd, "accept4");
       if (connections_.size() <= static_cast<std::size_t>(fd)) {
         connections_.resize(static_cast<std::size_t>(fd) + 1);
       }

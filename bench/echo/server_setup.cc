@@ -32,10 +32,10 @@ ServerOptions parse_server_options(int argc, char** argv, std::string_view usage
 int listen_on_loopback(int port) {
   raise_descriptor_limit();
   const int listener =
-      check(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket");
+      check_call(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket");
   const int on = 1;
-  check(setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), "SO_REUSEADDR");
-  check(setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), "TCP_NODELAY");
+  check_call(setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), "SO_REUSEADDR");
+  check_call(setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), "TCP_NODELAY");
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -44,14 +44,14 @@ int listen_on_loopback(int port) {
     exit_with(kExitFailed, "cannot listen on 127.0.0.1:" + std::to_string(port) + ": " +
                                std::strerror(errno) + "; choose another --port (0: a free one)");
   }
-  check(listen(listener, SOMAXCONN), "listen");
+  check_call(listen(listener, SOMAXCONN), "listen");
   return listener;
 }
 
 void announce(int listener) {
   sockaddr_in address{};
   socklen_t length = sizeof(address);
-  check(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length), "getsockname");
+  check_call(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length), "getsockname");
   std::printf("listening on 127.0.0.1:%d\n", ntohs(address.sin_port));
   std::fflush(stdout);
 }
@@ -60,13 +60,13 @@ int termination_descriptor() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
-  check(sigprocmask(SIG_BLOCK, &signals, nullptr), "sigprocmask");
-  return check(signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC), "signalfd");
+  check_call(sigprocmask(SIG_BLOCK, &signals, nullptr), "sigprocmask");
+  return check_call(signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC), "signalfd");
 }
 
 void print_cpu_time() {
   rusage usage{};
-  check(getrusage(RUSAGE_SELF, &usage), "getrusage");
+  check_call(getrusage(RUSAGE_SELF, &usage), "getrusage");
   const auto seconds = [](const timeval& time) {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
   };

@@ -21,35 +21,36 @@ namespace {
 
 void no_delay(const UniqueFd& socket) {
   const int on = 1;
-  check(setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), "TCP_NODELAY");
-  check(fcntl(socket.get(), F_SETFL, O_NONBLOCK), "fcntl");
+  check_call(setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), "TCP_NODELAY");
+  check_call(fcntl(socket.get(), F_SETFL, O_NONBLOCK), "fcntl");
 }
 
 Link make_tcp_link() {
-  const UniqueFd listener(check(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+  const UniqueFd listener(check_call(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t length = sizeof address;
   auto* name = reinterpret_cast<sockaddr*>(&address);
-  check(bind(listener.get(), name, length), "bind");
-  check(listen(listener.get(), 1), "listen");
-  check(getsockname(listener.get(), name, &length), "getsockname");
+  check_call(bind(listener.get(), name, length), "bind");
+  check_call(listen(listener.get(), 1), "listen");
+  check_call(getsockname(listener.get(), name, &length), "getsockname");
   Link link;
-  link.partner.in = UniqueFd(check(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
-  check(connect(link.partner.in.get(), name, length), "connect");
-  link.loop.in = UniqueFd(check(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC), "accept"));
+  link.partner.in = UniqueFd(check_call(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+  check_call(connect(link.partner.in.get(), name, length), "connect");
+  link.loop.in =
+      UniqueFd(check_call(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC), "accept"));
   no_delay(link.loop.in);
   no_delay(link.partner.in);
   return link;
 }
 
 UniqueFd make_eventfd() {
-  return UniqueFd(check(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd"));
+  return UniqueFd(check_call(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd"));
 }
 
 UniqueFd duplicate(const UniqueFd& fd) {
-  return UniqueFd(check(fcntl(fd.get(), F_DUPFD_CLOEXEC, 0), "dup"));
+  return UniqueFd(check_call(fcntl(fd.get(), F_DUPFD_CLOEXEC, 0), "dup"));
 }
 
 Link make_eventfd_link() {
@@ -65,7 +66,7 @@ Link make_eventfd_link() {
 
 void LinkEnd::send() const {
   const std::uint64_t message = 1;
-  check(write((out.valid() ? out : in).get(), &message, sizeof message), "write");
+  check_call(write((out.valid() ? out : in).get(), &message, sizeof message), "write");
 }
 
 bool LinkEnd::receive() const {
@@ -74,13 +75,13 @@ bool LinkEnd::receive() const {
   if (n < 0 && errno == EAGAIN) {
     return false;
   }
-  check(n, "read");
+  check_call(n, "read");
   return n != 0;
 }
 
 void LinkEnd::wait() const {
   pollfd one{.fd = in.get(), .events = POLLIN, .revents = 0};
-  while (check(poll(&one, 1, -1), "poll") == 0) {
+  while (check_call(poll(&one, 1, -1), "poll") == 0) {
   }
 }
 

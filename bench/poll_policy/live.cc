@@ -230,7 +230,7 @@ int run(Options options) {
   Link link = make_link(options.transport);
   std::vector<UniqueFd> beside;
   if (options.beside != "none") {
-    beside.emplace_back(check(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd"));
+    beside.emplace_back(check_call(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd"));
   }
   const UniqueFd none;
   Partner partner(options, link.partner, options.beside == "slow" ? beside.front() : none);

@@ -64,7 +64,7 @@ class Sleeper {
 constexpr double kSwitchNs = 3'000;  // from thread to thread on one CPU
 constexpr double kTimerNs = 3'000;   // of CPU, for a sleep before the late polling
 
-// What to do in one wait: sleep first, and poll until then.
+// What to do in one wait: sleep for `sleep_ns`, then poll until `until_ns`.
 struct Search {
   double sleep_ns = 0;
   double until_ns = 0;
@@ -87,7 +87,7 @@ Outcome head(double wait, double until, double late) {
           .late_ns = late_ns};
 }
 
-// The loop's alarm wakes it late, too.
+// A loop that its own timer wakes is late, too.
 Outcome after_sleep(double wait, const Search& search, double late, double alarm_late) {
   if (wait < search.sleep_ns) {
     return head(wait, 0, late);

@@ -24,7 +24,7 @@ class Scenario:
     policies: tuple = _ALL
     repetitions: int = 0  # 0: as many as the plan says
     times: float = 1  # as long as the plan says
-    # Of every second run: it begins with a policy that has learned to sleep.
+    # The figures of every second run, which begins with a policy that has learned to sleep.
     alternate: tuple = ()
     same_cpu: bool = False
 

@@ -22,7 +22,7 @@ class ThreadClock {
 
   std::int64_t now_ns() const {
     timespec time{};
-    check(clock_gettime(clock_, &time), "clock_gettime");
+    check_call(clock_gettime(clock_, &time), "clock_gettime");
     return time.tv_sec * std::int64_t{1'000'000'000} + time.tv_nsec;
   }
 
@@ -35,7 +35,7 @@ inline void stay_on(int cpu) {
   cpu_set_t cpus;
   CPU_ZERO(&cpus);
   CPU_SET(cpu, &cpus);
-  check(sched_setaffinity(0, sizeof cpus, &cpus), "sched_setaffinity");
+  check_call(sched_setaffinity(0, sizeof cpus, &cpus), "sched_setaffinity");
 }
 
 }  // namespace coaio::bench

@@ -23,7 +23,7 @@ struct Trace {
 inline constexpr std::size_t kAsleep = 200;
 inline constexpr std::size_t kLearning = 256;
 
-// Those that were recorded are the last ones.
+// The recorded traces come last.
 std::vector<Trace> all_traces();
 std::vector<Trace> shared_cpu_traces();
 

@@ -12,8 +12,8 @@ struct TwoCpus {
   int second;
 };
 
-// Of those that this process may use: two cores if it can be, for two threads of one core wait for
-// each other. Nothing if there is one CPU only.
+// Chooses from the CPUs that this process may use: two cores if possible, because two threads of
+// one core wait for each other. Empty if there is one CPU only.
 std::optional<TwoCpus> choose_two_cpus();
 
 }  // namespace coaio::bench

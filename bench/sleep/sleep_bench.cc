@@ -75,7 +75,7 @@ Options parse_options(int argc, char** argv) {
 
 double cpu_seconds() {
   rusage usage{};
-  check(getrusage(RUSAGE_THREAD, &usage), "getrusage");
+  check_call(getrusage(RUSAGE_THREAD, &usage), "getrusage");
   const auto seconds = [](const timeval& time) {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
   };

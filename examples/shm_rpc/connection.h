@@ -7,8 +7,8 @@
 // however it ends.
 //
 // Threads: one. The two calls block until the other side has done its part.
-// Errors: what the other side offers is checked: memory that it could take away again would end
-//   us with SIGBUS, and a doorbell must be an eventfd.
+// Errors: what the other side offers is checked: memory that it could truncate later would end
+//   this process with SIGBUS, and a doorbell must be an eventfd.
 // What a hostile peer can still do: not answer, and ring for nothing. A peer that makes a doorbell
 //   blocking and fills its counter in the instant between our poll(2) and our write(2) can make one
 //   ring block.
@@ -33,7 +33,7 @@ struct SharedMemory {
   RingMemory to_offerer;
 };
 
-// Who is rung.
+// One doorbell for each side of each ring.
 struct Doorbells {
   coaio::UniqueFd reader_at_acceptor, writer_at_offerer;  // of the ring to the acceptor
   coaio::UniqueFd reader_at_offerer, writer_at_acceptor;  // of the other one
@@ -50,7 +50,7 @@ class Connection {
   // Becomes readable when the other process has ended.
   int socket() const { return socket_.get(); }
 
-  // What is shared, for those who want to damage it.
+  // The shared memory, for tests that damage it.
   SharedMemory& memory() { return *memory_; }
 
  private:

@@ -9,8 +9,8 @@
 namespace shm_rpc {
 namespace {
 
-// Nobody writes to the socket, so whatever happens to it is its end. The error cancels the work,
-// whatever it waits for, unless there is something left for it to receive.
+// Neither side writes to the socket, so it becomes readable only when the other process ends. The
+// error cancels the work, unless a message is left that the work has not received.
 coaio::Task<absl::Status> watch(Connection& connection) {
   if (absl::Status status = co_await coaio::readable(connection.socket()); !status.ok()) {
     co_return status;

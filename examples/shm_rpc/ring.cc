@@ -39,7 +39,7 @@ constexpr std::uint64_t announcement_of(std::uint64_t position, std::uint32_t le
   return (position / kLine) << 32 | (length + 1);
 }
 
-// Of what crosses the end of the ring, the rest is at its beginning.
+// A message that crosses the end of the ring goes on at its beginning.
 void copy_in(RingMemory& memory, std::uint64_t position, std::string_view text) {
   const std::uint64_t at = position % kRingBytes;
   const std::size_t before_end = std::min<std::uint64_t>(text.size(), kRingBytes - at);
@@ -91,10 +91,10 @@ void Sleeper::poll_end() {
   }
 }
 
-// Seq_cst: pairs with Ringer::announced(). Whoever announces looks at the other's position again.
+// Seq_cst: pairs with Ringer::announced(). The caller then reads the other side's position again.
 void Sleeper::announce() { sleeps_.store(position_, std::memory_order_seq_cst); }
 
-// Relaxed: a ring too many does no harm.
+// Relaxed: one use of the doorbell too many does no harm.
 void Sleeper::withdraw() { sleeps_.store(0, std::memory_order_relaxed); }
 
 // --- ringing ------------------------------------------------------------------------------------
@@ -103,9 +103,9 @@ void Sleeper::withdraw() { sleeps_.store(0, std::memory_order_relaxed); }
 // it. Of the two sides at least one sees the other: we ring, or it goes on.
 std::uint64_t Ringer::announced() const { return sleeps_.load(std::memory_order_seq_cst); }
 
-// Takes back the sleep that was seen, so that it is rung for once, and no other: who has announced
-// another one since has looked at our position since, and would not be rung for again. Relaxed: it
-// publishes nothing.
+// Takes back the announcement that was seen, so that the doorbell is used once for it. A newer
+// announcement stays: its side has read our position before it sleeps, and without the announcement
+// its doorbell would not be used again. Relaxed: it publishes nothing.
 void Ringer::ring_for(std::uint64_t sleep) {
   if (!sleeps_.compare_exchange_strong(sleep, 0, std::memory_order_relaxed)) {
     return;
@@ -154,8 +154,8 @@ absl::StatusOr<bool> RingWriter::write(std::string_view message) {
       std::memory_order_seq_cst);
   written_ += size;
   reader_.reached(written_);
-  // The line that the next small message clears: the reader may have it, and it takes as long to
-  // come as a message.
+  // The next small message clears this cache line. The reader's CPU may hold it, and to fetch it
+  // takes as long as a message.
   __builtin_prefetch(memory_.bytes + (written_ + kLine) % kRingBytes, 1);
   return true;
 }

@@ -4,16 +4,17 @@
 //   writer.write("hello");  // false: full         reader.read();  // the message, or nothing
 //
 // A message is announced by the word in front of it, which the reader watches: a small one comes in
-// the same cache line, in one transfer. Now and then the reader publishes its position for the
-// writer, who looks at it when the ring seems full.
+// the same cache line, in one transfer. Now and then the reader publishes its position; the writer
+// reads it when the ring seems full.
 //
 // What one side reads of the other is not trusted: it is loaded once, checked, and only then used,
-// and a message is copied out before anybody looks at it. A ring that makes no sense is a
+// and a message is copied out before its content is read. A ring that makes no sense is a
 // DataLossError, for good.
 //
-// A side that finds nothing to do says in the memory for which position of the other one it sleeps,
-// and who gets there rings its doorbell, an eventfd. While it is polled, it says nothing, and
-// nobody rings. The protocol is checked by docs/model/doorbell.pml.
+// A side that finds nothing to do announces in the memory for which position of the other side it
+// sleeps. The other side writes to its doorbell, an eventfd, when it reaches that position. A side
+// that is polled announces nothing, and its doorbell stays silent. The protocol is checked by
+// docs/model/doorbell.pml.
 //
 // Threads: one on each side.
 // Lifetime: the memory and the doorbells outlive both.
@@ -45,20 +46,20 @@ struct RingMemory {
   alignas(64) std::byte bytes[kRingBytes];
 
   // The word in front of the message at this position, a multiple of 64. An access is one load or
-  // one store, whatever the optimiser thinks of memory that nobody else seems to use.
+  // one store, whatever the optimiser assumes about memory that no other thread seems to use.
   std::atomic_ref<std::uint64_t> announcement(std::uint64_t position) {
     return std::atomic_ref(*reinterpret_cast<std::uint64_t*>(bytes + position % kRingBytes));
   }
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "a lock is not shared");
 
-// One side's word on whether it has to be rung for: while it waits, unless it is polled.
+// Announces that one side has to be woken by its doorbell: while it waits, unless it is polled.
 class Sleeper {
  public:
   explicit Sleeper(std::atomic<std::uint64_t>& sleeps) : sleeps_(sleeps) {}
 
-  // Until the other side is at this position, which is not 0. Look once more after wait() and
-  // poll_end(): what came before is not rung for.
+  // Waits until the other side is at this position, which is not 0. The caller probes once more
+  // after wait() and poll_end(): the doorbell is not used for what came before.
   void wait(std::uint64_t position);
   void wait_is_over();
   void poll_begin();
@@ -73,12 +74,12 @@ class Sleeper {
   bool polled_ = false;
 };
 
-// What rings for a sleeper of the other side.
+// Writes to the doorbell of the other side, if that sleeps.
 class Ringer {
  public:
   Ringer(std::atomic<std::uint64_t>& sleeps, int doorbell) : sleeps_(sleeps), doorbell_(doorbell) {}
 
-  // We are at this position, and a seq_cst store says so.
+  // This side is at `position`, and has published it by a seq_cst store.
   void reached(std::uint64_t position) {
     if (const std::uint64_t sleep = announced(); sleep != 0 && position >= sleep) {
       ring_for(sleep);

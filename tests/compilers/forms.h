@@ -47,7 +47,7 @@ struct Form {
   Task<std::string> (*run)();
 };
 
-// Those of docs/compilers.md, by extract.py.
+// The forms of docs/compilers.md, in a file that extract.py writes.
 std::span<const Form> forms();
 
 }  // namespace coaio::testing

@@ -1,4 +1,4 @@
-// Of another workspace, against //backends alone: a monitor sees a byte in a pipe.
+// A program of another workspace that depends on //backends alone: a monitor sees a byte in a pipe.
 
 #include <unistd.h>
 

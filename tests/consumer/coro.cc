@@ -1,4 +1,4 @@
-// Of another workspace, against //coro alone: a task awaits another one.
+// A program of another workspace that depends on //coro alone: a task awaits another one.
 
 #include "absl/status/status.h"
 #include "coro/run.h"

@@ -1,4 +1,5 @@
-// Of another workspace, against //runtime alone: a loop turns, and calls what was scheduled.
+// A program of another workspace that depends on //runtime alone: a loop turns, and calls what was
+// scheduled.
 
 #include <memory>
 

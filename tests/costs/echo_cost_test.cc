@@ -69,7 +69,7 @@ TEST_CASE("an echo costs one wait, one receive and one send, and no allocation")
   if (!can_measure()) {
     return;
   }
-  on_every_back_end({}, serve, [](Backend backend, const Cost& cost) {
+  measure_on_every_back_end({}, serve, [](Backend backend, const Cost& cost) {
     CHECK(cost == Cost{.waits = cost.waits, .receives = kTimes, .sends = kTimes});
     if (backend == Backend::kIoUring) {
       CHECK(cost.waits <= kTimes);
@@ -83,13 +83,14 @@ TEST_CASE("an echo that polling finds costs io_uring at most one call besides re
   if (!can_measure()) {
     return;
   }
-  on_every_back_end({.polling = PollFixed{10s}, .polling_gives_way = false}, serve,
-                    [](Backend backend, const Cost& cost) {
-                      CHECK(cost == Cost{.waits = cost.waits, .receives = kTimes, .sends = kTimes});
-                      if (backend == Backend::kIoUring) {
-                        CHECK(cost.waits <= kTimes);
-                      }
-                    });
+  measure_on_every_back_end(
+      {.polling = PollFixed{10s}, .polling_gives_way = false}, serve,
+      [](Backend backend, const Cost& cost) {
+        CHECK(cost == Cost{.waits = cost.waits, .receives = kTimes, .sends = kTimes});
+        if (backend == Backend::kIoUring) {
+          CHECK(cost.waits <= kTimes);
+        }
+      });
 }
 
 }  // namespace

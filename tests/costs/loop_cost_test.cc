@@ -32,7 +32,7 @@ void check_free(const Work& work) {
   if (!can_measure()) {
     return;
   }
-  on_every_back_end({}, work, [](Backend, const Cost& cost) { CHECK(cost == Cost{}); });
+  measure_on_every_back_end({}, work, [](Backend, const Cost& cost) { CHECK(cost == Cost{}); });
 }
 
 TEST_CASE("yield costs nothing") {
@@ -120,7 +120,7 @@ TEST_CASE("a turn with nothing to do costs io_uring nothing, and the others one 
     meter.end();
     context.set_fd_handler(pipe.a.get(), FdHandlers{});
   };
-  on_every_back_end({}, idle, [](Backend backend, const Cost& cost) {
+  measure_on_every_back_end({}, idle, [](Backend backend, const Cost& cost) {
     CHECK(cost == Cost{.waits = backend == Backend::kIoUring ? 0 : kTimes});
   });
 }
@@ -141,7 +141,7 @@ TEST_CASE("waiting for a foreign descriptor costs at most one call besides the w
       m.end();
     }(pipe.a.get(), meter));
   };
-  on_every_back_end({}, wait, [](Backend, const Cost& cost) {
+  measure_on_every_back_end({}, wait, [](Backend, const Cost& cost) {
     CHECK(cost == Cost{.waits = cost.waits, .changes = cost.changes});
     CHECK(cost.waits <= kTimes);
     CHECK(cost.changes <= kTimes);

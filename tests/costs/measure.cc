@@ -109,8 +109,9 @@ Cost measure(const ContextOptions& options, const Work& work) {
   return cost;
 }
 
-void on_every_back_end(ContextOptions options, const Work& work,
-                       const std::function<void(Backend backend, const Cost& cost)>& check) {
+void measure_on_every_back_end(
+    ContextOptions options, const Work& work,
+    const std::function<void(Backend backend, const Cost& cost)>& check) {
   for (const Backend backend : available_back_ends()) {
     options.backend = backend;
     const Cost cost = measure(options, work);

@@ -52,8 +52,8 @@ bool can_measure();
 Cost measure(const ContextOptions& options, const Work& work);
 
 // Checks the work on each back end that this machine lets run.
-void on_every_back_end(ContextOptions options, const Work& work,
-                       const std::function<void(Backend backend, const Cost& cost)>& check);
+void measure_on_every_back_end(ContextOptions options, const Work& work,
+                               const std::function<void(Backend backend, const Cost& cost)>& check);
 
 }  // namespace coaio::testing
 

@@ -45,7 +45,8 @@ TEST_CASE("a thread that wakes a polling loop makes no system call") {
     context.stop();
     loop.join();
   };
-  on_every_back_end(kPolling, wake, [](Backend, const Cost& cost) { CHECK(cost == Cost{}); });
+  measure_on_every_back_end(kPolling, wake,
+                            [](Backend, const Cost& cost) { CHECK(cost == Cost{}); });
 }
 
 TEST_CASE(
@@ -81,7 +82,7 @@ TEST_CASE(
     waker.join();
     context.set_fd_handler(pipe.a.get(), FdHandlers{});
   };
-  on_every_back_end(kPolling, be_woken, [](Backend backend, const Cost& cost) {
+  measure_on_every_back_end(kPolling, be_woken, [](Backend backend, const Cost& cost) {
     CHECK(cost == Cost{.waits = backend == Backend::kIoUring ? 0 : cost.waits});
   });
 }

@@ -1,4 +1,4 @@
-"""The headers of a library as data of a test."""
+"""The headers that a library's users may include, as data of a test."""
 
 def _headers(ctx):
     # buildifier: disable=native-cc-info

@@ -8,7 +8,7 @@
 #include "tests/support/sanitized.h"
 
 #if COAIO_SANITIZED
-// Of both compilers' sanitizers; g++ has no header for it.
+// Both compilers' sanitizers have this function; g++ has no header for it.
 extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*malloc_hook)(const volatile void*,
                                                                              std::size_t),
                                                          void (*free_hook)(const volatile void*));

@@ -8,7 +8,7 @@
 //
 // Linking this replaces operator new; with a sanitizer, which has its own, it hooks malloc.
 //
-// Threads: any; counts those of all threads.
+// Threads: any; the count includes the allocations of all threads.
 
 #ifndef COAIO_TESTS_SUPPORT_ALLOCATIONS_H_
 #define COAIO_TESTS_SUPPORT_ALLOCATIONS_H_

@@ -29,7 +29,7 @@ Events look_with_poll(int fd, Events asked) {
   return count == 1 ? static_cast<Events>(entry.revents) : Events::kNone;
 }
 
-// In steps, after each of which the monitor looks at its descriptors.
+// Sleeps for at most one step: after each step the monitor probes its descriptors.
 std::chrono::nanoseconds sleep_a_step(std::chrono::nanoseconds timeout) {
   const auto begin = std::chrono::steady_clock::now();
   const auto step = std::min<std::chrono::nanoseconds>(timeout, std::chrono::microseconds(100));

@@ -19,7 +19,7 @@
 
 namespace coaio::testing {
 
-// What the child returned, or how it died: it has thirty seconds.
+// Returns what the child returned, or how it died. The child has thirty seconds.
 std::string run_in_child(const std::function<std::string()>& work);
 
 // A copy of this process that does nothing, and so keeps open what is open now, until it ends with

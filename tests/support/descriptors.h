@@ -36,7 +36,7 @@ UniqueFd checked(int fd);
 
 void write_all(const UniqueFd& fd, std::string_view data);
 
-// Until EAGAIN or end of file; how often a reader must look.
+// Reads until EAGAIN or end of file.
 std::string read_all(const UniqueFd& fd);
 
 // Until EAGAIN.

@@ -81,8 +81,8 @@ FakeMonitor::Watch* FakeMonitor::find(Key key) {
                                                                                : nullptr;
 }
 
-// What a wait would report of this watch. An edge-triggered one is asked for what is wanted:
-// reports that nobody waits for are allowed, not owed.
+// What a wait would report of this watch. An edge-triggered watch reports what is wanted:
+// other reports are allowed, but not required.
 Events FakeMonitor::seen_on(const Watch& watch) const {
   Events asked = watch.interest;
   if (watch.trigger == Trigger::kEdge) {

@@ -20,8 +20,8 @@
 
 namespace coaio::testing {
 
-// FdEvent while `full` is set, as a ring is while something is in it. Each hook runs in the call
-// that it is named for; on_ready() empties the source unless its hook is set.
+// Ready while `full` is set, as a message ring is while it holds a message. Each hook runs in the
+// call that it is named for; on_ready() empties the source unless its hook is set.
 class FakePollSource final : public PollSource {
  public:
   FakePollSource() = default;
@@ -50,7 +50,7 @@ class FakePollSource final : public PollSource {
 
   std::atomic<bool> full{false};
   int polls = 0;
-  std::string log;  // begin, end, ready
+  std::string log;  // a letter for each call: b(egin), e(nd), r(eady)
   absl::AnyInvocable<void()> at_begin;
   absl::AnyInvocable<void()> at_end;
   absl::AnyInvocable<void()> at_ready;

@@ -1,4 +1,10 @@
-// FdScene: a table of descriptors on a monitor that shows what the test says.
+// FdScene: an FdTable on a FakeMonitor, so that a test decides what each descriptor shows.
+//
+//   FdScene scene;
+//   Waiter waiter;
+//   scene.table.wait(kFd, waiter, Events::kIn);
+//   scene.show(Events::kIn);
+//   CHECK(scene.turn());                       // the waiter has been woken
 
 #ifndef COAIO_TESTS_SUPPORT_FD_SCENE_H_
 #define COAIO_TESTS_SUPPORT_FD_SCENE_H_
@@ -17,6 +23,7 @@ namespace coaio::testing {
 
 inline constexpr int kFd = 7;
 
+// Writes down the events that it is woken with.
 struct Waiter : internal::FdWaiter {
   explicit Waiter(std::vector<Events>* s = nullptr)
       : internal::FdWaiter(&Waiter::woken), seen(s == nullptr ? own : *s) {}
@@ -33,7 +40,6 @@ struct Waiter : internal::FdWaiter {
   std::function<void()> then;
 };
 
-// A table on a monitor whose descriptors show what the test says.
 struct FdScene {
   // One turn: a wait that does not sleep, and the dispatch.
   bool turn() {

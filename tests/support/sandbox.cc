@@ -53,10 +53,13 @@ void install(std::vector<sock_filter> program) {
   }
 }
 
-// --- a filter sees numbers, not what a pointer points to, so a signal handler looks there
-// ---------
+// --- flags of a ring -----------------------------------------------------------------------------
 
-// In an argument that the call does not have: it comes from the handler, and is to pass.
+// A filter sees the arguments of a call, but not the memory that a pointer refers to. So the filter
+// sends a signal for each io_uring_setup(), and the handler of the signal reads the flags.
+
+// The handler repeats the call with this mark in an argument that io_uring_setup() does not have;
+// the filter lets a marked call pass.
 constexpr unsigned kMarkIndex = 5;
 constexpr std::uint32_t kMark = 0x636f6169;
 

@@ -21,7 +21,7 @@ void require(bool condition, const char* sentence) {
   }
 }
 
-// No kernel has these calls, so only the tracer hears them.
+// No kernel has calls of these numbers: they are marks for the tracer.
 constexpr long kBegin = 7001;
 constexpr long kEnd = 7002;
 

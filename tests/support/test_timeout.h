@@ -1,7 +1,7 @@
 // TestTimeout: a bound on a wait that has no bound of its own. When it is over, the process aborts,
 // and doctest names the test case.
 //
-//   const TestTimeout patience;
+//   const TestTimeout timeout;
 //   run(context, task);
 //
 // Threads: one at a time in a process, which has no other use for SIGALRM.

@@ -53,8 +53,8 @@ std::vector<FdEvent> Watcher::drain() {
 
 bool Watcher::quiet() { return wait_now().empty() && sleeps(); }
 
-// A wait may come back early, but not for ever: the kernel interrupts a thread for each of the
-// rings that earlier tests have closed.
+// A wait may return early, but not for ever: the kernel interrupts a thread once for each io_uring
+// that an earlier test has closed.
 bool Watcher::sleeps() {
   constexpr int kEarlyReturns = 200;
   constexpr std::chrono::microseconds kNap{200};
