@@ -81,6 +81,22 @@ class Operation : protected CancelNode {
     complete_soon();
   }
 
+  // Any thread; once, after the caller has handed the event over and has taken the operation out of
+  // the list of the primitive. Queues the task on its home. The operation may end before this call
+  // returns. Between the hand-over and this call nothing else completes the operation.
+  void schedule_granted() const {
+    PromiseBase& task = *task_;
+    internal::ContextAccess(task.context()).schedule(task);
+  }
+
+  // For await_resume(): completes an operation that schedule_granted() was called for. Does nothing
+  // if the operation has completed in another way.
+  void end_granted() {
+    if (task_ != nullptr) {
+      end();
+    }
+  }
+
   bool was_cancelled() const { return cancelled_; }
 
   // Between start() and completion.

@@ -1,255 +1,60 @@
 // Channel<T> and UnboundedChannel<T>: a queue between tasks.
 //
-//   Channel<Job> jobs(16);                                    // holds 16 elements
-//   absl::Status status = co_await jobs.send(std::move(job)); // waits while it is full
+//   Channel<Job> jobs(16);                                     // holds 16 elements
+//   absl::Status status = co_await jobs.send(std::move(job));  // waits while the channel is full
 //   jobs.close();
 //
 //   for (;;) {
-//     absl::StatusOr<Job> job = co_await jobs.receive();      // waits while it is empty
-//     if (!job.ok()) break;                                   // closed and empty, or cancelled
+//     absl::StatusOr<Job> job = co_await jobs.receive();       // waits while the channel is empty
+//     if (!job.ok()) break;                                    // closed and empty, or cancelled
 //     ...
 //   }
 //
-// First in, first out, for the elements, for the tasks that send and for the tasks that receive. A
-// capacity of 0 is a rendezvous: send() ends when a task has received the element. After close() no
-// element gets in; those that are in it can still be received.
+// First in, first out: for the elements, for the tasks that send, and for the tasks that receive. A
+// channel of capacity 0 is a rendezvous: send() ends when a task has received the element. After
+// close() no element gets in; the elements in the channel can still be received.
 //
 // No element is lost or received twice. send() moves from its argument only when it succeeds, so
 // after a failure the caller still has the element. An element that was handed to a task is the
-// result of its receive(), even if the task was cancelled afterwards.
+// result of that task's receive(), even if the task was cancelled afterwards.
 //
-// UnboundedChannel grows instead of waiting: its send() is an ordinary function. Prefer Channel,
-// for a receiver that is too slow shows as waiting senders, and not as memory that runs out.
+// UnboundedChannel grows instead of waiting: its send() is an ordinary function. Prefer Channel: a
+// slow receiver makes its senders wait, and does not fill the memory.
 //
 // Threads: try_send(), try_receive(), close(), size() and UnboundedChannel::send() on any thread;
-//   tasks of several contexts may send and receive. What a thread wrote before it sent is visible
-//   to the task that receives.
-// Lifetime: the channel outlives the calls and the waits on it, which is checked for the waits.
-// Errors: receive() of a channel that is closed and empty is kOutOfRange; send() into a closed one
-// is
-//   kFailedPrecondition; what was cancelled is kCancelled.
+//   tasks of several contexts may send and receive. The task that receives an element sees what the
+//   sending thread wrote before. Elements are moved under the mutex of the channel, so their move
+//   operations and destructors must not use the channel.
+// Lifetime: the channel outlives the calls and the waits; the latter is checked.
+// Fork: in a forked child a channel of the parent can only be destroyed.
+// Errors: receive() of a channel that is closed and empty gives kOutOfRange; send() into a closed
+//   channel gives kFailedPrecondition; a cancelled operation gives kCancelled.
 //
-// send(), receive(): May they complete without suspending? When there is room, or an element; when
-//   the channel is closed; when the task was cancelled before.
-// Do they observe cancellation? Yes, as above.
-// Where do they resume? On the home context of the task, through that context's run queue.
-// Who must outlive whom? The channel outlives both, the argument of send() and the span of
-// receive()
-//   too.
+// send(), receive(): May complete without suspending? When there is room, or an element; when the
+//   channel is closed; when the task was cancelled before.
+// Observes cancellation? Yes: kCancelled, unless the element was handed over before.
+// Resumes where? On the home context of the task, through the run queue.
+// Who must outlive whom? The channel, the argument of send() and the span of receive() outlive the
+//   operation.
 
 #ifndef COAIO_CORO_SYNC_CHANNEL_H_
 #define COAIO_CORO_SYNC_CHANNEL_H_
 
-#include <algorithm>
-#include <coroutine>
 #include <cstddef>
-#include <limits>
-#include <mutex>
 #include <optional>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backends/check.h"
 #include "coro/cancel.h"
-#include "coro/promise.h"
-#include "coro/sync/ring_buffer.h"
+#include "coro/sync/channel_core.h"
 #include "coro/sync/sync_waiter.h"
 
 namespace coaio {
 namespace internal {
-
-// A task that waits for room. Its element stays where its caller has it until it is accepted.
-template <typename T>
-class ChannelSender : public SyncWaiter {
- protected:
-  ChannelSender(T& value, CancelNode::Cancel withdraw) : SyncWaiter(withdraw), value_(&value) {}
-
- private:
-  template <typename U>
-  friend class ChannelCore;
-
-  T* value_;
-  bool accepted_ = false;  // guarded by the mutex of the channel until the task goes on
-};
-
-// A task that waits for elements, and those that it has got so far.
-template <typename T>
-class ChannelReceiver : public SyncWaiter {
- protected:
-  // Either one element into `one`, or at least `min` into `many`.
-  ChannelReceiver(std::optional<T>* one, std::span<T> many, std::size_t min,
-                  CancelNode::Cancel withdraw)
-      : SyncWaiter(withdraw), one_(one), many_(many), min_(min) {}
-
-  std::size_t count() const { return count_; }
-  bool is_satisfied() const { return count_ >= min_; }
-
- private:
-  template <typename U>
-  friend class ChannelCore;
-
-  void accept(T&& value) {
-    if (one_ != nullptr) {
-      one_->emplace(std::move(value));
-    } else {
-      many_[count_] = std::move(value);
-    }
-    ++count_;
-  }
-  bool has_room() const { return count_ < (one_ != nullptr ? 1 : many_.size()); }
-
-  std::optional<T>* one_;
-  std::span<T> many_;
-  std::size_t min_;
-  std::size_t count_ = 0;  // guarded by the mutex of the channel until the task goes on
-};
-
-// What the two channels share. At any time at most one of these is true: receivers wait, which
-// means that the buffer is empty and no sender waits; senders wait, which means that the buffer is
-// full.
-template <typename T>
-class ChannelCore {
- public:
-  static constexpr std::size_t kUnbounded = std::numeric_limits<std::size_t>::max();
-
-  using Sender = ChannelSender<T>;
-  using Receiver = ChannelReceiver<T>;
-
-  explicit ChannelCore(std::size_t capacity)
-      : limit_(capacity), buffer_(capacity == kUnbounded ? 0 : capacity) {}
-  ~ChannelCore() {
-    check(senders_.empty() && receivers_.empty(),
-          "a channel is destroyed while tasks send or receive: close() it, and let them end");
-  }
-
-  void close() {
-    GrantedWaiters granted;
-    const std::lock_guard guard(mutex_);
-    closed_ = true;
-    while (Sender* sender = senders_.pop()) {
-      granted.add(*sender);
-    }
-    while (Receiver* receiver = receivers_.pop()) {
-      granted.add(*receiver);
-    }
-  }
-
-  bool is_closed() const {
-    const std::lock_guard guard(mutex_);
-    return closed_;
-  }
-
-  std::size_t size() const {
-    const std::lock_guard guard(mutex_);
-    return buffer_.size();
-  }
-
-  // Moves from `value` if it returns true.
-  bool try_send(T& value) {
-    GrantedWaiters granted;
-    const std::lock_guard guard(mutex_);
-    return put(value, granted);
-  }
-
-  std::optional<T> try_receive() {
-    std::optional<T> value;
-    GrantedWaiters granted;
-    const std::lock_guard guard(mutex_);
-    if (can_take()) {
-      value.emplace(take(granted));
-    }
-    return value;
-  }
-
-  // False if the sender is queued, and will be resumed.
-  bool send_or_wait(Sender& sender) {
-    GrantedWaiters granted;
-    const std::lock_guard guard(mutex_);
-    sender.accepted_ = put(*sender.value_, granted);
-    if (sender.accepted_ || closed_) {
-      return true;
-    }
-    senders_.push(sender);
-    return false;
-  }
-
-  // False if the receiver is queued, and will be resumed.
-  bool receive_or_wait(Receiver& receiver) {
-    GrantedWaiters granted;
-    const std::lock_guard guard(mutex_);
-    while (receiver.has_room() && can_take()) {
-      receiver.accept(take(granted));
-    }
-    if (receiver.is_satisfied() || closed_) {
-      return true;
-    }
-    receivers_.push(receiver);
-    return false;
-  }
-
-  // False if the waiter was granted before.
-  bool withdraw(Sender& sender) {
-    const std::lock_guard guard(mutex_);
-    return WaiterQueue<Sender>::remove(sender);
-  }
-  bool withdraw(Receiver& receiver) {
-    const std::lock_guard guard(mutex_);
-    return WaiterQueue<Receiver>::remove(receiver);
-  }
-
-  static bool was_accepted(const Sender& sender) { return sender.accepted_; }
-
- private:
-  // All three under `mutex_`.
-  bool put(T& value, GrantedWaiters& granted) {
-    if (closed_) {
-      return false;
-    }
-    if (Receiver* receiver = receivers_.front(); receiver != nullptr) {
-      receiver->accept(std::move(value));
-      if (receiver->is_satisfied()) {
-        receivers_.pop();
-        granted.add(*receiver);
-      }
-      return true;
-    }
-    if (buffer_.size() == limit_) {
-      return false;
-    }
-    if (buffer_.full()) {
-      buffer_.grow(std::max(std::size_t{8}, buffer_.capacity() * 2));
-    }
-    buffer_.push(std::move(value));
-    return true;
-  }
-
-  bool can_take() const { return !buffer_.empty() || !senders_.empty(); }
-
-  T take(GrantedWaiters& granted) {
-    Sender* const sender = senders_.pop();
-    if (sender != nullptr) {
-      sender->accepted_ = true;
-      granted.add(*sender);
-    }
-    if (buffer_.empty()) {
-      return std::move(*sender->value_);
-    }
-    T value = buffer_.pop();
-    if (sender != nullptr) {
-      buffer_.push(std::move(*sender->value_));
-    }
-    return value;
-  }
-
-  mutable std::mutex mutex_;
-  bool closed_ = false;
-  std::size_t limit_;
-  RingBuffer<T> buffer_;
-  WaiterQueue<Sender> senders_;
-  WaiterQueue<Receiver> receivers_;
-};
 
 inline absl::Status channel_is_closed() {
   return absl::FailedPreconditionError("send into a channel that is closed");
@@ -260,34 +65,26 @@ inline absl::Status channel_has_ended() {
 
 // co_await channel.receive().
 template <typename T>
-class [[nodiscard("co_await it")]] ReceiveOne : public ChannelReceiver<T> {
+class [[nodiscard("co_await it")]] ReceiveOne
+    : public SyncOperation<ReceiveOne<T>, ChannelReceiver<T>> {
  public:
   explicit ReceiveOne(ChannelCore<T>& core)
-      : ChannelReceiver<T>(&value_, {}, 1, &ReceiveOne::withdraw), core_(core) {}
+      : SyncOperation<ReceiveOne, ChannelReceiver<T>>(&value_, std::span<T>(), std::size_t{1}),
+        core_(core) {}
 
-  bool await_ready() const noexcept { return false; }
-  template <typename Promise>
-  bool await_suspend(std::coroutine_handle<Promise> task) {
-    if (!this->start(task.promise()) || core_.receive_or_wait(*this)) {
-      return this->complete_at_once();
-    }
-    return true;
-  }
   absl::StatusOr<T> await_resume() {
-    this->end_operation();
-    if (value_.has_value()) {
-      return *std::move(value_);
+    this->end_granted();
+    if (this->take_count() != 0) {
+      return *std::exchange(value_, std::nullopt);
     }
     return this->was_cancelled() ? cancelled() : channel_has_ended();
   }
 
  private:
-  static void withdraw(CancelNode& node) {
-    auto& self = static_cast<ReceiveOne&>(static_cast<Operation&>(node));
-    if (self.core_.withdraw(self)) {
-      self.complete_cancelled();
-    }
-  }
+  friend class SyncOperation<ReceiveOne, ChannelReceiver<T>>;
+
+  bool take_or_wait() { return core_.receive_or_wait(*this); }
+  bool leave() { return core_.withdraw(*this); }
 
   ChannelCore<T>& core_;
   std::optional<T> value_;
@@ -295,69 +92,55 @@ class [[nodiscard("co_await it")]] ReceiveOne : public ChannelReceiver<T> {
 
 // co_await channel.receive(span, min).
 template <typename T>
-class [[nodiscard("co_await it")]] ReceiveMany : public ChannelReceiver<T> {
+class [[nodiscard("co_await it")]] ReceiveMany
+    : public SyncOperation<ReceiveMany<T>, ChannelReceiver<T>> {
+  static_assert(std::is_nothrow_move_assignable_v<T>,
+                "elements of a batch must have a move assignment that does not throw");
+
  public:
   ReceiveMany(ChannelCore<T>& core, std::span<T> out, std::size_t min)
-      : ChannelReceiver<T>(nullptr, out, min, &ReceiveMany::withdraw), core_(core) {
+      : SyncOperation<ReceiveMany, ChannelReceiver<T>>(nullptr, out, min), core_(core) {
     check(min <= out.size(), "a batch of a channel is asked for more elements than its span holds");
+    check(min != 0, "a batch of a channel is asked for no element: try_receive() does not wait");
   }
 
-  bool await_ready() const noexcept { return false; }
-  template <typename Promise>
-  bool await_suspend(std::coroutine_handle<Promise> task) {
-    if (!this->start(task.promise()) || core_.receive_or_wait(*this)) {
-      return this->complete_at_once();
-    }
-    return true;
-  }
   absl::StatusOr<std::size_t> await_resume() {
-    this->end_operation();
-    if (this->count() != 0 || this->is_satisfied()) {
-      return this->count();
+    this->end_granted();
+    if (const std::size_t count = this->take_count(); count != 0) {
+      return count;
     }
     return this->was_cancelled() ? cancelled() : channel_has_ended();
   }
 
  private:
-  static void withdraw(CancelNode& node) {
-    auto& self = static_cast<ReceiveMany&>(static_cast<Operation&>(node));
-    if (self.core_.withdraw(self)) {
-      self.complete_cancelled();
-    }
-  }
+  friend class SyncOperation<ReceiveMany, ChannelReceiver<T>>;
+
+  bool take_or_wait() { return core_.receive_or_wait(*this); }
+  bool leave() { return core_.withdraw(*this); }
 
   ChannelCore<T>& core_;
 };
 
 // co_await channel.send(value).
 template <typename T>
-class [[nodiscard("co_await it")]] Send : public ChannelSender<T> {
+class [[nodiscard("co_await it")]] Send : public SyncOperation<Send<T>, ChannelSender<T>> {
  public:
-  Send(ChannelCore<T>& core, T& value) : ChannelSender<T>(value, &Send::withdraw), core_(core) {}
+  Send(ChannelCore<T>& core, T& value)
+      : SyncOperation<Send, ChannelSender<T>>(value), core_(core) {}
 
-  bool await_ready() const noexcept { return false; }
-  template <typename Promise>
-  bool await_suspend(std::coroutine_handle<Promise> task) {
-    if (!this->start(task.promise()) || core_.send_or_wait(*this)) {
-      return this->complete_at_once();
-    }
-    return true;
-  }
   absl::Status await_resume() {
-    this->end_operation();
-    if (ChannelCore<T>::was_accepted(*this)) {
+    this->end_granted();
+    if (this->take_accepted()) {
       return absl::OkStatus();
     }
     return this->was_cancelled() ? cancelled() : channel_is_closed();
   }
 
  private:
-  static void withdraw(CancelNode& node) {
-    auto& self = static_cast<Send&>(static_cast<Operation&>(node));
-    if (self.core_.withdraw(self)) {
-      self.complete_cancelled();
-    }
-  }
+  friend class SyncOperation<Send, ChannelSender<T>>;
+
+  bool take_or_wait() { return core_.send_or_wait(*this); }
+  bool leave() { return core_.withdraw(*this); }
 
   ChannelCore<T>& core_;
 };
@@ -369,14 +152,14 @@ class ReceivingChannel {
   // absl::StatusOr<T>: the oldest element.
   ReceiveOne<T> receive() { return ReceiveOne<T>(core_); }
 
-  // absl::StatusOr<std::size_t>: how many elements were moved into the span, at least `min`, unless
-  // the channel was closed or the task cancelled after some had come.
+  // absl::StatusOr<std::size_t>: how many elements were moved into the span. At least `min`, which
+  // is at least 1; fewer if some had come when the channel was closed or the task was cancelled.
   ReceiveMany<T> receive(std::span<T> out, std::size_t min = 1) { return {core_, out, min}; }
 
   // Nothing if the channel is empty.
   std::optional<T> try_receive() { return core_.try_receive(); }
 
-  // No element gets in any more. Ends the waits of senders, and of receivers once it is empty.
+  // No element gets in any more. Ends the waits of senders and receivers.
   void close() { core_.close(); }
   bool is_closed() const { return core_.is_closed(); }
 

@@ -5,36 +5,36 @@
 #include "absl/status/status.h"
 #include "backends/check.h"
 #include "coro/cancel.h"
-#include "coro/promise.h"
 #include "coro/sync/mutex.h"
 #include "coro/sync/sync_waiter.h"
 
 namespace coaio {
 
+using namespace internal;
+
 ConditionVariable::~ConditionVariable() {
-  check(waiters_.empty(),
+  check(waiters_.empty() || mutex_.was_forked(),
         "a condition variable is destroyed while tasks wait for it: end these tasks first");
 }
 
 void ConditionVariable::notify_one() {
-  internal::GrantedWaiters granted;
+  GrantedWaiters granted;
   const std::lock_guard guard(mutex_.mutex_);
   if (Wait* waiter = waiters_.pop()) {
-    waiter->notified_ = true;
-    pass_on(*waiter, granted);
+    pass_on(*waiter, Wait::Cause::kNotified, granted);
   }
 }
 
 void ConditionVariable::notify_all() {
-  internal::GrantedWaiters granted;
+  GrantedWaiters granted;
   const std::lock_guard guard(mutex_.mutex_);
   while (Wait* waiter = waiters_.pop()) {
-    waiter->notified_ = true;
-    pass_on(*waiter, granted);
+    pass_on(*waiter, Wait::Cause::kNotified, granted);
   }
 }
 
-void ConditionVariable::pass_on(Wait& waiter, internal::GrantedWaiters& granted) {
+void ConditionVariable::pass_on(Wait& waiter, Wait::Cause cause, GrantedWaiters& granted) {
+  waiter.cause_ = cause;
   if (mutex_.take()) {
     granted.add(waiter);
   } else {
@@ -43,36 +43,36 @@ void ConditionVariable::pass_on(Wait& waiter, internal::GrantedWaiters& granted)
 }
 
 ConditionVariable::Wait::Wait(ConditionVariable& condition, Mutex::Lock& lock)
-    : MutexWaiter(condition.mutex_, &Wait::withdraw), condition_(condition) {
+    : condition_(condition) {
   check(lock.mutex_ == &condition.mutex_,
         "a task waits for a condition variable with the lock of another mutex, or with none");
 }
 
-bool ConditionVariable::Wait::suspend(PromiseBase& task) {
-  if (!start(task)) {
-    return complete_at_once();  // the lock was not given up
-  }
-  internal::GrantedWaiters granted;
-  const std::lock_guard guard(mutex_.mutex_);
+// A task that was cancelled before does not come here, and keeps the lock.
+bool ConditionVariable::Wait::take_or_wait() {
+  GrantedWaiters granted;
+  const std::lock_guard guard(condition_.mutex_.mutex_);
+  cause_ = Cause::kNone;
   condition_.waiters_.push(*this);
-  mutex_.hand_over(granted);
-  return true;
+  condition_.mutex_.hand_over(granted);
+  return false;
 }
 
-// The task still has to own the lock before it goes on, and waits for that with the others.
-void ConditionVariable::Wait::withdraw(CancelNode& node) {
-  auto& self = static_cast<Wait&>(static_cast<Operation&>(node));
-  internal::GrantedWaiters granted;
-  const std::lock_guard guard(self.mutex_.mutex_);
-  if (!self.notified_ && internal::WaiterQueue<Wait>::remove(self)) {
-    self.withdrawn_ = true;
-    self.condition_.pass_on(self, granted);
+// The task has to own the lock before it goes on, and waits for the lock behind the others; so the
+// operation is not over yet.
+bool ConditionVariable::Wait::leave() {
+  GrantedWaiters granted;
+  const std::lock_guard guard(condition_.mutex_.mutex_);
+  if (cause_ == Cause::kNone) {
+    WaiterQueue<Wait>::remove(*this);
+    condition_.pass_on(*this, Cause::kWithdrawn, granted);
   }
+  return false;
 }
 
 absl::Status ConditionVariable::Wait::await_resume() {
-  end_operation();
-  return was_cancelled() || withdrawn_ ? cancelled() : absl::OkStatus();
+  end_granted();
+  return was_cancelled() || cause_ == Cause::kWithdrawn ? cancelled() : absl::OkStatus();
 }
 
 }  // namespace coaio

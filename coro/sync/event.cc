@@ -5,19 +5,20 @@
 #include "absl/status/status.h"
 #include "backends/check.h"
 #include "coro/cancel.h"
-#include "coro/promise.h"
 #include "coro/sync/sync_waiter.h"
 
 namespace coaio {
 
+using namespace internal;
+
 Event::~Event() {
-  check(waiters_.empty(),
+  check(waiters_.empty() || was_forked(),
         "an event is destroyed while tasks wait for it: set() it, and let them end");
 }
 
 void Event::set() {
-  internal::GrantedWaiters granted;
-  const std::lock_guard lock(mutex_);
+  GrantedWaiters granted;
+  const std::lock_guard guard(mutex_);
   set_ = true;
   while (Wait* waiter = waiters_.pop()) {
     granted.add(*waiter);
@@ -25,39 +26,31 @@ void Event::set() {
 }
 
 void Event::reset() {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard guard(mutex_);
   set_ = false;
 }
 
 bool Event::is_set() const {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard guard(mutex_);
   return set_;
 }
 
-bool Event::Wait::suspend(PromiseBase& task) {
-  if (!start(task)) {
-    return complete_at_once();
+bool Event::Wait::take_or_wait() {
+  const std::lock_guard guard(event_.mutex_);
+  if (!event_.set_) {
+    event_.waiters_.push(*this);
+    return false;
   }
-  {
-    const std::lock_guard lock(event_.mutex_);
-    if (!event_.set_) {
-      event_.waiters_.push(*this);
-      return true;
-    }
-  }
-  return complete_at_once();
+  return true;
 }
 
-void Event::Wait::withdraw(CancelNode& node) {
-  auto& self = static_cast<Wait&>(static_cast<Operation&>(node));
-  if (const std::lock_guard lock(self.event_.mutex_); !internal::WaiterQueue<Wait>::remove(self)) {
-    return;
-  }
-  self.complete_cancelled();
+bool Event::Wait::leave() {
+  const std::lock_guard guard(event_.mutex_);
+  return WaiterQueue<Wait>::remove(*this);
 }
 
 absl::Status Event::Wait::await_resume() {
-  end_operation();
+  end_granted();
   return was_cancelled() ? cancelled() : absl::OkStatus();
 }
 

@@ -6,55 +6,47 @@
 //
 // set() wakes every task that waits, in the order of waiting. The flag stays set until reset().
 //
-// Threads: set(), reset() and is_set() on any thread; tasks of several contexts may wait. What a
-//   thread wrote before set() is visible to the tasks that set() wakes.
-// Lifetime: the event outlives the calls and the waits on it, which is checked for the waits.
+// Threads: set(), reset() and is_set() on any thread; tasks of several contexts may wait. A task
+//   that set() has woken sees what the calling thread wrote before set().
+// Lifetime: the event outlives the calls and the waits. Waits are checked. A task that was woken
+//   may destroy the event.
+// Fork: in a forked child an event of the parent can only be destroyed.
 //
-// wait(): May it complete without suspending? When the flag is set, or the task was cancelled
-// before. Does it observe cancellation? Yes: kCancelled. A task that set() has woken reports OK
-// even if it
-//   was cancelled afterwards.
-// Where does it resume? On the home context of its task, through that context's run queue.
+// wait(): May complete without suspending? When the flag is set, or the task was cancelled before.
+// Observes cancellation? Yes: kCancelled. A task that set() has woken reports OK, even if it was
+//   cancelled afterwards.
+// Resumes where? On the home context of the task, through the run queue.
 // Who must outlive whom? The event outlives wait().
 
 #ifndef COAIO_CORO_SYNC_EVENT_H_
 #define COAIO_CORO_SYNC_EVENT_H_
 
-#include <coroutine>
-#include <mutex>
-
 #include "absl/status/status.h"
-#include "coro/cancel.h"
-#include "coro/promise.h"
+#include "coro/sync/sync_object.h"
 #include "coro/sync/sync_waiter.h"
 
 namespace coaio {
 
-class Event {
+class Event : private internal::SyncObject {
  public:
   explicit Event(bool set = false) : set_(set) {}
-  Event(const Event&) = delete;
-  Event& operator=(const Event&) = delete;
   ~Event();
 
   void set();
   void reset();
   bool is_set() const;
 
-  class [[nodiscard("co_await it")]] Wait : public internal::SyncWaiter {
+  class [[nodiscard("co_await it")]] Wait : public internal::SyncOperation<Wait> {
    public:
-    explicit Wait(Event& event) : SyncWaiter(&Wait::withdraw), event_(event) {}
+    explicit Wait(Event& event) : event_(event) {}
 
-    bool await_ready() const noexcept { return false; }
-    template <typename Promise>
-    bool await_suspend(std::coroutine_handle<Promise> task) {
-      return suspend(task.promise());
-    }
     absl::Status await_resume();
 
    private:
-    bool suspend(PromiseBase& task);
-    static void withdraw(CancelNode& node);
+    friend class internal::SyncOperation<Wait>;
+
+    bool take_or_wait();
+    bool leave();
 
     Event& event_;
   };
@@ -63,8 +55,7 @@ class Event {
   Wait wait() { return Wait(*this); }
 
  private:
-  mutable std::mutex mutex_;
-  bool set_;
+  bool set_;  // guarded by mutex_, and so is the next
   internal::WaiterQueue<Wait> waiters_;
 };
 

@@ -7,13 +7,14 @@
 #include "absl/status/statusor.h"
 #include "backends/check.h"
 #include "coro/cancel.h"
-#include "coro/promise.h"
 #include "coro/sync/sync_waiter.h"
 
 namespace coaio {
 
+using namespace internal;
+
 Mutex::~Mutex() {
-  check(!locked_ && waiters_.empty(),
+  check((!locked_ && waiters_.empty()) || was_forked(),
         "a mutex is destroyed while a task owns it or waits for it: end these tasks first");
 }
 
@@ -25,8 +26,8 @@ std::optional<Mutex::Lock> Mutex::try_lock() {
 bool Mutex::take() { return !std::exchange(locked_, true); }
 
 // `locked_` stays true on the way from one owner to the next, so that no third task comes between.
-void Mutex::hand_over(internal::GrantedWaiters& granted) {
-  if (internal::MutexWaiter* next = waiters_.pop()) {
+void Mutex::hand_over(GrantedWaiters& granted) {
+  if (SyncWaiter* next = waiters_.pop()) {
     granted.add(*next);
   } else {
     locked_ = false;
@@ -34,36 +35,30 @@ void Mutex::hand_over(internal::GrantedWaiters& granted) {
 }
 
 void Mutex::unlock() {
-  internal::GrantedWaiters granted;
+  if (was_forked()) {
+    return;
+  }
+  GrantedWaiters granted;
   const std::lock_guard guard(mutex_);
   hand_over(granted);
 }
 
-bool Mutex::Locking::suspend(PromiseBase& task) {
-  if (!start(task)) {
-    return complete_at_once();
+bool Mutex::Locking::take_or_wait() {
+  const std::lock_guard guard(mutex_.mutex_);
+  if (!mutex_.take()) {
+    mutex_.waiters_.push(*this);
+    return false;
   }
-  {
-    const std::lock_guard guard(mutex_.mutex_);
-    if (!mutex_.take()) {
-      mutex_.waiters_.push(*this);
-      return true;
-    }
-  }
-  return complete_at_once();
+  return true;
 }
 
-void Mutex::Locking::withdraw(CancelNode& node) {
-  auto& self = static_cast<Locking&>(static_cast<Operation&>(node));
-  if (const std::lock_guard guard(self.mutex_.mutex_);
-      !internal::WaiterQueue<internal::MutexWaiter>::remove(self)) {
-    return;
-  }
-  self.complete_cancelled();
+bool Mutex::Locking::leave() {
+  const std::lock_guard guard(mutex_.mutex_);
+  return WaiterQueue<SyncWaiter>::remove(*this);
 }
 
 absl::StatusOr<Mutex::Lock> Mutex::Locking::await_resume() {
-  end_operation();
+  end_granted();
   if (was_cancelled()) {
     return cancelled();
   }

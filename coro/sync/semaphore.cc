@@ -8,13 +8,14 @@
 #include "absl/status/statusor.h"
 #include "backends/check.h"
 #include "coro/cancel.h"
-#include "coro/promise.h"
 #include "coro/sync/sync_waiter.h"
 
 namespace coaio {
 
+using namespace internal;
+
 Semaphore::~Semaphore() {
-  check(waiters_.empty(),
+  check(waiters_.empty() || was_forked(),
         "a semaphore is destroyed while tasks wait for permits: end these tasks first");
 }
 
@@ -23,8 +24,14 @@ std::optional<Semaphore::Permits> Semaphore::try_acquire(std::size_t count) {
   return take(count) ? std::optional<Permits>(Permits(*this, count)) : std::nullopt;
 }
 
+void Semaphore::give_back(std::size_t count) {
+  if (!was_forked()) {
+    release(count);
+  }
+}
+
 void Semaphore::release(std::size_t count) {
-  internal::GrantedWaiters granted;
+  GrantedWaiters granted;
   const std::lock_guard guard(mutex_);
   check(count <= std::numeric_limits<std::size_t>::max() - available_,
         "a semaphore is given more permits than it can count");
@@ -45,7 +52,7 @@ bool Semaphore::take(std::size_t count) {
   return true;
 }
 
-void Semaphore::grant(internal::GrantedWaiters& granted) {
+void Semaphore::grant(GrantedWaiters& granted) {
   for (Acquire* next = waiters_.front(); next != nullptr && next->count_ <= available_;
        next = waiters_.front()) {
     available_ -= next->count_;
@@ -54,36 +61,28 @@ void Semaphore::grant(internal::GrantedWaiters& granted) {
   }
 }
 
-bool Semaphore::Acquire::suspend(PromiseBase& task) {
-  if (!start(task)) {
-    return complete_at_once();
+bool Semaphore::Acquire::take_or_wait() {
+  const std::lock_guard guard(semaphore_.mutex_);
+  if (!semaphore_.take(count_)) {
+    semaphore_.waiters_.push(*this);
+    return false;
   }
-  {
-    const std::lock_guard guard(semaphore_.mutex_);
-    if (!semaphore_.take(count_)) {
-      semaphore_.waiters_.push(*this);
-      return true;
-    }
-  }
-  return complete_at_once();
+  return true;
 }
 
-// A task that waited for many permits may have kept those behind it waiting.
-void Semaphore::Acquire::withdraw(CancelNode& node) {
-  auto& self = static_cast<Acquire&>(static_cast<Operation&>(node));
-  internal::GrantedWaiters granted;
-  {
-    const std::lock_guard guard(self.semaphore_.mutex_);
-    if (!internal::WaiterQueue<Acquire>::remove(self)) {
-      return;
-    }
-    self.semaphore_.grant(granted);
+// A task that waited for many permits may have kept the tasks behind it waiting.
+bool Semaphore::Acquire::leave() {
+  GrantedWaiters granted;
+  const std::lock_guard guard(semaphore_.mutex_);
+  if (!WaiterQueue<Acquire>::remove(*this)) {
+    return false;
   }
-  self.complete_cancelled();
+  semaphore_.grant(granted);
+  return true;
 }
 
 absl::StatusOr<Semaphore::Permits> Semaphore::Acquire::await_resume() {
-  end_operation();
+  end_granted();
   if (was_cancelled()) {
     return cancelled();
   }

@@ -6,43 +6,39 @@
 //   if (!permit.ok()) co_return permit.status();    // the task was cancelled
 //   ...                                             // given back at the end of the scope
 //
-// Tasks get their permits in the order of asking: a task that asks for many is not passed over for
-// the sake of those behind it that ask for few. Permits give themselves back; release() adds
-// permits that no task has acquired, and Permits::forget() takes some out of use.
+// Tasks get permits in the order of asking. A task that asks for many permits is not passed over
+// for tasks behind it that ask for few. Permits give themselves back; release() adds permits that
+// no task has acquired, and Permits::forget() takes permits out of use.
 //
 // Threads: release(), try_acquire() and available() on any thread, and Permits may be destroyed on
-//   any thread. Tasks of several contexts may share a semaphore. What a thread wrote before it gave
-//   a permit back is visible to the task that gets it.
+//   any thread. Tasks of several contexts may share a semaphore. A task that gets a permit sees
+//   what other threads wrote before they gave it back.
 // Lifetime: the semaphore outlives its permits and waits; the latter is checked.
+// Fork: in a forked child a semaphore of the parent, and its permits, can only be destroyed.
 //
-// acquire(): May it complete without suspending? When there are enough permits and no other task
+// acquire(): May complete without suspending? When there are enough permits and no other task
 //   waits, or the task was cancelled before.
-// Does it observe cancellation? Yes: kCancelled, and the task has no permit. A task that was handed
-//   its permits has them even if it was cancelled afterwards.
-// Where does it resume? On the home context of its task, through that context's run queue.
+// Observes cancellation? Yes: kCancelled, and the task has no permit. A task that was handed its
+//   permits has them, even if it was cancelled afterwards.
+// Resumes where? On the home context of the task, through the run queue.
 // Who must outlive whom? The semaphore outlives acquire().
 
 #ifndef COAIO_CORO_SYNC_SEMAPHORE_H_
 #define COAIO_CORO_SYNC_SEMAPHORE_H_
 
-#include <coroutine>
 #include <cstddef>
-#include <mutex>
 #include <optional>
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "coro/cancel.h"
-#include "coro/promise.h"
+#include "coro/sync/sync_object.h"
 #include "coro/sync/sync_waiter.h"
 
 namespace coaio {
 
-class Semaphore {
+class Semaphore : private internal::SyncObject {
  public:
   explicit Semaphore(std::size_t permits) : available_(permits) {}
-  Semaphore(const Semaphore&) = delete;
-  Semaphore& operator=(const Semaphore&) = delete;
   ~Semaphore();
 
   // Gives its permits back when it is destroyed, unless it was moved from.
@@ -51,13 +47,14 @@ class Semaphore {
     Permits(Permits&& other) noexcept
         : semaphore_(other.semaphore_), count_(std::exchange(other.count_, 0)) {}
     Permits& operator=(Permits&& other) noexcept {
-      std::swap(semaphore_, other.semaphore_);
-      std::swap(count_, other.count_);
+      Permits released(std::move(other));
+      std::swap(semaphore_, released.semaphore_);
+      std::swap(count_, released.count_);
       return *this;
     }
     ~Permits() {
       if (count_ != 0) {
-        semaphore_->release(count_);
+        semaphore_->give_back(count_);
       }
     }
 
@@ -75,23 +72,18 @@ class Semaphore {
     std::size_t count_;
   };
 
-  class [[nodiscard("co_await it")]] Acquire : public internal::SyncWaiter {
+  class [[nodiscard("co_await it")]] Acquire : public internal::SyncOperation<Acquire> {
    public:
-    Acquire(Semaphore& semaphore, std::size_t count)
-        : SyncWaiter(&Acquire::withdraw), semaphore_(semaphore), count_(count) {}
+    Acquire(Semaphore& semaphore, std::size_t count) : semaphore_(semaphore), count_(count) {}
 
-    bool await_ready() const noexcept { return false; }
-    template <typename Promise>
-    bool await_suspend(std::coroutine_handle<Promise> task) {
-      return suspend(task.promise());
-    }
     absl::StatusOr<Permits> await_resume();
 
    private:
     friend class Semaphore;
+    friend class internal::SyncOperation<Acquire>;
 
-    bool suspend(PromiseBase& task);
-    static void withdraw(CancelNode& node);
+    bool take_or_wait();
+    bool leave();
 
     Semaphore& semaphore_;
     std::size_t count_;
@@ -110,12 +102,13 @@ class Semaphore {
   std::size_t available() const;
 
  private:
-  // Both under `mutex_`.
+  void give_back(std::size_t count);
+
+  // Under mutex_. The second gives permits to the waiters at the front that can have theirs.
   bool take(std::size_t count);
   void grant(internal::GrantedWaiters& granted);
 
-  mutable std::mutex mutex_;
-  std::size_t available_;
+  std::size_t available_;  // guarded by mutex_, and so is the next
   internal::WaiterQueue<Acquire> waiters_;
 };
 

@@ -4,16 +4,14 @@
 #include <optional>
 
 #include "backends/check.h"
-#include "coro/cancel.h"
-#include "coro/promise.h"
 #include "coro/sync/sync_waiter.h"
 
 namespace coaio {
 
-using internal::Access;
+using namespace internal;
 
 SharedMutex::~SharedMutex() {
-  check(!writing_ && readers_ == 0 && waiters_.empty(),
+  check((!writing_ && readers_ == 0 && waiters_.empty()) || was_forked(),
         "a shared mutex is destroyed while tasks own it or wait for it: end these tasks first");
 }
 
@@ -39,7 +37,7 @@ void SharedMutex::take(Access access) {
   }
 }
 
-void SharedMutex::grant(internal::GrantedWaiters& granted) {
+void SharedMutex::grant(GrantedWaiters& granted) {
   for (Waiter* next = waiters_.front(); next != nullptr && is_free_for(next->access_);
        next = waiters_.front()) {
     take(next->access_);
@@ -58,7 +56,10 @@ bool SharedMutex::try_take(Access access) {
 }
 
 void SharedMutex::unlock(Access access) {
-  internal::GrantedWaiters granted;
+  if (was_forked()) {
+    return;
+  }
+  GrantedWaiters granted;
   const std::lock_guard guard(mutex_);
   if (access == Access::kShared) {
     --readers_;
@@ -68,33 +69,25 @@ void SharedMutex::unlock(Access access) {
   grant(granted);
 }
 
-bool SharedMutex::Waiter::suspend(PromiseBase& task) {
-  if (!start(task)) {
-    return complete_at_once();
+bool SharedMutex::Waiter::take_or_wait() {
+  const std::lock_guard guard(mutex_.mutex_);
+  if (!mutex_.waiters_.empty() || !mutex_.is_free_for(access_)) {
+    mutex_.waiters_.push(*this);
+    return false;
   }
-  {
-    const std::lock_guard guard(mutex_.mutex_);
-    if (!mutex_.waiters_.empty() || !mutex_.is_free_for(access_)) {
-      mutex_.waiters_.push(*this);
-      return true;
-    }
-    mutex_.take(access_);
-  }
-  return complete_at_once();
+  mutex_.take(access_);
+  return true;
 }
 
 // A writer that waited may have kept the readers behind it waiting.
-void SharedMutex::Waiter::withdraw(CancelNode& node) {
-  auto& self = static_cast<Waiter&>(static_cast<Operation&>(node));
-  internal::GrantedWaiters granted;
-  {
-    const std::lock_guard guard(self.mutex_.mutex_);
-    if (!internal::WaiterQueue<Waiter>::remove(self)) {
-      return;
-    }
-    self.mutex_.grant(granted);
+bool SharedMutex::Waiter::leave() {
+  GrantedWaiters granted;
+  const std::lock_guard guard(mutex_.mutex_);
+  if (!WaiterQueue<Waiter>::remove(*this)) {
+    return false;
   }
-  self.complete_cancelled();
+  mutex_.grant(granted);
+  return true;
 }
 
 }  // namespace coaio

@@ -6,22 +6,21 @@
 //
 // Fair: tasks get the lock in the order of asking, and neighbouring readers get it together. A
 // reader that asks while a writer waits comes after that writer, so that readers cannot keep a
-// writer out. A task that already reads must not ask a second time, therefore.
+// writer out. So a task that reads must not ask a second time: it may wait for a writer that waits
+// for the task itself.
 //
-// Threads, lifetime and the four questions: as for Mutex (coro/sync/mutex.h).
+// Threads, lifetime, fork and the four questions: as for Mutex (coro/sync/mutex.h).
 
 #ifndef COAIO_CORO_SYNC_SHARED_MUTEX_H_
 #define COAIO_CORO_SYNC_SHARED_MUTEX_H_
 
-#include <coroutine>
 #include <cstddef>
-#include <mutex>
 #include <optional>
 #include <utility>
 
 #include "absl/status/statusor.h"
 #include "coro/cancel.h"
-#include "coro/promise.h"
+#include "coro/sync/sync_object.h"
 #include "coro/sync/sync_waiter.h"
 
 namespace coaio {
@@ -39,7 +38,8 @@ class [[nodiscard("the mutex is unlocked at once")]] SharedMutexLock {
   SharedMutexLock(SharedMutexLock&& other) noexcept
       : mutex_(std::exchange(other.mutex_, nullptr)) {}
   SharedMutexLock& operator=(SharedMutexLock&& other) noexcept {
-    std::swap(mutex_, other.mutex_);
+    SharedMutexLock released(std::move(other));
+    std::swap(mutex_, released.mutex_);
     return *this;
   }
   ~SharedMutexLock();
@@ -54,29 +54,26 @@ class [[nodiscard("the mutex is unlocked at once")]] SharedMutexLock {
 
 }  // namespace internal
 
-class SharedMutex {
+class SharedMutex : private internal::SyncObject {
  public:
   using Lock = internal::SharedMutexLock<internal::Access::kExclusive>;
   using SharedLock = internal::SharedMutexLock<internal::Access::kShared>;
 
   SharedMutex() = default;
-  SharedMutex(const SharedMutex&) = delete;
-  SharedMutex& operator=(const SharedMutex&) = delete;
   ~SharedMutex();
 
-  class Waiter : public internal::SyncWaiter {
+  class Waiter : public internal::SyncOperation<Waiter> {
    protected:
-    Waiter(SharedMutex& mutex, internal::Access access)
-        : SyncWaiter(&Waiter::withdraw), mutex_(mutex), access_(access) {}
-
-    bool suspend(PromiseBase& task);
+    Waiter(SharedMutex& mutex, internal::Access access) : mutex_(mutex), access_(access) {}
 
     SharedMutex& mutex_;
 
    private:
     friend class SharedMutex;
+    friend class internal::SyncOperation<Waiter>;
 
-    static void withdraw(CancelNode& node);
+    bool take_or_wait();
+    bool leave();
 
     internal::Access access_;
   };
@@ -86,17 +83,12 @@ class SharedMutex {
    public:
     explicit Locking(SharedMutex& mutex) : Waiter(mutex, kAccess) {}
 
-    bool await_ready() const noexcept { return false; }
-    template <typename Promise>
-    bool await_suspend(std::coroutine_handle<Promise> task) {
-      return this->suspend(task.promise());
-    }
     absl::StatusOr<internal::SharedMutexLock<kAccess>> await_resume() {
-      this->end_operation();
+      this->end_granted();
       if (this->was_cancelled()) {
         return cancelled();
       }
-      return internal::SharedMutexLock<kAccess>(make_lock<kAccess>(this->mutex_));
+      return make_lock<kAccess>(this->mutex_);
     }
   };
 
@@ -108,7 +100,7 @@ class SharedMutex {
     return Locking<internal::Access::kShared>(*this);
   }
 
-  // Nothing if the lock is not to be had at once. Any thread.
+  // Nothing if a task would have to wait for the lock. Any thread.
   std::optional<Lock> try_lock();
   std::optional<SharedLock> try_lock_shared();
 
@@ -121,7 +113,7 @@ class SharedMutex {
     return internal::SharedMutexLock<kAccess>(mutex);
   }
 
-  // All three under `mutex_`.
+  // Under mutex_. The third gives the lock to the waiters at the front that can have it.
   bool is_free_for(internal::Access access) const;
   void take(internal::Access access);
   void grant(internal::GrantedWaiters& granted);
@@ -129,8 +121,7 @@ class SharedMutex {
   bool try_take(internal::Access access);
   void unlock(internal::Access access);
 
-  std::mutex mutex_;
-  std::size_t readers_ = 0;
+  std::size_t readers_ = 0;  // guarded by mutex_, and so are the next two
   bool writing_ = false;
   internal::WaiterQueue<Waiter> waiters_;
 };

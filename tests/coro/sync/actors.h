@@ -20,7 +20,7 @@
 #include "coro/run.h"
 #include "coro/task.h"
 #include "coro/task_group.h"
-#include "coro/yield.h"
+#include "coro/this_task.h"
 #include "runtime/context.h"
 
 namespace coaio::testing {
@@ -40,7 +40,7 @@ class Actors {
   void start(const std::string& name, Task<void> task) {
     auto& group = groups_[name];
     if (group == nullptr) {
-      group = std::make_unique<TaskGroup>(TaskRef{.context = context_, .token = {}});
+      group = std::make_unique<TaskGroup>(TaskEnv{.context = context_, .token = {}});
     }
     group->spawn(std::move(task));
   }

@@ -14,13 +14,14 @@
 #include "coro/run.h"
 #include "coro/task.h"
 #include "coro/task_group.h"
+#include "coro/this_task.h"
 #include "coro/yield.h"
 #include "doctest/doctest.h"
 #include "runtime/context.h"
 #include "tests/coro/sync/actors.h"
+#include "tests/support/abort_message.h"
 #include "tests/support/allocations.h"
 #include "tests/support/contexts.h"
-#include "tests/support/last_words.h"
 
 namespace coaio::testing {
 namespace {
@@ -301,7 +302,7 @@ TEST_CASE("sending and receiving in one context allocates nothing") {
 }
 
 TEST_CASE("a channel that is destroyed while a task waits for it is told so") {
-  CHECK(last_words([] {
+  CHECK(abort_message([] {
           const auto context = make_context();
           auto channel = std::make_unique<Channel<std::string>>(1);
           std::string log;

@@ -6,16 +6,17 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "coro/resume_on.h"
 #include "coro/run.h"
 #include "coro/sync/mutex.h"
 #include "coro/task.h"
 #include "coro/task_group.h"
-#include "coro/yield.h"
+#include "coro/this_task.h"
 #include "doctest/doctest.h"
 #include "runtime/context.h"
 #include "tests/coro/sync/actors.h"
+#include "tests/support/abort_message.h"
 #include "tests/support/contexts.h"
-#include "tests/support/last_words.h"
 
 namespace coaio::testing {
 namespace {
@@ -136,7 +137,7 @@ TEST_CASE("a notification and a cancellation meet: neither is passed to a task t
 }
 
 TEST_CASE("a wait for a condition with the lock of another mutex is told so") {
-  CHECK(last_words([] {
+  CHECK(abort_message([] {
           Mutex mine;
           Mutex other;
           ConditionVariable changed(mine);

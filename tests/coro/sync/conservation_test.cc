@@ -1,5 +1,5 @@
 // Operations of tasks on two contexts, which a third thread cancels at random: nothing is lost and
-// nothing is doubled. A task that is never woken ends the process by Patience.
+// nothing is doubled. A task that is never woken ends the process by TestTimeout.
 //
 //   bazel test //tests/coro/sync:conservation_test             10^6 operations
 //   bazel test -c opt --test_tag_filters= --test_output=all
@@ -20,6 +20,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "coro/resume_on.h"
 #include "coro/run.h"
 #include "coro/sync/channel.h"
 #include "coro/sync/condition_variable.h"
@@ -28,12 +29,13 @@
 #include "coro/sync/shared_mutex.h"
 #include "coro/task.h"
 #include "coro/task_group.h"
+#include "coro/this_task.h"
 #include "coro/yield.h"
 #include "doctest/doctest.h"
 #include "runtime/context.h"
 #include "tests/support/contexts.h"
-#include "tests/support/patience.h"
 #include "tests/support/sanitized.h"
+#include "tests/support/test_timeout.h"
 
 namespace coaio::testing {
 namespace {
@@ -68,7 +70,7 @@ using Operation = std::function<Task<absl::Status>()>;
 Task<void> work(Context& home, Worker& worker, Operation operation, std::uint64_t times) {
   co_await resume_on(home);
   for (std::uint64_t i = 0; i < times; ++i) {
-    TaskGroup group(TaskRef{.context = home, .token = {}});
+    TaskGroup group(TaskEnv{.context = home, .token = {}});
     group.spawn(operation());
     worker.set(&group);
     const absl::Status status = co_await group.join();
@@ -97,7 +99,7 @@ void run_and_cancel(const std::vector<Operation>& kinds, int workers) {
       }
     }
   });
-  const Patience patience(operations() > 1'000'000 ? 7200 : 120);
+  const TestTimeout timeout(operations() > 1'000'000 ? 7200 : 120);
   run(*context,
       [](const std::vector<Operation>& operation_kinds, Context& here, Context& there,
          std::vector<std::unique_ptr<Worker>>& slots) -> Task<void> {

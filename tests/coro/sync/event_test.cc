@@ -10,9 +10,9 @@
 #include "doctest/doctest.h"
 #include "runtime/context.h"
 #include "tests/coro/sync/actors.h"
+#include "tests/support/abort_message.h"
 #include "tests/support/allocations.h"
 #include "tests/support/contexts.h"
-#include "tests/support/last_words.h"
 
 namespace coaio::testing {
 namespace {
@@ -155,7 +155,7 @@ TEST_CASE("waiting for an event allocates nothing") {
 }
 
 TEST_CASE("an event that is destroyed while a task waits for it is told so") {
-  CHECK(last_words([] {
+  CHECK(abort_message([] {
           const auto context = make_context();
           context->bind();
           auto event = std::make_unique<Event>();
@@ -190,7 +190,7 @@ TEST_CASE("a latch wakes its tasks when the last count is taken") {
 
 TEST_CASE("a latch of nothing is done, and one that is counted below zero says so") {
   CHECK(Latch(0).is_done());
-  CHECK(last_words([] { Latch(1).count_down(2); }).find("below zero") != std::string::npos);
+  CHECK(abort_message([] { Latch(1).count_down(2); }).find("below zero") != std::string::npos);
 }
 
 }  // namespace

@@ -8,16 +8,19 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "coro/resume_on.h"
 #include "coro/run.h"
 #include "coro/sync/event.h"
 #include "coro/task.h"
+#include "coro/task_group.h"
+#include "coro/this_task.h"
 #include "coro/yield.h"
 #include "doctest/doctest.h"
 #include "runtime/context.h"
 #include "tests/coro/sync/actors.h"
+#include "tests/support/abort_message.h"
 #include "tests/support/allocations.h"
 #include "tests/support/contexts.h"
-#include "tests/support/last_words.h"
 
 namespace coaio::testing {
 namespace {
@@ -185,7 +188,7 @@ TEST_CASE("handing a mutex over allocates nothing") {
 }
 
 TEST_CASE("a mutex that is destroyed while it is locked is told so") {
-  CHECK(last_words([] {
+  CHECK(abort_message([] {
           auto mutex = std::make_unique<Mutex>();
           const std::optional<Mutex::Lock> lock = mutex->try_lock();
           mutex.reset();

@@ -13,8 +13,8 @@
 #include "doctest/doctest.h"
 #include "runtime/context.h"
 #include "tests/coro/sync/actors.h"
+#include "tests/support/abort_message.h"
 #include "tests/support/contexts.h"
-#include "tests/support/last_words.h"
 
 namespace coaio::testing {
 namespace {
@@ -112,7 +112,7 @@ TEST_CASE("permits give themselves back once, or not at all when they are forgot
 }
 
 TEST_CASE("a semaphore that is destroyed while tasks wait for permits is told so") {
-  CHECK(last_words([] {
+  CHECK(abort_message([] {
           const auto context = make_context();
           auto semaphore = std::make_unique<Semaphore>(0);
           Event leave;

@@ -10,8 +10,8 @@
 #include "doctest/doctest.h"
 #include "runtime/context.h"
 #include "tests/coro/sync/actors.h"
+#include "tests/support/abort_message.h"
 #include "tests/support/contexts.h"
-#include "tests/support/last_words.h"
 
 namespace coaio::testing {
 namespace {
@@ -120,7 +120,7 @@ TEST_CASE("a lock that was handed to a task that is then cancelled is the task's
 }
 
 TEST_CASE("a shared mutex that is destroyed while it is locked is told so") {
-  CHECK(last_words([] {
+  CHECK(abort_message([] {
           auto mutex = std::make_unique<SharedMutex>();
           const std::optional<SharedMutex::SharedLock> lock = mutex->try_lock_shared();
           mutex.reset();
