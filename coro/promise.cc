@@ -117,8 +117,8 @@ void PromiseBase::return_to_end(RunNode& node) {
   end(node);
 }
 
-void PromiseBase::end_soon(RunNode::Run end) {
-  set_function(end);
+void PromiseBase::end_soon(RunNode::Run last) {
+  set_function(last);
   ContextAccess(*context_).schedule(*this);
 }
 

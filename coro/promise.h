@@ -103,8 +103,8 @@ class PromiseBase : public internal::RunNode, public internal::FrameMemory {
   // Null if the task was started for an owner.
   void* holder() const { return parent_ != nullptr ? holder_ : nullptr; }
 
-  // Calls `end` for this node soon: at the task's home, when the coroutine has suspended.
-  void end_soon(internal::RunNode::Run end);
+  // Calls `last` for this node soon: at the task's home, when the coroutine has suspended.
+  void end_soon(internal::RunNode::Run last);
 
   // Destroys the frame of this promise, and finishes as `carrier`, which never began.
   void end_as(PromiseBase& carrier);
