@@ -22,6 +22,7 @@
 #include "coro/io/socket_address.h"
 #include "coro/io/tcp_listener.h"
 #include "coro/io/tcp_stream.h"
+#include "coro/or_return.h"
 #include "coro/readiness.h"
 #include "coro/resume_on.h"
 #include "coro/run.h"

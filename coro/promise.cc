@@ -2,6 +2,7 @@
 
 #include <coroutine>
 #include <memory>
+#include <utility>
 
 #include "backends/check.h"
 #include "coro/cancel.h"
@@ -48,8 +49,9 @@ void PromiseBase::run(RunNode& node) { static_cast<PromiseBase&>(node).resume_in
 
 // Symmetric transfer keeps the stack flat only where the compiler makes it a tail call, which g++
 // does not at -O0 and under sanitizers. The allowance bounds the depth everywhere.
-std::coroutine_handle<> PromiseBase::start(PromiseBase& parent) {
+std::coroutine_handle<> PromiseBase::start(PromiseBase& parent, void* holder) {
   parent_ = &parent;
+  holder_ = holder;
   context_ = parent.context_;
   cancel_ = parent.cancel_;
   if (ContextAccess(*context_).consume_budget()) {
@@ -136,6 +138,29 @@ void PromiseBase::end(RunNode& node) {
 void PromiseBase::return_to_end(RunNode& node) {
   ContextAccess(*static_cast<PromiseBase&>(node).context_).task_returned();
   end(node);
+}
+
+void PromiseBase::end_soon(RunNode::Run last) {
+  set_function(last);
+  ContextAccess(*context_).schedule(*this);
+}
+
+// The relay goes over to the carrier, so that the local variables leave the source of the task's
+// home before that source ends.
+void PromiseBase::end_as(PromiseBase& carrier) {
+  carrier.context_ = context_;
+  carrier.cancel_ = cancel_;
+  carrier.parent_ = parent_;
+  if (parent_ != nullptr) {
+    carrier.holder_ = holder_;
+  } else {
+    carrier.owner_ = owner_;
+  }
+  carrier.relay_ = std::move(relay_);
+  self_.destroy();  // and with it this promise
+  ContextAccess(*carrier.context_).refill_budget();
+  carrier.finish().resume();
+  FirstResume::verify();
 }
 
 // --- moving -------------------------------------------------------------------------------------
