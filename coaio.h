@@ -33,6 +33,8 @@
 #include "coro/yield.h"
 #include "runtime/bottom_half.h"
 #include "runtime/context.h"
+#include "runtime/context_pool.h"
+#include "runtime/context_thread.h"
 #include "runtime/poll_source.h"
 #include "runtime/polling/poll_policy.h"
 #include "runtime/scoped_poll_source.h"
