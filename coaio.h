@@ -17,6 +17,7 @@
 #include "backends/errno_status.h"
 #include "coro/await_poll_source.h"
 #include "coro/cancel.h"
+#include "coro/completion.h"
 #include "coro/io/io_result.h"
 #include "coro/io/signals.h"
 #include "coro/io/socket_address.h"
