@@ -209,7 +209,7 @@ TEST_CASE("where no further step will be told, the notice is withdrawn before it
     wall.renewals = 0;
     wall.set(WallTime(1h));
     CHECK(context.poll(true));
-    // Whoever gets the number next may own it.
+    // The descriptor may now be another file's.
     const WatchedFd next(context, make_eventfd(0));
     context.poll(false);
     CHECK(wall.renewals == 1);
