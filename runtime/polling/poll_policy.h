@@ -3,8 +3,7 @@
 //   auto context = Context::create({.polling = PollLearned{}});
 //
 // While work keeps coming within the budget, the thread never sleeps and is as fast as a busy loop.
-// When no work comes, an idle context uses no CPU: the budget goes to zero, except with PollFixed,
-// which polls once and then sleeps.
+// An idle context sleeps and uses no CPU time, with PollFixed after one poll.
 //
 // Whatever the policy, no poll is longer than ContextOptions::polling_share covers at one moment: a
 // quarter of what the share allows in 100 ms, and at most 5 ms. Longer budgets are cut to that.
@@ -45,8 +44,7 @@ struct PollGrowShrink {
   unsigned shrink = 0;
 };
 
-// The budget with the least expected cost over the recent waits; see
-// docs/adaptive-polling.md.
+// The budget with the least expected cost over the recent waits (docs/adaptive-polling.md).
 struct PollLearned {
   // How many nanoseconds of CPU time one nanosecond of latency is worth. 3 polls through gaps of
   // about 50 µs on a virtual machine; 1 saves CPU, 10 polls through 200 µs.

@@ -6,8 +6,7 @@
 // is the cheapest T.
 //
 // Three rules keep the estimate right:
-// - A wait with a sleep is longer than the same wait with polling, by the wake cost. The wake cost
-// is
+// - A wait with a sleep is longer than the same wait with polling, by the wake cost. This cost is
 //   subtracted, or the policy would never poll again once it has slept.
 // - The policy explores: a few waits are polled although the model advises against it, because only
 //   a poll that finds its event measures a wait exactly. So a wake cost that is too small does no

@@ -8,8 +8,7 @@
 //
 // Threads: the home thread of the context.
 // Lifetime: the callback may arm, cancel or delete its own timer. After it has deleted the timer,
-// it
-//   must not use what it captured. The destructor cancels. The context outlives the timer, and so
+//   it must not use its captures. The destructor cancels. The context outlives the timer, and so
 //   does `name`, by which a Watchdog names the timer.
 
 #ifndef COAIO_RUNTIME_TIME_TIMER_H_
