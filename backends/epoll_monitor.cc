@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 
 #include <cerrno>
 #include <chrono>
@@ -17,13 +16,13 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "backends/epoll_unwatched_files.h"
 #include "backends/epoll_watch.h"
 #include "backends/errno_status.h"
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
 #include "backends/kernel_timeout.h"
 #include "backends/poll_bits.h"
-#include "backends/poll_now.h"
 #include "backends/unique_fd.h"
 #include "backends/watch_table.h"
 
@@ -57,9 +56,9 @@ class EpollMonitor final : public FdMonitor {
   }
 
   void want(Key key, Events interest) override {
-    // The kernel needs no reminder. Only the files that this monitor asks or answers for itself do.
+    // The kernel needs no reminder for a file that it watches.
     const bool priority = any(interest & Events::kPriority);
-    if (!has_special_files_ && !priority) {
+    if (!unwatched_.has_had_any() && !priority) {
       return;
     }
     EpollWatch* watch = watches_.find(key);
@@ -79,7 +78,8 @@ class EpollMonitor final : public FdMonitor {
     }
   }
 
-  // Once a descriptor is closed, EPOLL_CTL_DEL cannot name it, although its file may live on.
+  // EPOLL_CTL_DEL needs an open descriptor. The file of a closed descriptor may still be open
+  // elsewhere, and then stays registered.
   void settle() override {
     for (const std::uint32_t slot : disarmed_) {
       if (EpollWatch& watch = watches_[slot]; !watch.live) {
@@ -92,7 +92,7 @@ class EpollMonitor final : public FdMonitor {
   // --- wait -------------------------------------------------------------------------------------
 
   absl::Status wait(std::chrono::nanoseconds timeout, std::vector<FdEvent>& ready) override {
-    if (watches_.has_changes() || !listed_.empty()) {
+    if (watches_.has_changes() || unwatched_.any_listed()) {
       if (absl::Status status = prepare(timeout, ready); !status.ok()) {
         return status;
       }
@@ -111,10 +111,10 @@ class EpollMonitor final : public FdMonitor {
     return stale ? rebuild(ready) : absl::OkStatus();
   }
 
-  Peek peek() const override { return listed_.empty() ? Peek::kCannotTell : Peek::kReady; }
+  Peek peek() const override { return unwatched_.any_listed() ? Peek::kReady : Peek::kCannotTell; }
 
-  // An epoll instance that watches the inner one, so that the descriptor stays the same when the
-  // inner one is replaced.
+  // Returns an outer epoll instance, which watches the inner one. The descriptor then stays the
+  // same when rebuild() replaces the inner one.
   absl::StatusOr<int> pollable_fd() override {
     if (!outer_.valid()) {
       UniqueFd outer(epoll_create1(EPOLL_CLOEXEC));
@@ -134,17 +134,17 @@ class EpollMonitor final : public FdMonitor {
 
   // --- registering ------------------------------------------------------------------------------
 
-  // Applies the changes, and reports the files that this monitor answers for. If any is reported,
-  // the timeout becomes zero: a report must not wait for the kernel.
+  // Applies the changes, and reports the files that epoll does not watch. If it reports a file, the
+  // timeout becomes zero, so that the report does not wait for the kernel.
   [[gnu::noinline]] absl::Status prepare(std::chrono::nanoseconds& timeout,
                                          std::vector<FdEvent>& ready) {
     const std::size_t before = ready.size();
     disarmed_.clear();
-    recheck_listed();
+    unwatched_.recheck();
     if (absl::Status status = apply_changes(ready); !status.ok()) {
       return status;
     }
-    report_listed(ready);
+    unwatched_.report(ready);
     if (ready.size() != before) {
       timeout = std::chrono::nanoseconds(0);
     }
@@ -163,21 +163,21 @@ class EpollMonitor final : public FdMonitor {
                       : errno_status(error, absl::StrCat("epoll_ctl for descriptor ", fd));
   }
 
-  // Returns an errno: ENOMEM, ENOSPC (/proc/sys/fs/epoll/max_user_watches is reached), or a
-  // sandbox's.
+  // Returns an errno: ENOMEM, ENOSPC (/proc/sys/fs/epoll/max_user_watches is reached), or the errno
+  // of a sandbox.
   int apply(std::uint32_t slot, EpollWatch& watch, std::vector<FdEvent>& ready) {
-    if (!any(watch.interest)) {  // as that of a disarmed watch is
+    if (!any(watch.interest)) {  // true of every disarmed watch
       if (!watch.live || watch.registered_bits != kSpent) {
         unregister(slot, watch);
       }
       return 0;
     }
     if (watch.kind == FileKind::kAlwaysReady) {
-      list(slot, watch);
+      unwatched_.list(slot, watch);
       return 0;
     }
     if (watch.asks_priority || watch.kind == FileKind::kClearedByPoll) [[unlikely]] {
-      look_before_registering(slot, watch);
+      unwatched_.poll_before_registering(slot, watch);
     }
     const int error = register_watch(slot, watch);
     if (is_of_descriptor(error)) {
@@ -185,22 +185,22 @@ class EpollMonitor final : public FdMonitor {
       return 0;
     }
     if (error == EPERM && !is_refused_by_sandbox()) {
-      watch.kind = FileKind::kAlwaysReady;
-      has_special_files_ = true;
-      list(slot, watch);
+      unwatched_.add_always_ready(slot, watch);
       return 0;
     }
     return error;
   }
 
-  // The kernel refuses a file without readiness with the errno of many sandboxes. epoll can always
-  // be asked for an epoll instance, and refuses its own with EINVAL.
+  // The kernel refuses a file without readiness with EPERM, and many sandboxes refuse every call
+  // with it. The kernel refuses an epoll instance that is to watch itself with EINVAL, a sandbox
+  // does not.
   bool is_refused_by_sandbox() const {
     return control(epoll_.get(), EPOLL_CTL_ADD, epoll_.get(), 0, {}) == EPERM ||
            control(epoll_.get(), EPOLL_CTL_MOD, epoll_.get(), 0, {}) == EPERM;
   }
 
-  // EBADF: no open file. ELOOP: sets within sets, too deep or in a circle. EINVAL: this set itself.
+  // EBADF: the descriptor is not open. ELOOP: epoll instances that watch each other, too deep or in
+  // a circle. EINVAL: this epoll instance itself.
   static bool is_of_descriptor(int error) {
     return error == EBADF || error == ELOOP || error == EINVAL;
   }
@@ -210,8 +210,9 @@ class EpollMonitor final : public FdMonitor {
     ready.emplace_back(Key{slot, watch.generation}, Events::kInvalid);
   }
 
-  // The descriptor may stand for another file than the registered one, without a disarm() in
-  // between: whichever of the two operations fits is right. Returns an errno.
+  // The descriptor may refer to another file than the registered one, without a disarm() in
+  // between. This function therefore tries EPOLL_CTL_ADD after a failed EPOLL_CTL_MOD, and the
+  // reverse. Returns an errno.
   int register_watch(std::uint32_t slot, EpollWatch& watch) {
     const std::uint32_t bits = to_bits(watch);
     const Key key{slot, watch.generation};
@@ -232,7 +233,7 @@ class EpollMonitor final : public FdMonitor {
     if (error == ENOENT) {
       error = control(epoll_.get(), EPOLL_CTL_ADD, watch.fd, bits, key);
     } else if (error == EEXIST) {
-      // A file of kClearedByPoll that is still registered: EPOLL_CTL_MOD would clear a change.
+      // For a kClearedByPoll file that is still registered, EPOLL_CTL_MOD would clear a change.
       error = as_registered ? 0 : control(epoll_.get(), EPOLL_CTL_MOD, watch.fd, bits, key);
     }
     watch.registered = error == 0;
@@ -246,7 +247,7 @@ class EpollMonitor final : public FdMonitor {
   }
 
   // epoll knows descriptors, and this monitor knows slots. A slot that no longer owns its
-  // descriptor must neither modify nor remove the registration of the slot that does.
+  // descriptor must not modify or remove the registration of the new owner.
   void note_owner(int fd, std::uint32_t slot) {
     const auto index = static_cast<std::size_t>(fd);
     if (index >= owners_.size()) {
@@ -255,8 +256,8 @@ class EpollMonitor final : public FdMonitor {
     owners_[index] = slot;
   }
 
-  // Whether a later key watches the same descriptor. The file of this one has then been closed
-  // without a disarm(), and its descriptor was used again.
+  // Whether a later key watches the same descriptor. The file of this watch was then closed without
+  // a disarm(), and the kernel gave its descriptor to another file.
   bool is_taken_over(std::uint32_t slot, const EpollWatch& watch) {
     const auto index = static_cast<std::size_t>(watch.fd);
     if (index >= owners_.size() || owners_[index] == slot) {
@@ -267,9 +268,9 @@ class EpollMonitor final : public FdMonitor {
     return owner.fd == watch.fd && any(owner.interest) && later_by > 0;
   }
 
-  // Errors are ignored: ENOENT and EBADF mean that the descriptor was closed, which removed it from
-  // the epoll instance. If its file is still open elsewhere, the file was not removed, and
-  // deliver() will find out.
+  // Errors are ignored: ENOENT and EBADF mean that the descriptor was closed, which normally
+  // unregisters its file. If the file is still open elsewhere, it stays registered, and deliver()
+  // detects its next event.
   void unregister(std::uint32_t slot, EpollWatch& watch) {
     if (std::exchange(watch.registered, false) &&
         owners_[static_cast<std::size_t>(watch.registered_fd)] == slot) {
@@ -277,8 +278,8 @@ class EpollMonitor final : public FdMonitor {
     }
   }
 
-  // A closed descriptor whose file is still open elsewhere (dup, fork) stays in the epoll instance,
-  // and epoll_ctl cannot name it any more. The cure is a new epoll instance.
+  // Replaces the epoll instance. A file whose descriptor was closed stays registered while it is
+  // open elsewhere (dup, fork), and epoll_ctl(2) cannot remove it without that descriptor.
   [[gnu::noinline]] absl::Status rebuild(std::vector<FdEvent>& ready) {
     UniqueFd epoll(epoll_create1(EPOLL_CLOEXEC));
     if (!epoll.valid()) {
@@ -287,7 +288,7 @@ class EpollMonitor final : public FdMonitor {
     if (outer_.valid()) {
       int error = control(outer_.get(), EPOLL_CTL_ADD, epoll.get(), EPOLLIN, {});
       if (error == 0) {
-        // Closing the old instance does not remove it while a forked child holds it open, too.
+        // A forked child may hold the old instance open, so closing it would not unregister it.
         error = control(outer_.get(), EPOLL_CTL_DEL, epoll_.get(), 0, {});
       }
       if (error != 0) {
@@ -303,7 +304,7 @@ class EpollMonitor final : public FdMonitor {
     return apply_changes(ready);
   }
 
-  // --- hearing from it --------------------------------------------------------------------------
+  // --- receiving events -------------------------------------------------------------------------
 
   int sleep(std::chrono::nanoseconds timeout) {
     if (timeout > std::chrono::nanoseconds(0) && timeout != kForever) {
@@ -325,19 +326,19 @@ class EpollMonitor final : public FdMonitor {
     return count <= 0 ? count : epoll_wait(epoll_.get(), buffer_.data(), capacity_, 0);
   }
 
-  // The kernel may have had more to report: the next wait has room for it.
+  // The buffer was full, so the kernel may have had more events.
   void grow() {
     capacity_ *= 2;
     buffer_.resize(static_cast<std::size_t>(capacity_));
   }
 
-  // Returns false for an event without a live watch. The interest of a live watch is empty if its
-  // owner emptied it after the descriptor was closed: unregister() failed then.
+  // Returns false for an event without a live watch. A live watch with an empty interest counts as
+  // none: its owner closed the descriptor and then emptied the interest, so unregister() failed.
   bool deliver(const epoll_event& event, std::vector<FdEvent>& ready) {
     const Key key = to_key(event.data.u64);
     EpollWatch& watch = watches_[key.slot];
     if (watch.kind == FileKind::kClearedByPoll) [[unlikely]] {
-      return deliver_cleared_by_poll(key, event, ready);
+      return unwatched_.deliver(key, events_of(event.events), ready);
     }
     if (!any(watch.interest) || watch.generation != key.generation) {
       return false;
@@ -350,128 +351,16 @@ class EpollMonitor final : public FdMonitor {
     return true;
   }
 
-  // --- files that this monitor asks or answers for ----------------------------------------------
-
-  // Whether a listed file is still what it was listed for: the descriptor may have been closed, and
-  // may stand for another file by now.
-  void recheck_listed() {
-    for (const std::uint32_t slot : listed_) {
-      EpollWatch& watch = watches_[slot];
-      if (watch.kind == FileKind::kClearedByPoll) {
-        look_at_cleared_by_poll(watch);
-      } else if (watch.kind == FileKind::kAlwaysReady && !is_always_ready(watch.fd)) {
-        watch.kind = FileKind::kWatched;
-        watches_.touch(slot);
-      }
-    }
-  }
-
-  void list(std::uint32_t slot, EpollWatch& watch) {
-    if (!std::exchange(watch.listed, true)) {
-      listed_.push_back(slot);
-    }
-  }
-
-  void report_listed(std::vector<FdEvent>& ready) {
-    std::erase_if(listed_, [&](std::uint32_t slot) {
-      EpollWatch& watch = watches_[slot];
-      watch.listed = report_file(slot, watch, ready);
-      return !watch.listed;
-    });
-  }
-
-  // Returns whether the next wait is to report the file, too.
-  bool report_file(std::uint32_t slot, EpollWatch& watch, std::vector<FdEvent>& ready) {
-    switch (watch.kind) {
-      case FileKind::kAlwaysReady:
-        return report_always_ready(slot, watch, ready);
-      case FileKind::kClearedByPoll:
-        return report_held(slot, watch, ready);
-      case FileKind::kWatched:
-        break;
-    }
-    return false;
-  }
-
-  static bool report_always_ready(std::uint32_t slot, EpollWatch& watch,
-                                  std::vector<FdEvent>& ready) {
-    const Events left = watch.trigger == Trigger::kEdge ? watch.wanted : kDirections;
-    const Events events = watch.interest & left & kDirections;
-    if (any(events)) {
-      ready.emplace_back(Key{slot, watch.generation}, events);
-    }
-    watch.wanted = Events::kNone;
-    if (watch.trigger == Trigger::kOneShot) {
-      // By the time that it is armed again, the descriptor may stand for another file.
-      watch.interest = Events::kNone;
-      watch.kind = FileKind::kWatched;
-    }
-    return any(events) && watch.trigger == Trigger::kLevel;
-  }
-
-  // --- files whose change poll(2) clears --------------------------------------------------------
-
-  // The files of kClearedByPoll are regular files that epoll accepts, and the change that they
-  // report is a priority event. Registering such a file clears it, so it is fetched before.
-  [[gnu::noinline]] void look_before_registering(std::uint32_t slot, EpollWatch& watch) {
-    struct stat file{};
-    const bool regular = ::fstat(watch.fd, &file) == 0 && S_ISREG(file.st_mode);
-    watch.kind = regular ? FileKind::kClearedByPoll : FileKind::kWatched;
-    if (regular) {
-      has_special_files_ = true;
-      look_at_cleared_by_poll(watch);
-      list(slot, watch);
-    }
-  }
-
-  // Only for a watch with an interest: a dead watch would clear what its successor must see.
-  static void look_at_cleared_by_poll(EpollWatch& watch) {
-    if (any(watch.interest)) {
-      watch.held |= poll_now(watch.fd, kEverything);
-    }
-  }
-
-  [[gnu::noinline]] bool deliver_cleared_by_poll(Key key, const epoll_event& event,
-                                                 std::vector<FdEvent>& ready) {
-    EpollWatch& watch = watches_[key.slot];
-    if (!watch.live || watch.generation != key.generation) {
-      return false;
-    }
-    watch.held |= events_of(event.events);  // kept while nothing is wanted
-    if (report_held(key.slot, watch, ready)) {
-      list(key.slot, watch);
-    }
-    return true;
-  }
-
-  // Returns whether the file is to be asked again by the next wait: a level lasts.
-  static bool report_held(std::uint32_t slot, EpollWatch& watch, std::vector<FdEvent>& ready) {
-    const Events asked =
-        watch.trigger == Trigger::kEdge ? watch.wanted & watch.interest : watch.interest;
-    const Events events = watch.held & (asked | kFailure);
-    if (!any(asked) || !any(events)) {
-      return false;
-    }
-    ready.emplace_back(Key{slot, watch.generation}, events);
-    watch.held &= Events::kPriority & ~events;  // the rest is there to be seen again
-    watch.wanted = any(events & kFailure) ? Events::kNone : watch.wanted & ~events;
-    if (watch.trigger == Trigger::kOneShot) {
-      watch.interest = Events::kNone;
-    }
-    return watch.trigger == Trigger::kLevel;
-  }
-
   UniqueFd epoll_;
   UniqueFd outer_;
   WatchTable<EpollWatch> watches_;
-  std::vector<std::uint32_t> disarmed_;  // slots of registered watches, since settle() or wait()
-  std::uint32_t last_number_ = 0;        // of a key
+  EpollUnwatchedFiles unwatched_{watches_};
+  std::vector<std::uint32_t> disarmed_;  // slots that settle() has to unregister
+  std::uint32_t last_number_ = 0;        // the highest EpollWatch::number
   std::vector<std::uint32_t> owners_;    // by descriptor: the slot that registered it last
-  std::vector<std::uint32_t> listed_;    // slots of files that the next wait reports or asks
-  bool has_special_files_ = false;       // some file was not kWatched: few programs have one
   std::vector<epoll_event> buffer_;
-  int capacity_ = kFirstCapacity;  // of buffer_
-  bool has_pwait2_ = true;         // until the kernel, or a sandbox, says otherwise
+  int capacity_ = kFirstCapacity;  // the size of buffer_
+  bool has_pwait2_ = true;  // false after the kernel or a sandbox has refused epoll_pwait2(2)
 };
 
 }  // namespace

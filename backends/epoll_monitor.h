@@ -1,4 +1,5 @@
-// The epoll back end: the kernel keeps the set, and a wait costs what is ready.
+// The epoll back end: the kernel keeps the registered descriptors, and the cost of a wait grows
+// with the number of ready ones only.
 
 #ifndef COAIO_BACKENDS_EPOLL_MONITOR_H_
 #define COAIO_BACKENDS_EPOLL_MONITOR_H_
@@ -10,7 +11,7 @@
 
 namespace coaio::internal {
 
-// Fails where epoll_create1 does: too many open files, or a sandbox.
+// Fails if epoll_create1(2) fails: too many open files, or a sandbox.
 absl::StatusOr<std::unique_ptr<FdMonitor>> make_epoll_monitor();
 
 }  // namespace coaio::internal

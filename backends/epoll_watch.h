@@ -14,20 +14,20 @@
 
 namespace coaio::internal {
 
-// How the readiness of a file is learned.
+// How the monitor learns that a file is ready.
 enum class FileKind : std::uint8_t {
   kWatched,      // epoll reports it
-  kAlwaysReady,  // epoll refuses the file, for it has no readiness: a regular file, /dev/null
-  // The poll function of the file reports a change once and clears it: /proc/self/mountinfo and
-  // its like. epoll calls that function when a watch is added or modified, and again when it
-  // delivers, so a change that the first of the two calls sees is lost. Such a file is registered
-  // once, edge-triggered, and is asked with poll(2) whenever its owner begins to wait.
+  kAlwaysReady,  // epoll refuses the file, because it has no readiness: a regular file, /dev/null
+  // The poll function of the file reports a change once and clears it (/proc/self/mountinfo). epoll
+  // calls that function when a watch is added or modified, and again when it delivers, so a change
+  // that the first of the two calls returns is lost. The monitor therefore registers such a file
+  // once, edge-triggered, and calls poll(2) on it when its owner begins to wait.
   kClearedByPoll,
 };
 
 struct EpollWatch : Watch {
-  // What the epoll instance holds for this slot. The other three fields mean nothing without
-  // `registered`.
+  // What the epoll instance holds for this slot. The other three fields are valid only if
+  // `registered` is true.
   bool registered = false;
   int registered_fd = -1;
   std::uint32_t registered_generation = 0;
@@ -35,11 +35,10 @@ struct EpollWatch : Watch {
 
   FileKind kind = FileKind::kWatched;
   bool asks_priority = false;     // the owner has waited for priority events under this key
-  bool listed = false;            // the slot stands in listed_
-  Events held = Events::kNone;    // kClearedByPoll: seen, not reported yet
-  Events wanted = Events::kNone;  // kEdge: what the owner waits for; kept up to date for
-                                  // kAlwaysReady and kClearedByPoll only
-  bool is_new = false;            // arm() has yet to number this key
+  bool listed = false;            // EpollUnwatchedFiles lists the slot
+  Events held = Events::kNone;    // kClearedByPoll: events that are not reported yet
+  Events wanted = Events::kNone;  // kEdge, not for kWatched: what the owner waits for
+  bool is_new = false;            // arm() has not numbered this key
   std::uint32_t number = 0;       // later keys have higher numbers
 
   void renew() {
@@ -51,12 +50,9 @@ struct EpollWatch : Watch {
 };
 
 // The bits of a one-shot watch after its delivery: the kernel then reports nothing, not even
-// hang-up and error. EPOLL_CTL_MOD with these bits would report both, so a watch whose owner
-// empties the interest is removed instead.
+// hang-up and error. EPOLL_CTL_MOD with these bits would report both. If the owner empties the
+// interest, the monitor therefore unregisters the watch.
 inline constexpr std::uint32_t kSpent = EPOLLONESHOT;
-
-inline constexpr Events kDirections = Events::kIn | Events::kOut;
-inline constexpr Events kEverything = kDirections | Events::kPriority | Events::kReadHangUp;
 
 inline std::uint64_t to_data(Key key) { return std::uint64_t{key.generation} << 32 | key.slot; }
 

@@ -1,4 +1,5 @@
-// Stands in for io_uring_monitor.cc where coaio is built without liburing.
+// Takes the place of io_uring_monitor.cc and io_uring_support.cc where coaio is built without
+// liburing.
 
 #include <memory>
 
@@ -6,13 +7,12 @@
 #include "absl/status/statusor.h"
 #include "backends/fd_monitor.h"
 #include "backends/io_uring_monitor.h"
+#include "backends/io_uring_support.h"
 
 namespace coaio::internal {
 
-const absl::Status& io_uring_support() {
-  static const absl::Status& status = *new absl::Status(
-      absl::StatusCode::kUnimplemented, "coaio was built without liburing (--//:liburing=false)");
-  return status;
+absl::Status io_uring_support() {
+  return absl::UnimplementedError("coaio was built without liburing (--//:liburing=false)");
 }
 
 absl::StatusOr<std::unique_ptr<FdMonitor>> make_io_uring_monitor(IoUringOptions) {

@@ -18,10 +18,13 @@
 #include "backends/errno_status.h"
 #include "backends/events.h"
 #include "backends/fd_monitor.h"
+#include "backends/io_uring_cancellations.h"
 #include "backends/io_uring_refusal.h"
 #include "backends/io_uring_ring.h"
+#include "backends/io_uring_support.h"
 #include "backends/io_uring_watch.h"
 #include "backends/pollable_file.h"
+#include "backends/thread_end.h"
 #include "backends/watch_table.h"
 
 namespace coaio::internal {
@@ -29,10 +32,10 @@ namespace {
 
 constexpr std::chrono::nanoseconds kNoSleep{0};
 
-// The kernel sizes its table of poll requests when it makes a ring, by the completion ring, and
-// never again; a removal walks a bucket of that table. So a monitor begins with a small ring, since
-// RLIMIT_MEMLOCK bounds the memory of all rings of a user, and makes a large one when it has many
-// watches. docs/decisions.md has the figures.
+// When the kernel makes a ring, it sizes the table of poll requests by the completion ring. The
+// table never grows, and the removal of a request walks one of its buckets. RLIMIT_MEMLOCK bounds
+// the memory of all rings of a user. A monitor therefore begins with a small ring, and makes a
+// large one when it has many watches. docs/decisions.md has the figures.
 constexpr unsigned kSmallRing = 512;
 constexpr unsigned kLargeRing = 8192;
 constexpr std::size_t kManyWatches = 1024;
@@ -41,17 +44,13 @@ class IoUringMonitor final : public FdMonitor {
  public:
   explicit IoUringMonitor(IoUringOptions options)
       : options_(options), may_grow_(options.completions == 0) {
-    cancellations_.reserve(kFirstCapacity);
     backlog_.reserve(kFirstCapacity);
   }
 
-  // Closing a ring leaves its requests, and the files that they hold, to a kernel worker. In a
-  // forked child the requests belong to the parent.
+  // Closing a ring leaves its requests, and the files that they hold, to a kernel worker.
   ~IoUringMonitor() override {
-    if (::getpid() == process_) {
-      cancel_all();
-      settle();
-    }
+    thread_end_.detach();
+    release_files();
   }
 
   // Returns an errno.
@@ -89,9 +88,9 @@ class IoUringMonitor final : public FdMonitor {
     }
   }
 
-  // What fails here is tried again by the next wait().
+  // After a failure the next wait() tries again.
   void settle() override {
-    if (letting_go_ != 0) {
+    if (cancellations_.any_pending()) {
       static_cast<void>(let_go());
     }
   }
@@ -104,11 +103,12 @@ class IoUringMonitor final : public FdMonitor {
         return io_uring_refusal(error, "io_uring_register");
       }
       enabled_ = true;
+      thread_end_.attach();
     }
     const std::size_t before = ready.size();
     int error = 0;
-    // A completion may be no event for the owner, but make another request necessary: after this
-    // wait a foreign loop may sleep on the ring.
+    // A completion may have no event for the owner and yet make another request necessary. That
+    // request is submitted by this wait, because a foreign loop may then sleep on the ring.
     for (int left = kRounds; left > 0; --left) {
       error = go_round(timeout, ready);
       if (ready.size() != before || !watches_.has_changes() || error != 0 || refused_ != 0) {
@@ -116,8 +116,8 @@ class IoUringMonitor final : public FdMonitor {
       }
       timeout = kNoSleep;
     }
-    if (letting_go_ != 0 && error == 0) {
-      error = let_go();  // of one-shot watches that needed a multishot request
+    if (cancellations_.any_pending() && error == 0) {
+      error = let_go();  // one-shot watches that needed a multishot request
     }
     if (error == 0 && refused_ == 0) {
       return absl::OkStatus();
@@ -129,16 +129,16 @@ class IoUringMonitor final : public FdMonitor {
     if (ring_.kernel_asks() || ring_.ready() != 0 || !backlog_.empty()) {
       return Peek::kReady;
     }
-    // A request for a ready descriptor shows nothing before it is submitted.
-    return watches_.has_changes() || ring_.queued() != 0 || !cancellations_.empty()
+    // A request posts no completion before it is submitted.
+    return watches_.has_changes() || ring_.queued() != 0 || cancellations_.any_queued()
                ? Peek::kCannotTell
                : Peek::kNothing;
   }
 
-  // Where completions are deferred to the next io_uring_enter(), the ring's descriptor does not
-  // wake a sleeper; nor does an eventfd that is registered with the ring, more than once, if the
-  // watched file is itself an eventfd. The descriptor of a ring with the older flags does. It stays
-  // the same from here on, so that ring has to be large.
+  // If the kernel defers completions to the next io_uring_enter(2), the descriptor of the ring does
+  // not wake a thread that sleeps on it. An eventfd that is registered with the ring wakes it only
+  // once if the watched file is itself an eventfd. The descriptor of a ring with the older flags
+  // always does. This descriptor stays the same from now on, so the new ring is a large one.
   absl::StatusOr<int> pollable_fd() override {
     if (ring_.defers_completions() || may_grow_) {
       if (int error = replace_ring(std::max(options_.rung, kPollableRung)); error != 0) {
@@ -150,36 +150,26 @@ class IoUringMonitor final : public FdMonitor {
   }
 
  private:
+  using Completion = IoUringRing::Completion;
+
   static constexpr unsigned kPollableRung = 1;
   static constexpr std::size_t kFirstCapacity = 16;
 
-  // A watch that ignores read-hang-up makes a second request in the same wait. The bound is for a
-  // process whose requests are cancelled by another part of it again and again.
+  // A watch that ignores read-hang-up makes a second request in the same wait. The bound matters if
+  // another part of the process cancels the requests again and again.
   static constexpr int kRounds = 4;
 
-  struct Completion {
-    std::uint64_t user_data;
-    int result;
-    bool last;  // of its request
-  };
-
-  static Completion completion_of(const io_uring_cqe& entry) {
-    return {.user_data = entry.user_data,
-            .result = entry.res,
-            .last = (entry.flags & IORING_CQE_F_MORE) == 0};
-  }
-
-  // Submits changes, sleeps if there is no reason not to, and reports. Returns an errno.
+  // Submits the changes, sleeps unless there is something to report, and reports. Returns an errno.
   int go_round(std::chrono::nanoseconds timeout, std::vector<FdEvent>& ready) {
     int error = 0;
-    if (watches_.has_changes() || letting_go_ != 0 || !backlog_.empty()) {
+    if (watches_.has_changes() || cancellations_.any_pending() || !backlog_.empty()) {
       const std::size_t before = ready.size();
       error = prepare(ready);
       if (ready.size() != before) {
         return error;
       }
       if (watches_.has_changes() || refused_ != 0) {
-        timeout = kNoSleep;  // the ring lacks a watch, or the owner an error
+        timeout = kNoSleep;  // a change is not submitted, or an error not returned
       }
     }
     if (error == 0) {
@@ -191,7 +181,7 @@ class IoUringMonitor final : public FdMonitor {
 
   // --- submitting -------------------------------------------------------------------------------
 
-  // Returns an errno; the changes that are left then wait for the next time.
+  // Returns an errno; the next wait() then submits the remaining changes.
   int prepare(std::vector<FdEvent>& ready) {
     if (may_grow_ && requests_ + watches_.changes() > kManyWatches) {
       grow();
@@ -201,8 +191,8 @@ class IoUringMonitor final : public FdMonitor {
       error = apply(slot, watch);
       return error == 0;
     });
-    // The completions of cancelled requests would end the sleep, so they come first.
-    if (letting_go_ != 0 && error == 0) {
+    // The completions of cancelled requests would end the sleep, so this wait takes them before.
+    if (cancellations_.any_pending() && error == 0) {
       error = let_go();
     }
     if (!backlog_.empty()) {
@@ -219,22 +209,13 @@ class IoUringMonitor final : public FdMonitor {
     if (!asks || watch.in_flight()) {
       return 0;
     }
-    if (int error = make_room(); error != 0) {
+    if (int error = ring_.make_room(); error != 0) {
       return error;
     }
     watch.submit_as(next_request());
     ring_.add_poll(watch.fd, watch.bits(), watch.multishot(), watch.user_data(slot));
     ++requests_;
     return 0;
-  }
-
-  // For one request. Returns an errno.
-  int make_room() {
-    if (ring_.room() != 0) {
-      return 0;
-    }
-    const int error = ring_.submit();
-    return error != 0 ? error : ring_.room() != 0 ? 0 : EAGAIN;
   }
 
   std::uint32_t next_request() {
@@ -244,15 +225,23 @@ class IoUringMonitor final : public FdMonitor {
 
   // --- cancelling -------------------------------------------------------------------------------
 
-  // The watch has no request any more. The kernel has until let_go().
+  // The watch has no request any more. let_go() waits for the kernel.
   void cancel(std::uint32_t slot, IoUringWatch& watch) {
-    cancellations_.push_back(watch.user_data(slot));
+    cancellations_.add(watch.user_data(slot));
     watch.request = 0;
     --requests_;
-    ++letting_go_;
   }
 
-  // Every watch is to get another request.
+  // Cancels all requests, so that the kernel holds no file on account of this monitor. In a forked
+  // child the requests belong to the parent.
+  void release_files() {
+    if (::getpid() == process_) {
+      cancel_all();
+      settle();
+    }
+  }
+
+  // The next wait() submits another request for each watch.
   void cancel_all() {
     for (std::uint32_t slot = 0; slot < watches_.size(); ++slot) {
       if (watches_[slot].in_flight()) {
@@ -262,81 +251,35 @@ class IoUringMonitor final : public FdMonitor {
     }
   }
 
-  // Returns when each cancelled request has posted its last completion: the kernel has dropped its
-  // reference to the file by then. One system call, unless more requests are cancelled than the
-  // rings have places, or an event of one is being processed on another CPU. Returns an errno.
+  // Returns when the kernel has released the files of all cancelled requests. Returns an errno.
   int let_go() {
-    constexpr int kMostVainRounds = 10;
-    constexpr std::chrono::milliseconds kPatience{10};
     retire_from_backlog();
-    take_completions();
-    int error = 0;
-    // Cancellations that came too late may also have overflowed, and would end the next sleep.
-    for (int vain = 0; (letting_go_ != 0 || ring_.overflows()) && vain < kMostVainRounds;) {
-      error = queue_cancellations();
-      if (error == 0) {
-        error = ring_.enter(std::min(letting_go_, ring_.completions()), kPatience);
-      }
-      vain = take_completions() == 0 ? vain + 1 : 0;
-      if (!io_uring_enter_status(error).ok()) {
-        return error;
-      }
-    }
-    if (letting_go_ == 0) {
-      cancellations_.clear();
-      return 0;
-    }
-    // What the kernel was told to cancel and did not, it does not know: no reason to wait again.
-    letting_go_ = static_cast<unsigned>(cancellations_.size());
-    return error == ETIME ? 0 : error;
+    return cancellations_.finish(ring_, [this] { return take_completions(); });
   }
 
-  // Returns an errno; the rest then stays listed.
-  int queue_cancellations() {
-    std::size_t done = 0;
-    int error = 0;
-    while (done < cancellations_.size() && error == 0) {
-      error = make_room();
-      if (error == 0) {
-        ring_.cancel(cancellations_[done++]);
-      }
-    }
-    cancellations_.erase(cancellations_.begin(),
-                         cancellations_.begin() + static_cast<std::ptrdiff_t>(done));
-    return error;
-  }
-
-  // Empties the completion ring without reporting: the reports are for the next wait(). Returns how
-  // many completions there were.
+  // Moves the completions from the ring to the backlog, which the next wait() reports. Returns how
+  // many completions the ring held.
   unsigned take_completions() {
     const unsigned count = ring_.ready();
-    ring_.take_all([this](const io_uring_cqe& entry) {
-      const Completion completion = completion_of(entry);
+    ring_.take_all([this](const Completion& completion) {
       if (is_current(completion)) {
         backlog_.push_back(completion);
       } else {
-        retire(completion);
+        cancellations_.retire(completion);
       }
     });
     return count;
   }
 
-  // Those whose watch was disarmed since they came.
+  // Removes the completions whose watch was disarmed after they were taken.
   void retire_from_backlog() {
     std::erase_if(backlog_, [this](const Completion& completion) {
       if (is_current(completion)) {
         return false;
       }
-      retire(completion);
+      cancellations_.retire(completion);
       return true;
     });
-  }
-
-  // Of a request that was cancelled, or of a cancellation that came too late.
-  void retire(const Completion& completion) {
-    if (completion.last && completion.user_data != IoUringRing::kCancellation && letting_go_ != 0) {
-      --letting_go_;
-    }
   }
 
   // --- another ring -----------------------------------------------------------------------------
@@ -346,13 +289,13 @@ class IoUringMonitor final : public FdMonitor {
             .completions = options_.completions != 0 ? options_.completions : completions};
   }
 
-  // Without memory for a larger ring, removals are slow.
+  // A failure is ignored: without memory for a larger ring, removals are slow.
   [[gnu::noinline]] void grow() {
     may_grow_ = false;
     static_cast<void>(replace_ring(options_.rung));
   }
 
-  // Moves all watches to a large ring. Returns an errno, and then everything is as before.
+  // Moves all watches to a large ring. Returns an errno, and then keeps the old ring.
   int replace_ring(unsigned rung) {
     IoUringRing next;
     int error = next.open(size_of(kLargeRing), rung);
@@ -367,13 +310,13 @@ class IoUringMonitor final : public FdMonitor {
     ring_ = std::move(next);
     backlog_.clear();
     cancellations_.clear();
-    letting_go_ = 0;
     return 0;
   }
 
-  // --- hearing from the kernel ------------------------------------------------------------------
+  // --- receiving completions --------------------------------------------------------------------
 
-  // Submits, lets the kernel publish, and sleeps if there is nothing to report. Returns an errno.
+  // Submits requests, lets the kernel publish completions, and sleeps if there is none. Returns an
+  // errno.
   int enter(std::chrono::nanoseconds timeout) {
     const bool asked = ring_.kernel_asks();
     if (timeout > kNoSleep && !asked && ring_.ready() == 0) {
@@ -383,7 +326,7 @@ class IoUringMonitor final : public FdMonitor {
   }
 
   void reap(std::vector<FdEvent>& ready) {
-    ring_.take_all([&](const io_uring_cqe& entry) { complete(completion_of(entry), ready); });
+    ring_.take_all([&](const Completion& completion) { complete(completion, ready); });
   }
 
   [[gnu::noinline]] void report_backlog(std::vector<FdEvent>& ready) {
@@ -401,7 +344,7 @@ class IoUringMonitor final : public FdMonitor {
 
   void complete(const Completion& completion, std::vector<FdEvent>& ready) {
     if (!is_current(completion)) {
-      retire(completion);
+      cancellations_.retire(completion);
       return;
     }
     const auto slot = static_cast<std::uint32_t>(completion.user_data);
@@ -412,7 +355,7 @@ class IoUringMonitor final : public FdMonitor {
       --requests_;
     }
     if (!any(watch.interest & watch.submitted_interest)) {
-      return;  // changed or reported, and the next request is not submitted yet
+      return;  // the interest was changed or reported, and the next request is not submitted yet
     }
     if (completion.result < 0) {
       refuse(slot, watch, -completion.result, ready);
@@ -431,8 +374,8 @@ class IoUringMonitor final : public FdMonitor {
     }
   }
 
-  // After events that the owner did not ask for. A file without readiness has no others. This and
-  // refuse() are kept out of line for the sake of the common case.
+  // The completion had only events that the owner did not ask for. A file without readiness never
+  // has other events. This function and refuse() are rare, so they stay out of line.
   [[gnu::noinline]] void wait_past(std::uint32_t slot, IoUringWatch& watch) {
     if (watch.in_flight()) {
       return;
@@ -442,8 +385,9 @@ class IoUringMonitor final : public FdMonitor {
     }
   }
 
-  // If the kernel has ended the request, the next one asks for what is still wanted. If nothing is,
-  // want() makes it, since a hang-up would be reported again and again.
+  // If the kernel has ended the request, the next request asks for the events that are still
+  // wanted. If no event is wanted, the next want() makes that request. A request made here would
+  // report a hang-up again and again.
   void renew_edge(std::uint32_t slot, IoUringWatch& watch, Events events) {
     watch.wanted = any(events & kFailure) ? Events::kNone : watch.wanted & ~events;
     if (!watch.in_flight() && any(watch.wanted)) {
@@ -451,8 +395,9 @@ class IoUringMonitor final : public FdMonitor {
     }
   }
 
-  // kLevel makes another request with the next wait, for the kernel has no level-triggered poll
-  // request. A request that ignores read-hang-up is multishot, and has served its purpose.
+  // A kLevel watch makes another request with the next wait, because the kernel has no
+  // level-triggered poll request. A request that ignores read-hang-up is multishot and would stay
+  // in flight, so it is cancelled.
   void end_or_renew(std::uint32_t slot, IoUringWatch& watch) {
     watch.ignore_rdhup = false;
     if (watch.trigger == Trigger::kOneShot) {
@@ -469,21 +414,21 @@ class IoUringMonitor final : public FdMonitor {
   [[gnu::noinline]] void refuse(std::uint32_t slot, IoUringWatch& watch, int error,
                                 std::vector<FdEvent>& ready) {
     switch (error) {
-      case ECANCELED:  // not by this monitor
+      case ECANCELED:  // another part of the process has cancelled the request
         break;
       case EBADF:
         watch.interest = Events::kNone;
         ready.emplace_back(Key{slot, watch.generation}, Events::kInvalid);
         return;
-      case EINVAL:  // a file without readiness, and events that it never has
+      case EINVAL:  // a file without readiness never has the events of this watch
         if (!is_pollable(watch.fd)) {
           return;
         }
         [[fallthrough]];
-      default:  // an error of the mechanism: ENOMEM, or a sandbox's
+      default:  // an error of the mechanism: ENOMEM, or the errno of a sandbox
         refused_ = error;
     }
-    watches_.touch(slot);  // makes another request, unless the owner moves to another monitor
+    watches_.touch(slot);  // the next wait() makes another request
   }
 
   const IoUringOptions options_;
@@ -491,43 +436,21 @@ class IoUringMonitor final : public FdMonitor {
   IoUringRing ring_;
   bool enabled_ = false;
   bool may_grow_;
-  int refused_ = 0;  // an errno that a completion brought and wait() has not returned yet
+  int refused_ = 0;  // the errno of a completion, until wait() returns it
   std::uint32_t last_request_ = 0;
-  std::size_t requests_ = 0;  // that watches have in flight
-  unsigned letting_go_ = 0;   // cancelled requests whose last completion has not come
-  std::vector<std::uint64_t>
-      cancellations_;                // user data of requests that are still to be cancelled
-  std::vector<Completion> backlog_;  // completions that came outside wait()
+  std::size_t requests_ = 0;  // requests of watches in flight
+  IoUringCancellations cancellations_;
+  std::vector<Completion> backlog_;  // completions that wait() has not reported
   WatchTable<IoUringWatch> watches_;
+  // After the end of the thread, no thread can cancel a request of a ring that is bound to it.
+  ThreadEnd thread_end_{[this] { release_files(); }};
 };
-
-// Each of the three calls that a ring needs may be refused by itself.
-absl::Status probe() {
-  IoUringRing ring;
-  if (int error = ring.open({.submissions = 2, .completions = 4}, IoUringRing::kOldestRung);
-      error != 0) {
-    return io_uring_refusal(error, "io_uring_setup");
-  }
-  if (int error = ring.enable(); error != 0) {
-    return io_uring_refusal(error, "io_uring_register");
-  }
-  ring.add_nop();
-  if (int error = ring.enter(1, IoUringRing::kForever); error != 0) {
-    return io_uring_refusal(error, "io_uring_enter");
-  }
-  return absl::OkStatus();
-}
 
 }  // namespace
 
-const absl::Status& io_uring_support() {
-  static const absl::Status& status = *new absl::Status(probe());
-  return status;
-}
-
 absl::StatusOr<std::unique_ptr<FdMonitor>> make_io_uring_monitor(IoUringOptions options) {
-  if (!io_uring_support().ok()) {
-    return io_uring_support();
+  if (absl::Status status = io_uring_support(); !status.ok()) {
+    return status;
   }
   auto monitor = std::make_unique<IoUringMonitor>(options);
   if (int error = monitor->open(); error != 0) {

@@ -14,8 +14,8 @@ namespace {
 
 constexpr char kSysctl[] = "/proc/sys/kernel/io_uring_disabled";
 
-// The same errno comes from the sysctl and from a sandbox: its value tells them apart.
-std::string who_forbids() {
+// The sysctl and a sandbox cause the same errno. The value of the sysctl tells which it was.
+std::string cause_of_eperm() {
   std::string value = "absent";
   std::ifstream(kSysctl) >> value;
   if (value == "1") {
@@ -33,7 +33,7 @@ std::string likely_cause(int error) {
   switch (error) {
     case EPERM:
     case EACCES:
-      return who_forbids();
+      return cause_of_eperm();
     case ENOSYS:
       return "the kernel has no io_uring, or a seccomp filter hides it";
     case EOPNOTSUPP:
@@ -59,7 +59,7 @@ absl::Status io_uring_enter_status(int error) {
     case ETIME:
     case EINTR:
     case EAGAIN:  // memory is short for now
-    case EBUSY:   // completions were backed up: they are reaped by now
+    case EBUSY:   // completions had overflowed, and the caller has taken them
       return absl::OkStatus();
     default:
       return io_uring_refusal(error, "io_uring_enter");

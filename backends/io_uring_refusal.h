@@ -1,5 +1,5 @@
-// io_uring_refusal: why the kernel refuses io_uring here, in words that lead to the remedy.
-// Private to the back ends.
+// io_uring_refusal: why the kernel refuses io_uring, with the likely cause and the remedy. Private
+// to the back ends.
 
 #ifndef COAIO_BACKENDS_IO_URING_REFUSAL_H_
 #define COAIO_BACKENDS_IO_URING_REFUSAL_H_
@@ -9,10 +9,11 @@
 
 namespace coaio::internal {
 
-// "call: EPERM (Operation not permitted); " and the likely cause, with the value of the sysctl.
+// "call: EPERM (Operation not permitted); <likely cause>". For EPERM the cause names the value of
+// sysctl kernel.io_uring_disabled.
 absl::Status io_uring_refusal(int error, absl::string_view call);
 
-// What io_uring_enter() returned: OK where that only means to come back.
+// The status of io_uring_enter(2) with this errno. OK if the caller only has to call again.
 absl::Status io_uring_enter_status(int error);
 
 }  // namespace coaio::internal

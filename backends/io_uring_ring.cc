@@ -18,20 +18,21 @@
 namespace coaio::internal {
 namespace {
 
-// From the cheapest way to run completions to the oldest. Rings are made disabled, and enabled by
-// the first wait, because SINGLE_ISSUER binds a ring to the thread that enables it.
+// Combinations of setup flags, from the cheapest way to run completions to the oldest. A ring is
+// made disabled and enabled by the first wait, because SINGLE_ISSUER binds it to the thread that
+// enables it.
 constexpr std::array<unsigned, 3> kLadder = {
     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
     IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG, 0};
 
 constexpr unsigned kNeeded = IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP | IORING_FEAT_CQE_SKIP;
 
-// The rings stay larger than this when memory is short; a context has at least its wake-up to
-// watch.
+// A completion ring is not made smaller than this when memory is short.
 constexpr unsigned kFewestCompletions = 32;
 
-// Linux 6.15. Without it, a thread that sleeps in io_uring_enter() counts as waiting for a disk,
-// and an idle loop is shown as a CPU that spends all its time in iowait. liburing 2.3 has no names.
+// Linux 6.15. Without the flag, a thread that sleeps in io_uring_enter(2) counts as waiting for a
+// disk, and the CPU of an idle loop appears to spend all its time in iowait. liburing 2.3 has no
+// names for the two constants.
 constexpr unsigned kFeatureNoIowait = 1U << 17;
 constexpr unsigned kEnterNoIowait = 1U << 7;
 
@@ -84,8 +85,8 @@ int IoUringRing::set_up(Size size, unsigned flags) {
   close();
   ring_ = next;
   sleep_flags_ = (next.features & kFeatureNoIowait) != 0 ? kEnterNoIowait : 0;
-  // Some versions of liburing write this array with each submission, in functions that are not
-  // called here.
+  // The indirection from array slots to requests stays the identity. Some versions of liburing
+  // write it with each submission, in functions that this class does not call.
   for (unsigned i = 0; ring_.sq.array != nullptr && i < ring_.sq.ring_entries; ++i) {
     ring_.sq.array[i] = i;
   }

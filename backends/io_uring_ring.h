@@ -1,17 +1,18 @@
 // IoUringRing: a submission ring and a completion ring that this process shares with the kernel,
 // and the system calls on them. Private to the io_uring back end.
 //
-// Debian's liburing 2.3 makes the rings and writes requests into them. The calls that enter the
-// kernel are made here, because that version lacks IORING_ENTER_NO_IOWAIT and does not export the
-// call that enables a ring.
+// Debian's liburing 2.3 makes the rings and writes requests into them. This class makes the system
+// calls itself, because that version lacks IORING_ENTER_NO_IOWAIT and does not export a function
+// that enables a ring.
 //
-// Threads: the thread that calls enable(); the others may only open and destroy a ring.
+// Threads: the thread that calls enable(). Other threads may only open and destroy a ring.
 
 #ifndef COAIO_BACKENDS_IO_URING_RING_H_
 #define COAIO_BACKENDS_IO_URING_RING_H_
 
 #include <liburing.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -25,7 +26,7 @@ class IoUringRing {
   // The user data of cancellations.
   static constexpr std::uint64_t kCancellation = 0;
 
-  // Sets of setup flags: from this one on, kernels have had them for as long as poll requests.
+  // The index of the oldest combination of setup flags: every kernel with poll requests accepts it.
   static constexpr std::size_t kOldestRung = 2;
 
   struct Size {
@@ -33,16 +34,22 @@ class IoUringRing {
     unsigned completions = 0;
   };
 
-  // Not open.
+  struct Completion {
+    std::uint64_t user_data;
+    int result;
+    bool last;  // the request posts no other completion
+  };
+
+  // A ring that is not open.
   IoUringRing() { ring_.ring_fd = -1; }
   IoUringRing(const IoUringRing&) = delete;
   IoUringRing& operator=(const IoUringRing&) = delete;
   IoUringRing& operator=(IoUringRing&& other) noexcept;
   ~IoUringRing() { close(); }
 
-  // Makes the rings, disabled. Tries the sets of setup flags from `rung` on, 0 being the newest; on
-  // ENOMEM it tries smaller rings, because RLIMIT_MEMLOCK bounds the memory of all rings of a user.
-  // Returns an errno; the one of the last attempt.
+  // Makes the rings, disabled. Tries the combinations of setup flags from `rung` on, the newest
+  // being 0. On ENOMEM it tries smaller rings, because RLIMIT_MEMLOCK bounds the memory of all
+  // rings of a user. Returns the errno of the last attempt.
   int open(Size size, std::size_t rung);
 
   // Lets the ring take requests, and binds it to the calling thread. Returns an errno.
@@ -63,12 +70,12 @@ class IoUringRing {
   // with one that lacks IORING_CQE_F_MORE.
   void add_poll(int fd, std::uint32_t bits, bool multishot, std::uint64_t user_data);
 
-  // Cancels the request with this user data. Posts a completion only on failure; the one that
-  // occurs is ENOENT, when the request has completed.
+  // Cancels the request with this user data. Posts a completion only on failure: ENOENT, if the
+  // request has completed.
   //
-  // Not a poll removal: that one fails with EALREADY for a multishot request whose event is being
-  // processed, and the request would keep its file open. Not by file descriptor: that is ten times
-  // slower.
+  // This is no poll removal: a poll removal fails with EALREADY for a multishot request whose event
+  // is being processed, and the request would keep its file open. Cancellation by file descriptor
+  // is ten times slower.
   void cancel(std::uint64_t user_data);
 
   // A request that completes at once.
@@ -76,32 +83,44 @@ class IoUringRing {
 
   // --- the kernel -------------------------------------------------------------------------------
 
-  // Submits what is queued. Returns an errno.
+  // Submits the queued requests. Returns an errno.
   int submit();
 
-  // Submits what is queued, runs the completions that the kernel has deferred, and sleeps until the
-  // completion ring holds `wanted` entries or the timeout has passed. One system call. Returns an
+  // Makes room for one request, if there is none, by submitting. Returns an errno.
+  int make_room() {
+    if (room() != 0) {
+      return 0;
+    }
+    const int error = submit();
+    return error != 0 ? error : room() != 0 ? 0 : EAGAIN;
+  }
+
+  // Submits the queued requests, runs the deferred completions, and sleeps until the completion
+  // ring holds `wanted` entries or the timeout has passed. One system call. Returns an
   // errno, ETIME after the timeout.
   int enter(unsigned wanted, std::chrono::nanoseconds timeout);
 
-  // The kernel has completions that it publishes only inside enter(). Relaxed: what it publishes is
-  // read after that system call, or behind the acquire of the completion ring's tail.
+  // The kernel has completions that it publishes only inside enter(). Relaxed: the completions are
+  // read after that system call, or after the acquire load of the completion ring's tail.
   bool kernel_asks() const { return (flags() & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0; }
 
-  // Some of them, because the completion ring was full.
+  // The kernel keeps completions back because the completion ring was full.
   bool overflows() const { return (flags() & IORING_SQ_CQ_OVERFLOW) != 0; }
 
   // --- completions ------------------------------------------------------------------------------
 
   unsigned ready() const { return io_uring_cq_ready(&ring_); }
 
-  // Calls take(completion) for each of those that are there now, then frees their places.
+  // Calls take(completion) for each completion that the ring holds now, then frees their entries.
   template <typename Take>
   void take_all(Take take) {
     const unsigned count = ready();
     const unsigned head = *ring_.cq.khead;
     for (unsigned i = 0; i < count; ++i) {
-      take(ring_.cq.cqes[(head + i) & ring_.cq.ring_mask]);
+      const io_uring_cqe& entry = ring_.cq.cqes[(head + i) & ring_.cq.ring_mask];
+      take(Completion{.user_data = entry.user_data,
+                      .result = entry.res,
+                      .last = (entry.flags & IORING_CQE_F_MORE) == 0});
     }
     io_uring_cq_advance(&ring_, count);
   }
@@ -113,7 +132,7 @@ class IoUringRing {
   void close();
 
   io_uring ring_{};
-  unsigned sleep_flags_ = 0;  // of io_uring_enter(2), for a call that may sleep
+  unsigned sleep_flags_ = 0;  // further flags of an io_uring_enter(2) that may sleep
 };
 
 }  // namespace coaio::internal

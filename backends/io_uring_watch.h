@@ -18,14 +18,14 @@ namespace coaio::internal {
 
 struct IoUringWatch : Watch {
   std::uint32_t request = 0;  // the number of the poll request in flight; 0 if there is none
-  Events submitted_interest = Events::kNone;  // of that request
+  Events submitted_interest = Events::kNone;  // what that request asks for
 
-  Events wanted = Events::kNone;  // kEdge: what of the interest the owner is waiting for
+  Events wanted = Events::kNone;  // kEdge: the part of the interest that the owner waits for
 
-  // The requests of this watch ask for what is wanted, not for the whole interest. True of a kEdge
-  // watch whose multishot request was ended by the kernel for lack of room in the completion ring:
-  // an idle socket is ready for "out" at once, so a request for all directions would take room
-  // again, without end.
+  // The requests of this watch ask for the wanted events, not for the whole interest. True of a
+  // kEdge watch whose multishot request the kernel has ended because the completion ring was full.
+  // An idle socket is ready for output at once, so a request for all directions would fill the ring
+  // again and again.
   bool wanted_only = false;
 
   // A poll request reports POLLRDHUP even if it does not ask for it. A one-shot request on a
@@ -44,7 +44,7 @@ struct IoUringWatch : Watch {
   // What a request should ask for. A disarmed watch has no interest.
   Events asked() const { return wanted_only ? with_read_hang_up(wanted, interest) : interest; }
 
-  // Whether the request in flight does.
+  // Whether the request in flight asks for these events.
   bool is_submitted() const {
     return (wanted_only ? submitted_interest & asked() : submitted_interest) == asked();
   }
@@ -57,20 +57,21 @@ struct IoUringWatch : Watch {
                                             : poll_bits(asked());
   }
 
-  // The events that a completion has for the owner: without read-hang-up that was not asked for,
-  // without urgent data that is not there, and by the interest of now.
+  // The events of a completion that concern the owner. Read-hang-up that the owner did not ask for
+  // and urgent data that is not there are left out.
   Events meant_by(std::uint32_t completed) const {
     const Events events = events_of(completed) & ((submitted_interest & interest) | kFailure);
     const bool uncertain = any(events & Events::kPriority) && (completed & kWakeUpBits) != 0;
     return uncertain ? checked_priority(events) : events;
   }
 
-  // A socket wakes its sleepers for data and for urgent data with the same bits, POLLRDBAND among
-  // them. After one wake-up the kernel completes the request with these bits. After several it asks
-  // the socket, which never has POLLRDBAND. So the bit says that the urgent data may be none.
+  // A socket wakes its waiters for data and for urgent data with the same bits, which include
+  // POLLRDBAND. After one wake-up the kernel completes the request with these bits. After several
+  // wake-ups it calls the poll function of the socket, which never returns POLLRDBAND. If a
+  // completion has this bit, its POLLPRI may be false.
   static constexpr std::uint32_t kWakeUpBits = POLLRDBAND;
 
-  // Asks the socket, on behalf of an owner that waits for urgent data.
+  // Polls the socket if the owner waits for urgent data.
   [[gnu::noinline]] Events checked_priority(Events events) const {
     const bool waits = trigger != Trigger::kEdge || any(wanted & Events::kPriority);
     const bool is_there = waits && any(poll_now(fd, Events::kPriority) & Events::kPriority);

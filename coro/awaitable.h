@@ -6,7 +6,7 @@
 //
 //    private:
 //     friend class Awaitable<Yield>;
-//     void suspend(PromiseBase& task) { task.context().schedule(task); }
+//     void suspend(PromiseBase& task) { internal::ContextAccess(task.context()).schedule(task); }
 //   };
 //
 // suspend() is called for the task that awaits the object, and gives the result of await_suspend:
@@ -24,6 +24,7 @@
 #include <coroutine>
 
 #include "coro/promise.h"
+#include "runtime/context_access.h"
 
 namespace coaio {
 
@@ -39,7 +40,13 @@ class Awaitable {
 
   template <TaskPromiseType Promise>
   auto await_suspend(std::coroutine_handle<Promise> task) {
-    return static_cast<Derived&>(*this).suspend(task.promise());
+    auto& self = static_cast<Derived&>(*this);
+    if constexpr (std::convertible_to<decltype(self.suspend(task.promise())),
+                                      std::coroutine_handle<>>) {
+      // The coroutine that goes on may be no task.
+      internal::ContextAccess(task.promise().context()).set_resumed(nullptr);
+    }
+    return self.suspend(task.promise());
   }
 
   // Compilers print this line.

@@ -1,5 +1,5 @@
 // AwaitableOperation: an awaitable that waits for an event, and that a cancellation ends early. For
-// those who write awaitables.
+// authors of awaitables.
 //
 //   class Sleep : public AwaitableOperation<Sleep>, private TimerNode {
 //    public:
@@ -12,9 +12,15 @@
 //   };
 //
 // An operation is started for a task, and completes exactly once: because the event happened, or
-// because cancellation was requested, whichever the home thread comes upon first. Completion takes
-// the operation out of every list before the task resumes. After that it may be awaited again; two
-// tasks that await one operation at the same time are a checked error.
+// because cancellation was requested, whichever comes first. A completed operation stands in no
+// list when await_resume() returns. The task may await it again then; two tasks that await one
+// operation at the same time are a checked error.
+//
+// Threads: the home thread, except schedule_granted().
+// Events of other threads (a lock, a queue): the other thread hands the event over under the mutex
+//   of the primitive, and calls schedule_granted(). await_resume() calls end_granted(). withdraw()
+//   takes the mutex; if the event was handed over before, withdraw() returns without
+//   complete_cancelled(), because the task is about to resume with the event.
 
 #ifndef COAIO_CORO_OPERATION_H_
 #define COAIO_CORO_OPERATION_H_
@@ -79,6 +85,22 @@ class Operation : protected CancelNode {
   void complete_cancelled() {
     cancelled_ = true;
     complete_soon();
+  }
+
+  // Any thread; once, after the caller has handed the event over and has taken the operation out of
+  // the list of the primitive. Queues the task on its home. The operation may end before this call
+  // returns. Between the hand-over and this call nothing else completes the operation.
+  void schedule_granted() const {
+    PromiseBase& task = *task_;
+    internal::ContextAccess(task.context()).schedule(task);
+  }
+
+  // For await_resume(): completes an operation that schedule_granted() was called for. Does nothing
+  // if the operation has completed in another way.
+  void end_granted() {
+    if (task_ != nullptr) {
+      end();
+    }
   }
 
   bool was_cancelled() const { return cancelled_; }

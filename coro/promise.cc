@@ -2,6 +2,7 @@
 
 #include <coroutine>
 #include <memory>
+#include <utility>
 
 #include "backends/check.h"
 #include "coro/cancel.h"
@@ -21,17 +22,40 @@ PromiseBase::~PromiseBase() {
   }
 }
 
-void PromiseBase::run(RunNode& node) { static_cast<PromiseBase&>(node).resume(); }
+// The queue has no task yet, and forgets this one when it returns.
+inline void PromiseBase::resume_in_queue() {
+  const ContextAccess context(*context_);
+  context.refill_budget();
+  context.set_resumed(this);
+  self_.resume();
+  FirstResume::verify();
+}
+
+void PromiseBase::resume() {
+  if (function() == &ContextAccess::resumed_inside_itself) {
+    ContextAccess::resumed_inside_itself(*this);
+  }
+  const ContextAccess context(*context_);
+  context.refill_budget();
+  RunNode* const outer = context.set_resumed(this);
+  self_.resume();
+  FirstResume::verify();
+  context.set_resumed(outer);
+}
+
+void PromiseBase::run(RunNode& node) { static_cast<PromiseBase&>(node).resume_in_queue(); }
 
 // --- start and end ------------------------------------------------------------------------------
 
 // Symmetric transfer keeps the stack flat only where the compiler makes it a tail call, which g++
 // does not at -O0 and under sanitizers. The allowance bounds the depth everywhere.
-std::coroutine_handle<> PromiseBase::start(PromiseBase& parent) {
+std::coroutine_handle<> PromiseBase::start(PromiseBase& parent, void* holder) {
   parent_ = &parent;
+  holder_ = holder;
   context_ = parent.context_;
   cancel_ = parent.cancel_;
   if (ContextAccess(*context_).consume_budget()) {
+    ContextAccess(*context_).set_resumed(this);
     FirstResume::expect();
     return self_;
   }
@@ -94,6 +118,7 @@ std::coroutine_handle<> PromiseBase::finish() noexcept {
     return std::noop_coroutine();
   }
   if (ContextAccess(*context_).consume_budget()) {
+    ContextAccess(*context_).set_resumed(parent_);
     return parent_->self_;
   }
   ContextAccess(*context_).schedule(*parent_);
@@ -113,6 +138,29 @@ void PromiseBase::end(RunNode& node) {
 void PromiseBase::return_to_end(RunNode& node) {
   ContextAccess(*static_cast<PromiseBase&>(node).context_).task_returned();
   end(node);
+}
+
+void PromiseBase::end_soon(RunNode::Run last) {
+  set_function(last);
+  ContextAccess(*context_).schedule(*this);
+}
+
+// The relay goes over to the carrier, so that the local variables leave the source of the task's
+// home before that source ends.
+void PromiseBase::end_as(PromiseBase& carrier) {
+  carrier.context_ = context_;
+  carrier.cancel_ = cancel_;
+  carrier.parent_ = parent_;
+  if (parent_ != nullptr) {
+    carrier.holder_ = holder_;
+  } else {
+    carrier.owner_ = owner_;
+  }
+  carrier.relay_ = std::move(relay_);
+  self_.destroy();  // and with it this promise
+  ContextAccess(*carrier.context_).refill_budget();
+  carrier.finish().resume();
+  FirstResume::verify();
 }
 
 // --- moving -------------------------------------------------------------------------------------

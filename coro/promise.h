@@ -17,6 +17,7 @@
 
 #include <coroutine>
 #include <memory>
+#include <utility>
 
 #include "coro/cancel.h"
 #include "coro/cancel_relay.h"
@@ -65,12 +66,9 @@ class PromiseBase : public internal::RunNode, public internal::FrameMemory {
     }
   }
 
-  // Resumes the task. On its home thread, and not inside a call of another task.
-  void resume() {
-    internal::ContextAccess(*context_).refill_budget();
-    self_.resume();
-    internal::FirstResume::verify();
-  }
+  // Resumes the task, which is suspended. On its home thread, and not inside a call of another
+  // task.
+  void resume();
 
   // The task resumes on `target`, and has its home there from now on.
   void move_to(Context& target);
@@ -78,8 +76,8 @@ class PromiseBase : public internal::RunNode, public internal::FrameMemory {
   // --- for tasks --------------------------------------------------------------------------------
 
   // Makes it a child of the one that awaits it, and returns what to resume: the child, or nothing
-  // if it goes through the queue.
-  std::coroutine_handle<> start(PromiseBase& parent);
+  // if it goes through the queue. `holder` is where the parent has the typed handle of the child.
+  std::coroutine_handle<> start(PromiseBase& parent, void* holder);
 
   // Queues it for an owner.
   void start(internal::TaskOwner& owner, CancelToken token);
@@ -90,12 +88,31 @@ class PromiseBase : public internal::RunNode, public internal::FrameMemory {
   std::coroutine_handle<> self() const { return self_; }
   const PromiseBase* parent() const { return parent_; }
 
+  // --- for or_return() --------------------------------------------------------------------------
+
+  // Sets what is resumed in the place of the task, and returns what was resumed until now.
+  std::coroutine_handle<> divert(std::coroutine_handle<> to) { return std::exchange(self_, to); }
+
+  // The frame, with what is registered at the task's home, cannot wait for its destruction until
+  // the result is taken.
+  bool has_moved() const { return relay_ != nullptr || context_ != &destination(); }
+
+  // Null if the task was started for an owner.
+  void* holder() const { return parent_ != nullptr ? holder_ : nullptr; }
+
+  // Calls `last` for this node soon: at the task's home, when the coroutine has suspended.
+  void end_soon(internal::RunNode::Run last);
+
+  // Destroys the frame of this promise, and finishes as `carrier`, which never began.
+  void end_as(PromiseBase& carrier);
+
  protected:
   explicit PromiseBase(std::coroutine_handle<> self)
       : internal::RunNode(&PromiseBase::run, internal::CallKind::kTask), self_(self) {}
   ~PromiseBase();
 
  private:
+  void resume_in_queue();
   void begin_in_queue();
 
   static void begin(internal::RunNode& node);
@@ -110,8 +127,11 @@ class PromiseBase : public internal::RunNode, public internal::FrameMemory {
   std::coroutine_handle<> self_;
   Context* context_ = nullptr;
   CancelSource* cancel_ = nullptr;
-  PromiseBase* parent_ = nullptr;                 // who awaits it, or
-  internal::TaskOwner* owner_ = nullptr;          // who started it
+  PromiseBase* parent_ = nullptr;  // what awaits the task, or null
+  union {
+    internal::TaskOwner* owner_ = nullptr;  // what started the task, which has no parent
+    void* holder_;                          // where the parent keeps the task
+  };
   std::unique_ptr<internal::CancelRelay> relay_;  // once it has moved
 };
 

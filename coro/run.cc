@@ -27,9 +27,10 @@ RunOwner::RunOwner(Context& context, CancelToken token)
   }
 }
 
-void RunOwner::run(PromiseBase& task) {
+PromiseBase& RunOwner::run(PromiseBase& task) {
   task.start(*this, source_.token());
   source_.context().run_until(done_, [this] { source_.request_cancel(); });
+  return *ended_;
 }
 
 void exit_without_context(const absl::Status& error) {

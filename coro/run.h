@@ -49,14 +49,19 @@ class RunOwner : public TaskOwner, private CancelNode {
  public:
   RunOwner(Context& context, CancelToken token);
 
-  // Runs turns until the task has ended.
-  void run(PromiseBase& task);
+  // Runs turns until the task has ended. Returns its promise, which is another one if or_return()
+  // ended the task on another context.
+  PromiseBase& run(PromiseBase& task);
 
  private:
-  static void ended(TaskOwner& owner, PromiseBase&) { static_cast<RunOwner&>(owner).done_ = true; }
+  static void ended(TaskOwner& owner, PromiseBase& task) {
+    static_cast<RunOwner&>(owner).ended_ = &task;
+    static_cast<RunOwner&>(owner).done_ = true;
+  }
   static void pass_on(CancelNode& node) { static_cast<RunOwner&>(node).source_.request_cancel(); }
 
   CancelSource source_;
+  PromiseBase* ended_ = nullptr;
   bool done_ = false;
 };
 
@@ -73,11 +78,14 @@ inline constexpr bool kHoldsStatus<absl::StatusOr<T>> = true;
 
 template <typename T>
 T run(Context& context, Task<T> task, CancelToken token = {}) {
+  internal::RunOwner owner(context, token);  // outlives the local variables in the frame
   struct Frame {
     ~Frame() { handle.destroy(); }
     std::coroutine_handle<internal::TaskPromise<T>> handle;
-  } const frame{std::move(task).release()};
-  internal::RunOwner(context, token).run(frame.handle.promise());
+  } frame{std::move(task).release()};
+  PromiseBase& ended = owner.run(frame.handle.promise());
+  frame.handle = std::coroutine_handle<internal::TaskPromise<T>>::from_promise(
+      static_cast<internal::TaskPromise<T>&>(ended));
   return frame.handle.promise().take_result();
 }
 

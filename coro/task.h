@@ -141,7 +141,7 @@ class [[nodiscard("a task does nothing until it is awaited, spawned or run")]] T
 
     template <TaskPromiseType Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> parent) noexcept {
-      return task_.promise().start(parent.promise());
+      return task_.promise().start(parent.promise(), &task_);
     }
 
     // The frame, and the parameters in it, end here: the parent may be on another context by the

@@ -2,6 +2,7 @@
 //
 //   TaskGroup connections(co_await this_task());
 //   connections.spawn(echo(std::move(stream)));
+//   connections.spawn([&log](int n) -> Task<void> { ... }, 3);   // kept until the child ends
 //   ...
 //   absl::Status first_failure = co_await connections.join();
 //
@@ -17,15 +18,21 @@
 // join(): may complete without suspending? When no child is left. Observes cancellation? It passes
 //   it on to the children, and waits for their ends. Resumes where? On the home of the group.
 // Who must outlive whom? The group outlives its children: join() before it ends, which is checked.
-//   An exception or a co_return between spawn() and join() ends the group too early as well.
+//   An exception or a co_return between spawn() and join() ends the group too early as well:
+//   task_group() (coro/with_task_group.h) joins on every way out. A capturing lambda is spawned as
+//   a callable, not called: the task of `spawn([x] { ... }())` refers to a lambda that has ended.
 // Threads: the home thread of the context; cancel() on any thread.
 
 #ifndef COAIO_CORO_TASK_GROUP_H_
 #define COAIO_CORO_TASK_GROUP_H_
 
 #include <atomic>
+#include <concepts>
 #include <cstddef>
 #include <exception>
+#include <functional>
+#include <type_traits>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "coro/awaitable.h"
@@ -40,6 +47,24 @@
 
 namespace coaio {
 
+namespace internal {
+
+template <typename T>
+concept ChildTask = std::same_as<T, Task<void>> || std::same_as<T, Task<absl::Status>>;
+
+template <typename Make, typename... Args>
+concept MakesChild = std::invocable<std::decay_t<Make>&, std::decay_t<Args>...> &&
+                     ChildTask<std::invoke_result_t<std::decay_t<Make>&, std::decay_t<Args>...>>;
+
+// The parameters of this coroutine are where a child keeps what its task refers to.
+template <typename Make, typename... Args>
+std::invoke_result_t<Make&, Args...> call_with_kept(Make make, Args... args) {
+  auto task = std::invoke(make, std::move(args)...);
+  co_return co_await std::move(task);
+}
+
+}  // namespace internal
+
 class TaskGroup : private CancelNode {
  public:
   // Children run on the context of the task, and are cancelled with it.
@@ -52,6 +77,17 @@ class TaskGroup : private CancelNode {
   // which is checked.
   void spawn(Task<void> task);
   void spawn(Task<absl::Status> task);
+
+  // Spawns the task that make(args...) gives. The child keeps copies of the callable and of the
+  // arguments until it ends, so that a lambda may capture, and its parameters may be references.
+  // The arguments are moved into the call, as by std::thread; std::ref() passes a reference. The
+  // call is made when the child begins; an exception that leaves it is the child's failure.
+  template <typename Make, typename... Args>
+    requires internal::MakesChild<Make, Args...>
+  void spawn(Make&& make, Args&&... args) {
+    spawn(internal::call_with_kept<std::decay_t<Make>, std::decay_t<Args>...>(
+        std::forward<Make>(make), std::forward<Args>(args)...));
+  }
 
   // Asks all children to end, those that are spawned later included, also after a join(). On any
   // thread, while the group lives.

@@ -203,8 +203,8 @@ void Context::discard_posted(RunQueue& kept) {
   }
 }
 
-void Context::bind() {
-  if (affinity_.is_home()) {
+[[gnu::noinline]] void Context::bind() {
+  if (affinity_.is_home_now()) [[likely]] {
     return;
   }
   affinity_.check_not_forked();

@@ -278,6 +278,7 @@ class Context final : private internal::AdaptiveWait::Loop {
     return true;
   }
   void refill_budget() { coop_budget_ = kCoopBudget; }
+  internal::RunNode* set_resumed(internal::RunNode* task) { return std::exchange(resumed_, task); }
   const internal::Activity& watch();
   void unwatch();
   void task_left() { ++away_tasks_; }
@@ -289,8 +290,12 @@ class Context final : private internal::AdaptiveWait::Loop {
   void find_work(bool may_block);
   void accept_wakeup();
   bool run_queued(internal::RunSlice* slice);
-  static bool run_watched(internal::RunQueue& queue, internal::Activity& activity,
-                          internal::RunSlice* slice);
+  bool run_watched(internal::RunQueue& queue, internal::RunSlice* slice);
+  bool run_one(internal::RunQueue& queue) {
+    const bool ran = queue.run_one();
+    resumed_ = nullptr;
+    return ran;
+  }
   bool dispatch_fds();
   bool fire_timers();
   void run_idle();
@@ -344,6 +349,7 @@ class Context final : private internal::AdaptiveWait::Loop {
   internal::RunSlice slice_;  // of run()
   unsigned coop_budget_ = kCoopBudget;
   unsigned running_ = 0;                    // calls that run turns, one inside the other
+  internal::RunNode* resumed_ = nullptr;    // the task that runs; a nested turn begins with none
   std::size_t away_tasks_ = 0;              // on other contexts, and to return here
   internal::Activity* activity_ = nullptr;  // while a Watchdog is there
   std::unique_ptr<internal::Activity> watched_activity_;

@@ -77,6 +77,13 @@ class ContextAccess {
   // The loop resumes a task: it has the whole budget again.
   void refill_budget() const { context_.refill_budget(); }
 
+  // The task that runs from now on, in the place of another one or of null; returns that. The queue
+  // resets it to null when the node that it has called returns.
+  //
+  // While the task runs a nested turn, its function is resumed_inside_itself().
+  RunNode* set_resumed(RunNode* task) const { return context_.set_resumed(task); }
+  [[noreturn]] static void resumed_inside_itself(RunNode& task);
+
   // A task that returns here when it ends has left for another context, or is back.
   void task_left() const { context_.task_left(); }
   void task_returned() const { context_.task_returned(); }

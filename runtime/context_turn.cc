@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <utility>
 
+#include "backends/check.h"
 #include "backends/fd_monitor.h"
 #include "runtime/activity.h"
 #include "runtime/context.h"
+#include "runtime/context_access.h"
 #include "runtime/run_queue.h"
 #include "runtime/run_slice.h"
 #include "runtime/time/clock.h"
@@ -29,30 +32,58 @@ thread_local constinit Context* t_current = nullptr;
 
 // --- the context that runs this thread ----------------------------------------------------------
 
-// A task that nests turns keeps the coop budget that it has left: the loop refills the budget for
-// each task that it resumes in the nested turn, and the stack of the outer one would grow without
-// bound.
 class Context::Current {
  public:
   explicit Current(Context& context)
-      : context_(context),
-        outer_(std::exchange(t_current, &context)),
-        budget_left_(context.coop_budget_) {
-    ++context_.running_;
+      : context_(context), outer_(std::exchange(t_current, &context)) {
+    if (context_.running_++ != 0) [[unlikely]] {
+      begin_nested();
+    }
   }
   Current(const Current&) = delete;
   Current& operator=(const Current&) = delete;
   ~Current() {
-    --context_.running_;
-    context_.coop_budget_ = budget_left_;
+    if (--context_.running_ != 0) [[unlikely]] {
+      end_nested();
+    }
     t_current = outer_;
   }
 
  private:
+  // A task that nests turns keeps the coop budget that it has left: the loop refills the budget for
+  // each task that it resumes in the nested turn, and the stack of the outer one would grow without
+  // bound. Nor may the nested turn resume the task, which is not suspended.
+  [[gnu::noinline]] void begin_nested() {
+    budget_left_ = context_.coop_budget_;
+    task_ = context_.set_resumed(nullptr);
+    if (task_ != nullptr) {
+      function_ = task_->function();
+      task_->set_function(&ContextAccess::resumed_inside_itself);
+    }
+  }
+
+  [[gnu::noinline]] void end_nested() {
+    context_.coop_budget_ = budget_left_;
+    context_.set_resumed(task_);
+    if (task_ != nullptr) {
+      task_->set_function(function_);
+    }
+  }
+
   Context& context_;
   Context* const outer_;
-  const unsigned budget_left_;
+
+  // Of the outer turn, while this one is nested in it on the same context.
+  unsigned budget_left_ = 0;
+  RunNode* task_ = nullptr;
+  RunNode::Run function_ = nullptr;
 };
+
+void ContextAccess::resumed_inside_itself(RunNode& /*task*/) {
+  fail(
+      "a task that runs a nested turn is resumed inside itself: an awaitable schedules or resumes "
+      "a task once for each suspension, and not while the task runs");
+}
 
 // Not inlined: a coroutine may resume on another thread, and a compiler that sees a thread-local
 // may keep its address across the suspension.
@@ -79,17 +110,17 @@ bool Context::poll(bool may_block) {
   remote_.drain(queue_);
   queue_.begin_batch();
   if (activity_ != nullptr) [[unlikely]] {
-    return run_watched(queue_, *activity_, slice);
+    return run_watched(queue_, slice);
   }
   bool ran = false;
   if (slice == nullptr) {
-    while (queue_.run_one()) {
+    while (run_one(queue_)) {
       ran = true;
     }
     return ran;
   }
   while (queue_.next() != nullptr && slice->may_run()) {
-    ran |= queue_.run_one();
+    ran |= run_one(queue_);
   }
   return ran;
 }
@@ -111,14 +142,19 @@ bool Context::turn(bool may_block, RunSlice* slice) noexcept {
     slice->begin();
   }
   bool progress = !events_first && run_queued(slice);
-  progress |= dispatch_fds();
+  // An empty turn makes no call for the steps that it does not need.
+  if (fds_.has_reports() || fds_.suspended_handlers()) {
+    progress |= dispatch_fds();
+  }
   if (!sources_.empty()) {
     progress |= sources_.dispatch(activity_);
   }
-  progress |= fire_timers();
+  if (timers_.size() != 0 || wall_timers_.size() != 0) {
+    progress |= fire_timers();
+  }
   if (progress) {
     tell(TraceEvent::Kind::kDispatch, nanoseconds(0));
-  } else if (!events_first) {
+  } else if (!events_first && !idle_.empty()) {
     run_idle();
   }
   if (events_first) {
@@ -158,14 +194,14 @@ void Context::accept_wakeup() {
   wakeup_.accept();
 }
 
-bool Context::run_watched(RunQueue& queue, Activity& activity, RunSlice* slice) {
+bool Context::run_watched(RunQueue& queue, RunSlice* slice) {
   bool ran = false;
   while (const RunNode* node = queue.next()) {
     if (slice != nullptr && !slice->may_run()) {
       break;
     }
-    const Activity::Doing doing(&activity, node->info());
-    ran |= queue.run_one();
+    const Activity::Doing doing(activity_, node->info());
+    ran |= run_one(queue);
   }
   return ran;
 }
@@ -189,7 +225,7 @@ bool Context::fire_timers() {
 void Context::run_idle() {
   idle_.begin_batch();
   if (activity_ != nullptr) [[unlikely]] {
-    run_watched(idle_, *activity_, nullptr);
+    run_watched(idle_, nullptr);
     return;
   }
   while (idle_.run_one()) {

@@ -31,6 +31,7 @@ class RunNode : private ListNode {
 
   // What the next run does.
   void set_function(Run run) { run_ = run; }
+  Run function() const { return run_; }
 
  private:
   friend class RunQueue;

@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -375,6 +376,83 @@ TEST_CASE("a file without readiness that is closed without disarming is reported
     file.reset();
     watcher.settle();
     CHECK(watcher.quiet());
+  });
+}
+
+// --- after the monitor's thread has ended -------------------------------------------------------
+
+// Arms `fd` on a thread of its own, and returns after that thread has ended.
+void arm_on_a_thread(FdMonitor& monitor, int fd, Trigger trigger) {
+  std::thread thread([&] {
+    arm_and_want(monitor, fd, kKey, Events::kIn, trigger);
+    std::vector<FdEvent> ready;
+    REQUIRE(monitor.wait(std::chrono::nanoseconds(0), ready).ok());
+    CHECK(ready.empty());
+  });
+  thread.join();
+}
+
+bool is_at_end(const UniqueFd& fd) {
+  char byte = 0;
+  return recv(fd.get(), &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+TEST_CASE("a descriptor whose watch is disarmed after the thread has ended closes at once") {
+  on_all([](FdMonitor& monitor, Trigger trigger) {
+    Pair pair = make_unix_pair();
+    arm_on_a_thread(monitor, pair.a.get(), trigger);
+    monitor.disarm(kKey);
+    monitor.settle();
+    pair.a.reset();
+    CHECK(is_at_end(pair.b));
+  });
+}
+
+TEST_CASE("a descriptor of a monitor that is destroyed after its thread has ended closes at once") {
+  for (const BackEnd& back_end : all_back_ends()) {
+    CAPTURE(back_end.name);
+    for (const Trigger trigger : kAllTriggers) {
+      absl::StatusOr<std::unique_ptr<FdMonitor>> monitor = back_end.make();
+      if (!monitor.ok()) {
+        continue;  // the contract test reports it
+      }
+      Pair pair = make_unix_pair();
+      arm_on_a_thread(**monitor, pair.a.get(), trigger);
+      monitor->reset();
+      pair.a.reset();
+      CHECK(is_at_end(pair.b));
+    }
+  }
+}
+
+TEST_CASE("a monitor that thread-locals use until the thread ends leaves no file open") {
+  // Constructed before the thread's first wait(), and so destroyed after whatever that call makes.
+  struct WaitsAtTheEnd {
+    FdMonitor* monitor = nullptr;
+    int fd = -1;
+    ~WaitsAtTheEnd() {
+      if (monitor != nullptr) {
+        monitor->arm(fd, kOther, Events::kIn, Trigger::kOneShot);
+        std::vector<FdEvent> ready;
+        static_cast<void>(monitor->wait(std::chrono::nanoseconds(0), ready));
+      }
+    }
+  };
+  on_every_back_end([](FdMonitor& monitor) {
+    Pair pair = make_unix_pair();
+    const Pair other = make_unix_pair();
+    std::thread thread([&] {
+      static thread_local WaitsAtTheEnd at_the_end;
+      at_the_end = {.monitor = &monitor, .fd = pair.a.get()};
+      monitor.arm(other.a.get(), kKey, Events::kIn, Trigger::kOneShot);
+      std::vector<FdEvent> ready;
+      CHECK(monitor.wait(std::chrono::nanoseconds(0), ready).ok());
+    });
+    thread.join();
+    monitor.disarm(kOther);
+    monitor.settle();
+    pair.a.reset();
+    CHECK(is_at_end(pair.b));
   });
 }
 

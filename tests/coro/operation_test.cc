@@ -1,9 +1,10 @@
-// What those who write awaitables rely on: coro/operation.h and coro/promise.h.
+// What authors of awaitables rely on: coro/operation.h and coro/promise.h.
 
 #include "coro/operation.h"
 
 #include <chrono>
 #include <coroutine>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
@@ -31,7 +32,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Waits until somebody opens it.
+// A task waits at it until open() is called.
 struct Gate {
   class Wait;
 
@@ -211,6 +212,175 @@ TEST_CASE("a task resumes at its home, whichever thread completes what it waits 
     }(context));
   });
 }
+
+// --- events that another thread hands over
+// --------------------------------------------------------
+
+// One permit, which any thread gives: to the task that waits, or else to the next one.
+class Permit {
+ public:
+  class Wait;
+
+  void give();
+  int withdrawals() const { return withdrawals_; }
+
+ private:
+  std::mutex mutex_;
+  Wait* waiting_ = nullptr;
+  bool free_ = false;
+  int withdrawals_ = 0;
+};
+
+class Permit::Wait : public AwaitableOperation<Wait> {
+ public:
+  explicit Wait(Permit& permit) : permit_(permit) {}
+
+  absl::Status await_resume() {
+    end_granted();
+    CHECK(!listed());
+    return was_cancelled() ? cancelled() : absl::OkStatus();
+  }
+
+ private:
+  friend class Permit;
+  friend class AwaitableOperation<Wait>;
+  friend class Awaitable<Wait>;
+
+  bool suspend(PromiseBase& task) {
+    if (!start(task)) {
+      return complete_at_once();
+    }
+    const std::lock_guard lock(permit_.mutex_);
+    if (std::exchange(permit_.free_, false)) {
+      return complete_at_once();
+    }
+    permit_.waiting_ = this;
+    return true;
+  }
+
+  void withdraw() {
+    const std::lock_guard lock(permit_.mutex_);
+    ++permit_.withdrawals_;
+    if (permit_.waiting_ == this) {
+      permit_.waiting_ = nullptr;
+      complete_cancelled();
+    }
+  }
+
+  Permit& permit_;
+};
+
+void Permit::give() {
+  const std::lock_guard lock(mutex_);
+  if (Wait* waiting = std::exchange(waiting_, nullptr)) {
+    waiting->schedule_granted();
+  } else {
+    free_ = true;
+  }
+}
+
+Task<absl::Status> obtain(Permit& permit) { co_return co_await Permit::Wait(permit); }
+
+TEST_CASE(
+    "a task that another thread grants what it waits for resumes at home, out of every list") {
+  on_every_context([](Context& context) {
+    CancelSource source(context);
+    Permit permit;
+    std::thread other;
+    const absl::Status status = run(
+        context,
+        [](Context& home, Permit& wanted, std::thread& giver) -> Task<absl::Status> {
+          Permit::Wait wait(wanted);
+          giver = std::thread([&] { wanted.give(); });
+          const absl::Status first = co_await wait;
+          CHECK(home.is_home());
+          giver.join();
+          giver = std::thread([&] { wanted.give(); });
+          const absl::Status second = co_await wait;  // the same object may be awaited again
+          giver.join();
+          CHECK(first.ok());
+          co_return second;
+        }(context, permit, other),
+        source.token());
+    CHECK(status.ok());
+    CHECK(permit.withdrawals() == 0);
+  });
+}
+
+TEST_CASE("a grant that comes before the request for cancellation wins, and none is lost") {
+  on_every_context([](Context& context) {
+    Permit permit;
+    TaskGroup group({context, {}});
+    absl::Status status = absl::UnknownError("nothing yet");
+    group.spawn([](Permit& wanted, absl::Status& seen) -> Task<void> {
+      seen = co_await obtain(wanted);
+    }(permit, status));
+    context.poll(false);
+    group.cancel();  // is delivered before the task that is scheduled after it
+    std::thread([&] { permit.give(); }).join();
+    const absl::Status joined = run(context, [](TaskGroup& tasks) -> Task<absl::Status> {
+      co_return co_await tasks.join();
+    }(group));
+    CHECK(joined.ok());
+    CHECK(status.ok());
+    CHECK(permit.withdrawals() == 1);
+  });
+}
+
+TEST_CASE("a task that was cancelled while it waited for another thread leaves the grant") {
+  on_every_context([](Context& context) {
+    Permit permit;
+    TaskGroup group({context, {}});
+    absl::Status statuses[2];
+    group.spawn([](Permit& wanted, absl::Status* seen) -> Task<void> {
+      seen[0] = co_await obtain(wanted);
+    }(permit, statuses));
+    context.poll(false);
+    group.cancel();
+    context.poll(false);
+    std::thread([&] { permit.give(); }).join();
+    const auto join = [](TaskGroup& tasks) -> Task<absl::Status> {
+      co_return co_await tasks.join();
+    };
+    const absl::Status joined = run(context, join(group));
+    CHECK(joined.ok());
+    CHECK(absl::IsCancelled(statuses[0]));
+    statuses[1] = run(context, obtain(permit));
+    CHECK(statuses[1].ok());
+  });
+}
+
+TEST_CASE("grants and cancellations that race complete each wait exactly once") {
+  on_every_context([](Context& context) {
+    for (int i = 0; i < 200; ++i) {
+      Permit permit;
+      TaskGroup group({context, {}});
+      int completions = 0;
+      absl::Status status;
+      group.spawn([](Permit& wanted, absl::Status& seen, int& count) -> Task<void> {
+        seen = co_await obtain(wanted);
+        ++count;
+      }(permit, status, completions));
+      context.poll(false);
+      std::thread giver([&] { permit.give(); });
+      std::thread canceller([&] { group.cancel(); });
+      const absl::Status joined = run(context, [](TaskGroup& tasks) -> Task<absl::Status> {
+        co_return co_await tasks.join();
+      }(group));
+      giver.join();
+      canceller.join();
+      CHECK(joined.ok());
+      CHECK(completions == 1);
+      if (!status.ok()) {  // the grant is still there
+        const absl::Status next = run(context, obtain(permit));
+        CHECK(next.ok());
+      }
+    }
+  });
+}
+
+// --- what a promise knows
+// -------------------------------------------------------------------------
 
 struct Ask {
   bool await_ready() const noexcept { return false; }

@@ -36,4 +36,10 @@ coaio::Task<void> ask() {
   auto task = answer();
   co_await task;
 }
+#elif defined(OR_RETURN)  // two errors
+coaio::Task<void> ask() { co_await coaio::or_return(absl::CancelledError()); }
+coaio::Task<int> ask_for_more() {
+  co_await coaio::or_return(coaio::sleep_for(std::chrono::seconds(1)));
+  co_return 1;
+}
 #endif

@@ -9,6 +9,7 @@ import unittest
 
 CASES = "tests/messages/cases.cc"
 IN_A_TASK = "// await it in a coaio::Task"
+IN_A_STATUS_TASK = "// or_return() needs a Task of a Status or a StatusOr"
 AS_RVALUE = "// a task is awaited once: co_await std::move(task)"
 
 
@@ -58,6 +59,9 @@ class Messages(unittest.TestCase):
     def test_awaiting_a_task_as_an_lvalue_gives_an_error_that_says_to_move_it(self):
         # g++ adds that the task has no await_ready.
         self.check_says("LVALUE", AS_RVALUE, places=1, errors=2)
+
+    def test_or_return_in_a_task_of_another_result_gives_one_error_that_says_which_result(self):
+        self.check_says("OR_RETURN", IN_A_STATUS_TASK, places=2, errors=2)
 
 
 if __name__ == "__main__":

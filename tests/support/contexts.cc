@@ -10,10 +10,22 @@
 #include "backends/backend.h"
 #include "doctest/doctest.h"
 #include "runtime/context.h"
+#include "runtime/context_thread.h"
 #include "tests/support/skipped.h"
 #include "tests/support/test_timeout.h"
 
 namespace coaio::testing {
+
+namespace {
+
+coaio::ContextThread start_thread(ContextOptions options) {
+  options.polling_gives_way = false;
+  absl::StatusOr<coaio::ContextThread> thread = coaio::ContextThread::start(options);
+  REQUIRE_MESSAGE(thread.ok(), thread.status().ToString());
+  return *std::move(thread);
+}
+
+}  // namespace
 
 std::vector<Backend> available_back_ends(bool report) {
   std::vector<Backend> available;
@@ -47,12 +59,7 @@ void on_every_context(const std::function<void(Context&)>& clause, ContextOption
   }
 }
 
-ContextThread::ContextThread(const ContextOptions& options)
-    : context_(make_context(options)), thread_([this] { context_->run(); }) {}
-
-ContextThread::~ContextThread() {
-  context_->stop();
-  thread_.join();
-}
+ContextThread::ContextThread(ContextOptions options)
+    : coaio::ContextThread(start_thread(std::move(options))) {}
 
 }  // namespace coaio::testing

@@ -9,11 +9,11 @@
 
 #include <functional>
 #include <memory>
-#include <thread>
 #include <vector>
 
 #include "backends/backend.h"
 #include "runtime/context.h"
+#include "runtime/context_thread.h"
 
 namespace coaio::testing {
 
@@ -28,20 +28,10 @@ std::unique_ptr<Context> make_context(ContextOptions options = {});
 // thread; which one shows in the report of a failure. The clause has a minute for each.
 void on_every_context(const std::function<void(Context&)>& clause, ContextOptions options = {});
 
-// A context with a thread of its own, which runs it until the object ends.
-class ContextThread {
+// A context thread that must be possible.
+class ContextThread : public coaio::ContextThread {
  public:
-  explicit ContextThread(const ContextOptions& options = {});
-  ContextThread(const ContextThread&) = delete;
-  ContextThread& operator=(const ContextThread&) = delete;
-  ~ContextThread();
-
-  Context& context() { return *context_; }
-  std::thread::id id() const { return thread_.get_id(); }
-
- private:
-  std::unique_ptr<Context> context_;
-  std::thread thread_;
+  explicit ContextThread(ContextOptions options = {});
 };
 
 }  // namespace coaio::testing
