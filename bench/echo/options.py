@@ -11,9 +11,8 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 
 _DESCRIPTION = """Measures coaio's echo server against the same server written in bare system calls.
 
-The server is pinned to one CPU and the load generator to another. Results go to a new folder in
-bench-results/:
-results.json (described in bench/echo/README.md) and report.html.
+The server is pinned to one CPU and the load generator to another. The results, report.html and
+results.json (described in bench/echo/README.md), go to a new folder in bench-results/.
 """
 
 PROFILES = {
