@@ -50,7 +50,7 @@ absl::StatusOr<Events> Readiness::await_resume() const {
   if (was_cancelled()) {
     ContextAccess(Context::current())
         .settle();  // the first of several cancelled waits does it for all
-    return cancelled();
+    return cancel_status();
   }
   if (any(seen_ & Events::kInvalid)) {
     return errno_status(EBADF, absl::StrCat("waiting for descriptor ", fd_));
