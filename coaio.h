@@ -39,6 +39,7 @@
 #include "coro/task_group.h"
 #include "coro/this_task.h"
 #include "coro/with_task_group.h"
+#include "coro/with_timeout.h"
 #include "coro/yield.h"
 #include "runtime/bottom_half.h"
 #include "runtime/context.h"

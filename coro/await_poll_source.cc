@@ -52,7 +52,7 @@ void AwaitablePollSource::Wait::withdraw() {
 }
 
 absl::Status AwaitablePollSource::Wait::await_resume() const {
-  return was_cancelled() ? cancelled() : absl::OkStatus();
+  return was_cancelled() ? cancel_status() : absl::OkStatus();
 }
 
 }  // namespace coaio

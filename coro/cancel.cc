@@ -22,10 +22,20 @@ CancelSource::~CancelSource() {
   }
 }
 
-void CancelSource::request_cancel() {
-  // Release: pairs with the acquire in cancel_requested().
-  if (!requested_.exchange(true, std::memory_order_release) && !context_.was_forked()) {
+void CancelSource::request(CancelCause cause) {
+  CancelCause none = CancelCause::kNone;
+  // Release: pairs with the acquire in cause().
+  if (cause_.compare_exchange_strong(none, cause, std::memory_order_release,
+                                     std::memory_order_relaxed) &&
+      !context_.was_forked()) {
     ContextAccess(context_).schedule(*this);
+  }
+}
+
+void CancelSource::inherit(const CancelSource& parent) {
+  set_deadline(parent.deadline());
+  if (const CancelCause cause = parent.cause(); cause != CancelCause::kNone) {
+    request(cause);
   }
 }
 
@@ -33,7 +43,8 @@ void CancelSource::renew() {
   check(nodes_.empty(), "a cancel source is renewed while operations are listed in it");
   if (cancel_requested()) {
     ContextAccess(context_).cancel(*this);
-    requested_.store(false, std::memory_order_relaxed);  // as in the beginning: nothing to publish
+    cause_.store(CancelCause::kNone,
+                 std::memory_order_relaxed);  // as in the beginning: nothing to publish
   }
 }
 

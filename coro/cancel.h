@@ -27,16 +27,21 @@
 #define COAIO_CORO_CANCEL_H_
 
 #include <atomic>
+#include <cstdint>
 
 #include "absl/status/status.h"
 #include "runtime/call_kind.h"
 #include "runtime/context.h"
 #include "runtime/intrusive_list.h"
 #include "runtime/run_queue.h"
+#include "runtime/time/clock.h"
 
 namespace coaio {
 
 class CancelSource;
+
+// Why a task is to end. The first cause counts.
+enum class CancelCause : std::uint8_t { kNone, kCancelled, kDeadline };
 
 // An operation that can be cancelled. The callback withdraws the operation, and must not run user
 // code.
@@ -67,6 +72,9 @@ class CancelToken {
 
   bool cancel_requested() const;
 
+  // TimePoint::max() if there is none.
+  TimePoint deadline() const;
+
   // Null for a default-constructed token.
   CancelSource* source() const { return source_; }
 
@@ -85,12 +93,25 @@ class CancelSource : private internal::RunNode {
   Context& context() const { return context_; }
 
   // Any thread. Later calls do nothing. In a forked child no operation is withdrawn.
-  void request_cancel();
+  void request_cancel() { request(CancelCause::kCancelled); }
 
-  bool cancel_requested() const {
-    // Acquire: pairs with the release in request_cancel().
-    return requested_.load(std::memory_order_acquire);
+  // The same for a given cause, which is not kNone.
+  void request(CancelCause cause);
+
+  bool cancel_requested() const { return cause() != CancelCause::kNone; }
+  CancelCause cause() const {
+    // Acquire: pairs with the release in request().
+    return cause_.load(std::memory_order_acquire);
   }
+
+  // The deadline that tasks with this source have. The owner of the source keeps the timer that
+  // requests kDeadline at that time. Relaxed: a time is a number, and publishes nothing else.
+  TimePoint deadline() const { return deadline_.load(std::memory_order_relaxed); }
+  void set_deadline(TimePoint deadline) { deadline_.store(deadline, std::memory_order_relaxed); }
+
+  // Takes over the deadline of `parent`, and a request that was made to it. On the home thread of
+  // this source, which is new.
+  void inherit(const CancelSource& parent);
 
   // Lists an operation, so that a request withdraws it. The caller has found that
   // cancel_requested() is false.
@@ -104,7 +125,8 @@ class CancelSource : private internal::RunNode {
   static void deliver(internal::RunNode& node);
 
   Context& context_;
-  std::atomic<bool> requested_{false};
+  std::atomic<CancelCause> cause_{CancelCause::kNone};
+  std::atomic<TimePoint> deadline_{TimePoint::max()};
   internal::IntrusiveList<CancelNode> nodes_;
 };
 
@@ -112,9 +134,18 @@ inline bool CancelToken::cancel_requested() const {
   return source_ != nullptr && source_->cancel_requested();
 }
 
+inline TimePoint CancelToken::deadline() const {
+  return source_ == nullptr ? TimePoint::max() : source_->deadline();
+}
+
 // The status of every operation that was cancelled. It has neither message nor payload, so that it
 // never allocates; the head of this file shows how a task finds the cause.
 inline absl::Status cancelled() { return absl::Status(absl::StatusCode::kCancelled, ""); }
+
+// The same for an operation that the deadline of its task has ended.
+inline absl::Status deadline_exceeded() {
+  return absl::Status(absl::StatusCode::kDeadlineExceeded, "");
+}
 
 }  // namespace coaio
 

@@ -19,15 +19,16 @@ CancelRelay::CancelRelay(CancelSource& upstream)
 // to `upstream`.
 CancelSource& CancelRelay::follow(Context& target) {
   const std::lock_guard lock(mutex_);
-  const bool requested_here = downstream_.has_value() && downstream_->cancel_requested();
+  const CancelCause cause = downstream_.has_value() ? downstream_->cause() : CancelCause::kNone;
   downstream_.reset();
-  if (&target == &upstream_.context() && !requested_here) {
+  if (&target == &upstream_.context() && cause == CancelCause::kNone) {
     return upstream_;
   }
   downstream_.emplace(target);
-  if (requested_here || upstream_.cancel_requested()) {
-    downstream_->request_cancel();
+  if (cause != CancelCause::kNone) {
+    downstream_->request(cause);
   }
+  downstream_->inherit(upstream_);
   return *downstream_;
 }
 
@@ -40,7 +41,7 @@ void CancelRelay::pass_on(CancelNode& node) {
   auto& self = static_cast<CancelRelay&>(node);
   const std::lock_guard lock(self.mutex_);
   if (self.downstream_.has_value()) {
-    self.downstream_->request_cancel();
+    self.downstream_->request(self.upstream_.cause());
   }
 }
 

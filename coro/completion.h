@@ -154,7 +154,7 @@ class [[nodiscard]] Completion : public internal::CompletionBase {
 
     Result await_resume() {
       if (!of_.arrived()) {
-        return Result(cancelled());
+        return Result(this->cancel_status());
       }
       if constexpr (std::is_void_v<T>) {
         of_.take();

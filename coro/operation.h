@@ -27,6 +27,7 @@
 
 #include <utility>
 
+#include "absl/status/status.h"
 #include "backends/check.h"
 #include "coro/awaitable.h"
 #include "coro/cancel.h"
@@ -52,11 +53,12 @@ class Operation : protected CancelNode {
         task_ == nullptr,
         "one awaitable object is awaited by two tasks at the same time: make one for each task");
     task_ = &task;
-    cancelled_ = task.cancel_requested();
-    if (!cancelled_) {
-      task.add(*this);
+    cause_ = task.cancel_cause();
+    if (cause_ != CancelCause::kNone) {
+      return false;
     }
-    return !cancelled_;
+    task.add(*this);
+    return true;
   }
 
   // The operation has its result without waiting; suspend() returns what this returns. The task
@@ -83,7 +85,9 @@ class Operation : protected CancelNode {
 
   // For withdraw(), after it has taken the operation out of the loop's lists.
   void complete_cancelled() {
-    cancelled_ = true;
+    if (cause_ == CancelCause::kNone) {
+      cause_ = CancelCause::kCancelled;
+    }
     complete_soon();
   }
 
@@ -103,7 +107,16 @@ class Operation : protected CancelNode {
     }
   }
 
-  bool was_cancelled() const { return cancelled_; }
+  // Also because of a deadline.
+  bool was_cancelled() const { return cause_ != CancelCause::kNone; }
+
+  // The status of an operation that was_cancelled().
+  absl::Status cancel_status() const {
+    return cause_ == CancelCause::kDeadline ? deadline_exceeded() : cancelled();
+  }
+
+  // The task is to end: withdraw() follows.
+  void note_cause() { cause_ = task_->cancel_cause(); }
 
   // Between start() and completion.
   PromiseBase& task() const { return *task_; }
@@ -116,7 +129,7 @@ class Operation : protected CancelNode {
   }
 
   PromiseBase* task_ = nullptr;  // not null between start() and completion
-  bool cancelled_ = false;
+  CancelCause cause_ = CancelCause::kNone;
 };
 
 template <typename Derived>
@@ -127,7 +140,9 @@ class AwaitableOperation : public Operation, public Awaitable<Derived> {
 
  private:
   static void cancel(CancelNode& node) {
-    static_cast<Derived&>(static_cast<Operation&>(node)).withdraw();
+    auto& operation = static_cast<Operation&>(node);
+    static_cast<AwaitableOperation&>(operation).note_cause();
+    static_cast<Derived&>(operation).withdraw();
   }
 };
 

@@ -38,6 +38,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "coro/awaitable.h"
+#include "coro/awaiter_of.h"
 #include "coro/detour.h"
 #include "coro/promise.h"
 #include "coro/status_result.h"
@@ -197,15 +198,8 @@ class [[nodiscard("or_return() does nothing until it is awaited")]] OrReturn {
 
   void operator co_await() & = delete;  // write co_await or_return(...) in one expression
   auto operator co_await() && {
-    if constexpr (requires { std::forward<Awaited>(awaited_).operator co_await(); }) {
-      const auto get = [this]() -> decltype(auto) {
-        return std::forward<Awaited>(awaited_).operator co_await();
-      };
-      return OrReturnAwaiter<decltype(get())>(get);
-    } else {
-      using Inner = std::remove_reference_t<Awaited>&;
-      return OrReturnAwaiter<Inner>([this]() -> Inner { return awaited_; });
-    }
+    return OrReturnAwaiter<AwaiterOf<Awaited>>(
+        [this]() -> AwaiterOf<Awaited> { return awaiter_of(std::forward<Awaited>(awaited_)); });
   }
 
  private:

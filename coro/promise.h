@@ -58,6 +58,12 @@ class PromiseBase : public internal::RunNode, public internal::FrameMemory {
   Context& context() const { return *context_; }
   CancelToken token() const { return cancel_ == nullptr ? CancelToken() : CancelToken(*cancel_); }
   bool cancel_requested() const { return cancel_ != nullptr && cancel_->cancel_requested(); }
+  CancelCause cancel_cause() const {
+    return cancel_ == nullptr ? CancelCause::kNone : cancel_->cause();
+  }
+
+  // What the task awaits next belongs to this source, which may be null. Returns the former one.
+  CancelSource* exchange_source(CancelSource* source) { return std::exchange(cancel_, source); }
 
   // Lists the operation that the task waits for, so that a request for cancellation reaches it.
   void add(CancelNode& operation) {

@@ -50,7 +50,7 @@ absl::StatusOr<Events> Readiness::await_resume() const {
   if (was_cancelled()) {
     // The first of several cancelled waits settles for all of them.
     ContextAccess(Context::current()).settle();
-    return cancelled();
+    return cancel_status();
   }
   if (any(seen_ & Events::kInvalid)) {
     return errno_status(EBADF, absl::StrCat("waiting for descriptor ", fd_));

@@ -12,7 +12,10 @@
 namespace coaio::internal {
 
 RunOwner::RunOwner(Context& context, CancelToken token)
-    : TaskOwner(context, &RunOwner::ended), CancelNode(&RunOwner::pass_on), source_(context) {
+    : TaskOwner(context, &RunOwner::ended),
+      CancelNode(&RunOwner::pass_on),
+      source_(context),
+      upstream_(token.source()) {
   check(!Context::has_current(),
         "run() is called inside a turn of this thread: co_await the task, or spawn it into a "
         "TaskGroup");
@@ -20,10 +23,11 @@ RunOwner::RunOwner(Context& context, CancelToken token)
         "run() is given the token of a cancel source of another context: make the source on the "
         "context that runs the task");
   context.bind();
-  if (token.cancel_requested()) {
-    source_.request_cancel();
-  } else if (token.source() != nullptr) {
-    token.source()->add(*this);
+  if (upstream_ != nullptr) {
+    source_.inherit(*upstream_);
+    if (!source_.cancel_requested()) {
+      upstream_->add(*this);
+    }
   }
 }
 

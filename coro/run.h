@@ -59,9 +59,13 @@ class RunOwner : public TaskOwner, private CancelNode {
     static_cast<RunOwner&>(owner).ended_ = &task;
     static_cast<RunOwner&>(owner).done_ = true;
   }
-  static void pass_on(CancelNode& node) { static_cast<RunOwner&>(node).source_.request_cancel(); }
+  static void pass_on(CancelNode& node) {
+    auto& self = static_cast<RunOwner&>(node);
+    self.source_.request(self.upstream_->cause());
+  }
 
   CancelSource source_;
+  CancelSource* upstream_;  // of the token, or null
   PromiseBase* ended_ = nullptr;
   bool done_ = false;
 };

@@ -39,7 +39,7 @@ void Sleep::withdraw() {
 }
 
 absl::Status Sleep::await_resume() const {
-  return was_cancelled() ? cancelled() : absl::OkStatus();
+  return was_cancelled() ? cancel_status() : absl::OkStatus();
 }
 
 }  // namespace coaio

@@ -29,15 +29,20 @@ TaskGroup::TaskGroup(const TaskEnv& here)
       source_(here.context),
       owner_of_void_(*this),
       owner_of_status_(*this),
-      deadline_(*this) {
+      deadline_(*this),
+      upstream_(here.token.source()) {
   check(here.token.source() == nullptr || &here.token.source()->context() == &here.context,
         "a task group has the token of a cancel source of another context: make it from co_await "
         "this_task()");
   check_home();
-  if (here.token.cancel_requested()) {
+  if (upstream_ == nullptr) {
+    return;
+  }
+  source_.set_deadline(upstream_->deadline());
+  if (upstream_->cancel_requested()) {
     pass_on(*this);
-  } else if (here.token.source() != nullptr) {
-    here.token.source()->add(*this);
+  } else {
+    upstream_->add(*this);
   }
 }
 
@@ -58,8 +63,13 @@ TaskGroup::~TaskGroup() {
 
 void TaskGroup::pass_on(CancelNode& node) {
   auto& group = static_cast<TaskGroup&>(node);
-  group.owner_cancelled_ = true;
-  group.cancel();
+  group.pass_on_cause(group.upstream_->cause());
+}
+
+void TaskGroup::pass_on_cause(CancelCause cause) {
+  owner_cancelled_ = true;
+  cancelled_.store(true, std::memory_order_relaxed);
+  source_.request(cause);
 }
 
 void TaskGroup::spawn(Task<void> task) { start(std::move(task), owner_of_void_); }
@@ -74,7 +84,46 @@ void TaskGroup::start(Task<T> task, Owner<T>& owner) {
 }
 
 void TaskGroup::cancel_after(Duration delay) {
+  lift_deadline();
+  deadline_.cause = CancelCause::kCancelled;
   ContextAccess(context()).arm(deadline_, saturating_add(context().now(), delay));
+}
+
+void TaskGroup::set_deadline(TimePoint deadline) {
+  check_home();
+  lift_deadline();
+  if (deadline >= source_.deadline()) {  // the owner's comes first
+    return;
+  }
+  source_.set_deadline(deadline);
+  deadline_.cause = CancelCause::kDeadline;
+  if (deadline <= context().now()) {
+    source_.request(CancelCause::kDeadline);
+  } else {
+    ContextAccess(context()).arm(deadline_, deadline);
+  }
+}
+
+void TaskGroup::set_timeout(Duration delay) {
+  set_deadline(saturating_add(context().now(), delay));
+}
+
+void TaskGroup::Deadline::fire(TimerNode& timer) {
+  auto& deadline = static_cast<Deadline&>(timer);
+  if (deadline.cause == CancelCause::kDeadline) {
+    deadline.group.source_.request(CancelCause::kDeadline);
+  } else {
+    deadline.group.cancel();
+  }
+}
+
+// Also one that has passed, for the children that are spawned next.
+void TaskGroup::lift_deadline() {
+  ContextAccess(context()).cancel(deadline_);
+  source_.set_deadline(upstream_ == nullptr ? TimePoint::max() : upstream_->deadline());
+  if (size_ == 0 && !owner_cancelled_ && source_.cause() == CancelCause::kDeadline) {
+    source_.renew();
+  }
 }
 
 void TaskGroup::check_home() const {
@@ -151,13 +200,29 @@ void TaskGroup::suspend(PromiseBase& joiner) {
         "a task group is joined on another context than its own: resume_on its context first");
   joiner_ = &joiner;
   if (joiner.cancel_requested() && !owner_cancelled_) {
-    pass_on(*this);
+    pass_on_cause(joiner.cancel_cause());
   }
+}
+
+// A join() in with_timeout() has a source of its own.
+void TaskGroup::Join::suspend(PromiseBase& joiner) {
+  group_.suspend(joiner);
+  source_ = joiner.token().source();
+  if (source_ != nullptr && source_ != group_.upstream_ && !source_->cancel_requested()) {
+    source_->add(*this);
+  }
+}
+
+void TaskGroup::Join::pass_on(CancelNode& node) {
+  auto& self = static_cast<Join&>(node);
+  self.group_.pass_on_cause(self.source_->cause());
 }
 
 absl::Status TaskGroup::take_result() {
   ContextAccess(context()).cancel(deadline_);
-  if (!owner_cancelled_ && !cancelled_.load(std::memory_order_relaxed)) {
+  const bool deadline_passed = source_.cause() == CancelCause::kDeadline;
+  if (!owner_cancelled_ && !cancelled_.load(std::memory_order_relaxed) && !deadline_passed) {
+    lift_deadline();
     source_.renew();  // at most a failure has requested cancellation
   }
   absl::Status failure = std::exchange(first_failure_, absl::OkStatus());

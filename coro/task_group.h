@@ -47,6 +47,7 @@
 #include "coro/this_task.h"
 #include "runtime/call_kind.h"
 #include "runtime/context.h"
+#include "runtime/time/clock.h"
 #include "runtime/time/duration.h"
 #include "runtime/time/timer_queue.h"
 
@@ -105,12 +106,19 @@ class TaskGroup : private CancelNode {
   // whether or not there are children yet. A second call replaces the first.
   void cancel_after(Duration delay);
 
+  // Ends the children with kDeadlineExceeded at this time, also those that are spawned later, until
+  // the group is joined; join() then reports the same. The sooner of this deadline and of the
+  // owner's counts. Another call, also of cancel_after(), replaces it; while no child is left, also
+  // one that has passed.
+  void set_deadline(TimePoint deadline);
+  void set_timeout(Duration delay);
+
   std::size_t size() const { return size_; }
   Context& context() const { return source_.context(); }
 
-  class Join : public Awaitable<Join> {
+  class Join : public Awaitable<Join>, private CancelNode {
    public:
-    explicit Join(TaskGroup& group) : group_(group) {}
+    explicit Join(TaskGroup& group) : CancelNode(&Join::pass_on), group_(group) {}
 
     bool await_ready() const noexcept { return group_.size_ == 0; }
     absl::Status await_resume() { return group_.take_result(); }
@@ -118,9 +126,11 @@ class TaskGroup : private CancelNode {
    private:
     friend class Awaitable<Join>;
 
-    void suspend(PromiseBase& joiner) { group_.suspend(joiner); }
+    void suspend(PromiseBase& joiner);
+    static void pass_on(CancelNode& node);
 
     TaskGroup& group_;
+    CancelSource* source_ = nullptr;  // the joiner's, if the group is not listed there
   };
 
   [[nodiscard]] Join join() { return Join(*this); }
@@ -138,8 +148,9 @@ class TaskGroup : private CancelNode {
   struct Deadline : internal::TimerNode {
     explicit Deadline(TaskGroup& g)
         : internal::TimerNode(&Deadline::fire, internal::CallKind::kGroupDeadline), group(g) {}
-    static void fire(internal::TimerNode& timer) { static_cast<Deadline&>(timer).group.cancel(); }
+    static void fire(internal::TimerNode& timer);
     TaskGroup& group;
+    CancelCause cause = CancelCause::kCancelled;
   };
 
   template <typename T>
@@ -149,15 +160,18 @@ class TaskGroup : private CancelNode {
   void fail(std::exception_ptr exception);
   void tell_failure();
   void check_home() const;
+  void lift_deadline();
   void child_ended();
   void suspend(PromiseBase& joiner);
   absl::Status take_result();
+  void pass_on_cause(CancelCause cause);
   static void pass_on(CancelNode& node);
 
   CancelSource source_;
   Owner<void> owner_of_void_;
   Owner<absl::Status> owner_of_status_;
   Deadline deadline_;
+  CancelSource* upstream_;  // the owner's, or null
   std::size_t size_ = 0;
   PromiseBase* joiner_ = nullptr;
   bool owner_cancelled_ = false;

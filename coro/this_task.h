@@ -17,6 +17,7 @@
 #include "coro/cancel.h"
 #include "coro/promise.h"
 #include "runtime/context.h"
+#include "runtime/time/clock.h"
 
 namespace coaio {
 
@@ -24,11 +25,15 @@ namespace coaio {
 struct TaskEnv {
   Context& context;
   CancelToken token;
+  TimePoint deadline = TimePoint::max();  // max: there is none
 };
 
 class ThisTask : public Awaitable<ThisTask> {
  public:
-  TaskEnv await_resume() const noexcept { return {promise_->context(), promise_->token()}; }
+  TaskEnv await_resume() const noexcept {
+    const CancelToken token = promise_->token();
+    return {promise_->context(), token, token.deadline()};
+  }
 
  private:
   friend class Awaitable<ThisTask>;

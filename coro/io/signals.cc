@@ -34,6 +34,8 @@ class NextSignal : public TryOperation {
   // 0 if it was cancelled.
   int await_resume() const { return was_cancelled() ? 0 : number_; }
 
+  using TryOperation::cancel_status;
+
  private:
   // The eventfd is drained before the last take(), so that a signal after it makes the eventfd
   // readable again.
@@ -66,9 +68,10 @@ absl::StatusOr<Signals> Signals::open(Context& context, std::initializer_list<in
 }
 
 Task<absl::StatusOr<int>> Signals::next() {
-  const int number = co_await NextSignal(bell_, subscription_.get());
+  NextSignal signal(bell_, subscription_.get());
+  const int number = co_await signal;
   if (number == 0) {
-    co_return cancelled();
+    co_return signal.cancel_status();
   }
   co_return number;
 }

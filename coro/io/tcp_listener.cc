@@ -47,6 +47,8 @@ class AcceptOne : public TryOperation {
   // The errno, or 0; ECANCELED if it was cancelled.
   int await_resume() const { return was_cancelled() ? ECANCELED : error_; }
 
+  using TryOperation::cancel_status;
+
   UniqueFd take() { return std::move(accepted_); }
 
   // Empty if the peer's address is neither IPv4 nor IPv6.
@@ -165,7 +167,7 @@ Task<absl::StatusOr<TcpStream>> TcpListener::accept() {
       co_return TcpStream(WatchedFd(socket_.context(), std::move(accepted)), one.peer());
     }
     if (error == ECANCELED) {
-      co_return cancelled();
+      co_return one.cancel_status();
     }
     if (const char* reason = reason_to_pause(error); reason != nullptr) {
       note_shortage(error, reason);

@@ -59,7 +59,7 @@ TryOperation::Outcome TcpStream::ReadSome::attempt(TryOperation& operation) {
 
 IoResult TcpStream::ReadSome::await_resume() const {
   if (was_cancelled()) {
-    return {0, cancelled()};
+    return {0, cancel_status()};
   }
   if (error_ != 0) {
     return {0, errno_status(error_, "recv")};
@@ -91,7 +91,7 @@ TryOperation::Outcome TcpStream::WriteAll::attempt(TryOperation& operation) {
 IoResult TcpStream::WriteAll::await_resume() const {
   const std::size_t count = size_ - rest_.size();
   if (was_cancelled()) {
-    return {count, cancelled()};
+    return {count, cancel_status()};
   }
   if (error_ != 0) {
     return {count, errno_status(error_, "send")};
@@ -118,6 +118,8 @@ class Connected : public TryOperation {
 
   // The errno, or 0; ECANCELED if it was cancelled.
   int await_resume() const { return was_cancelled() ? ECANCELED : error_; }
+
+  using TryOperation::cancel_status;
 
  private:
   // SO_ERROR gives an error once, and then 0. With 0, the event may have been spurious: the socket
@@ -162,10 +164,11 @@ Task<absl::StatusOr<TcpStream>> TcpStream::connect(SocketAddress address) {
   int error = ::connect(fd.get(), address.data(), address.size()) == 0 ? 0 : errno;
   TcpStream stream(WatchedFd(here.context, std::move(fd)), address);
   if (error == EINPROGRESS || error == EINTR) {  // in both cases the kernel goes on connecting
-    error = co_await Connected(stream.socket_);
-  }
-  if (error == ECANCELED) {
-    co_return cancelled();
+    Connected connected(stream.socket_);
+    error = co_await connected;
+    if (error == ECANCELED) {
+      co_return connected.cancel_status();
+    }
   }
   if (error == 0 && is_connected_to_itself(stream.fd())) {
     error = ECONNREFUSED;

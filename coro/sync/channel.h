@@ -77,7 +77,7 @@ class [[nodiscard("co_await it")]] ReceiveOne
     if (this->take_count() != 0) {
       return *std::exchange(value_, std::nullopt);
     }
-    return this->was_cancelled() ? cancelled() : channel_has_ended();
+    return this->was_cancelled() ? this->cancel_status() : channel_has_ended();
   }
 
  private:
@@ -109,7 +109,7 @@ class [[nodiscard("co_await it")]] ReceiveMany
     if (const std::size_t count = this->take_count(); count != 0) {
       return count;
     }
-    return this->was_cancelled() ? cancelled() : channel_has_ended();
+    return this->was_cancelled() ? this->cancel_status() : channel_has_ended();
   }
 
  private:
@@ -133,7 +133,7 @@ class [[nodiscard("co_await it")]] Send : public SyncOperation<Send<T>, ChannelS
     if (this->take_accepted()) {
       return absl::OkStatus();
     }
-    return this->was_cancelled() ? cancelled() : channel_is_closed();
+    return this->was_cancelled() ? this->cancel_status() : channel_is_closed();
   }
 
  private:

@@ -64,6 +64,7 @@ bool ConditionVariable::Wait::leave() {
   GrantedWaiters granted;
   const std::lock_guard guard(condition_.mutex_.mutex_);
   if (cause_ == Cause::kNone) {
+    note_cause();
     WaiterQueue<Wait>::remove(*this);
     condition_.pass_on(*this, Cause::kWithdrawn, granted);
   }
@@ -72,7 +73,7 @@ bool ConditionVariable::Wait::leave() {
 
 absl::Status ConditionVariable::Wait::await_resume() {
   end_granted();
-  return was_cancelled() || cause_ == Cause::kWithdrawn ? cancelled() : absl::OkStatus();
+  return was_cancelled() ? cancel_status() : absl::OkStatus();
 }
 
 }  // namespace coaio

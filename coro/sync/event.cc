@@ -51,7 +51,7 @@ bool Event::Wait::leave() {
 
 absl::Status Event::Wait::await_resume() {
   end_granted();
-  return was_cancelled() ? cancelled() : absl::OkStatus();
+  return was_cancelled() ? cancel_status() : absl::OkStatus();
 }
 
 }  // namespace coaio

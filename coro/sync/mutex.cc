@@ -60,7 +60,7 @@ bool Mutex::Locking::leave() {
 absl::StatusOr<Mutex::Lock> Mutex::Locking::await_resume() {
   end_granted();
   if (was_cancelled()) {
-    return cancelled();
+    return cancel_status();
   }
   return Lock(mutex_);
 }

@@ -84,7 +84,7 @@ bool Semaphore::Acquire::leave() {
 absl::StatusOr<Semaphore::Permits> Semaphore::Acquire::await_resume() {
   end_granted();
   if (was_cancelled()) {
-    return cancelled();
+    return cancel_status();
   }
   return Permits(semaphore_, count_);
 }

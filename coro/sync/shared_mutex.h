@@ -86,7 +86,7 @@ class SharedMutex : private internal::SyncObject {
     absl::StatusOr<internal::SharedMutexLock<kAccess>> await_resume() {
       this->end_granted();
       if (this->was_cancelled()) {
-        return cancelled();
+        return this->cancel_status();
       }
       return make_lock<kAccess>(this->mutex_);
     }
