@@ -254,7 +254,11 @@ TEST_CASE(
           std::jthread canceller([&] { cancel.request_cancel(); });
           std::jthread second(setter);
           const absl::StatusOr<int> result = co_await completion.wait();
-          results += result.ok() ? *result : co_await completion.wait_shielded();
+          if (result.ok()) {
+            results += *result;
+          } else {
+            results += co_await completion.wait_shielded();
+          }
         }(source, won, got),
         source.token());
   }
