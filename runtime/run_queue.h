@@ -84,13 +84,18 @@ class RunQueue {
     if (batch_.empty()) {
       return false;
     }
-    RunNode& node = batch_.first();
-    batch_.drop_first();
-    node.run_(node);
+    run_next();
     return true;
   }
 
-  // What run_one() would run. Null if nothing.
+  // The same for a batch in which next() has found a node.
+  void run_next() {
+    RunNode& node = batch_.first();
+    batch_.drop_first();
+    node.run_(node);
+  }
+
+  // The node that run_one() would run, or null.
   const RunNode* next() const { return batch_.front(); }
 
   // For the owner's end: takes a node out without running it. Null when empty.
