@@ -10,7 +10,7 @@
 // Threads: the first call of bind(), poll(), run() or run_until() makes its thread the home thread.
 //   Before that call, one thread at a time may use the context. After it, other threads may call
 //   post(), notify(), stop(), tell_sink(), set_fd_handler(), remove_fd_handler_and_wait() and
-//   BottomHalf::schedule(). Signal handlers may call notify(), stop() and
+//   BottomHalf::schedule(). Signal handlers may call notify() and
 //   BottomHalf::schedule_from_signal().
 //   After the home thread has ended, no thread can run the context. One thread at a time may then
 //   cancel, remove and destroy the objects that use it, and destroy the context. A thread ends
@@ -172,15 +172,15 @@ class Context final : private internal::AdaptiveWait::Loop {
 
   // Ends the run in progress, or else the next: run() returns after the current turn, and
   // coaio::run(context, task) requests cancellation of its task and returns after the task has
-  // ended. Signal handlers may call it.
+  // ended.
   void stop();
 
   // Ends the sleep of the loop, or else makes its next sleep end at once. Signal handlers may call
   // it.
   void notify();
 
-  // The next turn calls the function, on the home thread. Allocates. A context that is destroyed
-  // before that destroys the function without calling it.
+  // The loop calls the function, on the home thread. Allocates. A context that is destroyed before
+  // that destroys the function without calling it.
   void post(absl::AnyInvocable<void()> function);
 
   // Sets the handlers of a descriptor; empty handlers remove the descriptor. Remove a descriptor
