@@ -119,10 +119,11 @@ class Activity {
   };
 
   void begin(const CallInfo& call) {
-    const std::size_t depth = depth_.load(std::memory_order_relaxed);  // only we change it
+    const std::size_t depth =
+        depth_.load(std::memory_order_relaxed);  // only the home thread writes it
     if (depth < kDepth) {
       Frame& frame = frames_[depth];
-      // Relaxed, and release below: whoever reads one of the new words sees the zero before it.
+      // Relaxed, and release below: a reader that sees one of the new words sees the zero, too.
       frame.number.store(0, std::memory_order_relaxed);
       frame.kind.store(call.kind, std::memory_order_release);
       frame.fd.store(call.fd, std::memory_order_release);

@@ -77,7 +77,7 @@ void notice_end() {
 }
 
 absl::Status validate_share(double share) {
-  return share >= 0.0 && share <= 1.0  // also false for what is no number
+  return share >= 0.0 && share <= 1.0  // also false for NaN
              ? absl::OkStatus()
              : absl::InvalidArgumentError(absl::StrCat(
                    "the polling share is ", share, ": it goes from 0, no polling, to 1, no limit"));
@@ -359,7 +359,7 @@ const Activity& Context::watch() {
   return *activity_;
 }
 
-// The words stay: whoever unwatches may be in a callback that they are about.
+// The Activity stays: the callback that unwatches may be recorded in it.
 void Context::unwatch() {
   if (!affinity_.may_take_back()) {
     return;

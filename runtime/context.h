@@ -1,29 +1,33 @@
-// Context: one event loop. Usually one per thread.
+// Context: an event loop. It calls handlers of descriptors, timers, bottom halves and poll sources,
+// and resumes tasks, all on one thread. Most programs have one context for each thread.
 //
 //   absl::StatusOr<std::unique_ptr<Context>> context = Context::create();
-//   (*context)->set_fd_handler(fd, {.read = [&] { ... }});
-//   (*context)->run();                         // until somebody calls stop()
+//   (*context)->set_fd_handler(fd, {.read = [&] { read_request(fd); }});
+//   (*context)->run();  // returns after a call of stop()
 //
-// Coroutines are run on it by coro/run.h; everything here works without them.
+// Tasks are started with coro/run.h. Everything in this header also works without tasks.
 //
-// Threads: the home thread is the one that first calls bind(), poll(), run() or run_until(); before
-//   that, one thread at a time may use the context. From other threads only post, notify, stop,
-//   set_fd_handler, remove_fd_handler_and_wait and the schedule() of a BottomHalf are legal;
-//   notify() and schedule_from_signal() also in signal handlers. After the home thread has ended,
-//   no thread can run the context: one thread at a time may cancel, remove and destroy what uses
-//   it, and then the context. A thread ends after its thread-locals, and the main thread after the
-//   statics: their destructors may still run a context of this thread.
-// Lifetime: a context outlives what is scheduled, armed and waiting on it, tasks that are away on
-//   other contexts and return to it, and the calls from other threads; all but the last is checked.
-//   It is destroyed on its home thread, or after that thread has ended, and not by a callback that
-//   it runs.
-// Fork: a context cannot be used in a forked child, where each call fails with a sentence. What
-//   takes back or destroys does nothing there: every cancel and remove, enable_external, an empty
-//   set_fd_handler, and the destructors of the context and of all that uses it.
-// Errors: create() fails when the back end that was asked for is not available, descriptors are
-//   exhausted, or an option is out of range; the status names the errno or the value, and the fix.
-//   Misuse is checked, and aborts with a sentence. An exception that leaves a callback terminates;
-//   an exception that leaves a task goes to the task that awaits it.
+// Threads: the first call of bind(), poll(), run() or run_until() makes its thread the home thread.
+//   Before that call, one thread at a time may use the context. After it, other threads may call
+//   post(), notify(), stop(), tell_sink(), set_fd_handler(), remove_fd_handler_and_wait() and
+//   BottomHalf::schedule(). Signal handlers may call notify() and
+//   BottomHalf::schedule_from_signal().
+//   After the home thread has ended, no thread can run the context. One thread at a time may then
+//   cancel, remove and destroy the objects that use it, and destroy the context. A thread ends
+//   after the destructors of its thread-locals, and the main thread after those of statics: these
+//   destructors may still run a context of their thread.
+// Lifetime: a context outlives all objects that are scheduled, armed or waiting on it, the tasks
+//   that left it for another context and return to it, and the calls by other threads. The
+//   destructor checks this, except for the calls. The context is destroyed on its home thread, or
+//   after that thread has ended, and not by a callback that it runs.
+// Fork: a forked child cannot use a context of its parent: each call aborts with a sentence. Calls
+//   that take something back do nothing there: cancel, remove, enable_external(), set_fd_handler()
+//   with empty handlers, and the destructors of the context and of the objects that use it. post()
+//   aborts there also in a destructor: a destructor that posts asks was_forked() before.
+// Errors: create() fails if the requested back end is not available, the process has no descriptor
+//   left, or an option is out of range. The status names the errno or the value, and the fix.
+//   Misuse aborts with a sentence that tells the fix. An exception that leaves a callback
+//   terminates the process; an exception that leaves a task goes to the task that awaits it.
 
 #ifndef COAIO_RUNTIME_CONTEXT_H_
 #define COAIO_RUNTIME_CONTEXT_H_
@@ -69,58 +73,61 @@ namespace coaio {
 struct ContextOptions {
   Backend backend = Backend::kAuto;
 
-  // The number of watches at which a context of kAuto that cannot have io_uring moves from ppoll to
-  // epoll. 0: it begins on epoll, which is as fast for one and faster for all but a handful of
-  // descriptors that are all busy (docs/decisions.md has the figures).
+  // For kAuto where io_uring is not available: the number of watched descriptors at which the
+  // context moves from ppoll to epoll. 0 begins with epoll, which is slower than ppoll only for a
+  // handful of descriptors that are all busy (docs/decisions.md has the figures).
   std::size_t epoll_threshold = 0;
 
+  // Whether, and for how long, the loop polls in user space before it sleeps.
   PollPolicy polling = PollOff{};
 
-  // The share of a CPU that polling may take, over any 100 ms and whatever the policy: from 0 to 1.
-  // No poll is longer than a quarter of what the share allows in 100 ms, or 5 ms: PollLearned
-  // chooses shorter budgets, longer ones of PollFixed and PollGrowShrink are not polled at all.
+  // The share of one CPU that polling may take in any 100 ms, from 0 (no polling) to 1 (no limit).
+  // One poll may take a quarter of what the share allows in 100 ms, and 5 ms at most. PollLearned
+  // keeps its budgets below this; a longer budget of PollFixed or PollGrowShrink is not polled.
   double polling_share = 1.0;
 
-  // Whether polling also ends where it would hurt: when it would spend the CPU quota of the cgroup,
-  // when others want the CPU, and when the partner needs it (poll_guard.h). False for measurements.
+  // Whether the loop also stops polling when it would use up the CPU quota of the cgroup, when
+  // other threads want the CPU, or when the sender of the event needs the CPU (poll_guard.h).
+  // False is for measurements.
   bool polling_gives_way = true;
 
-  // A poll source with a doorbell that has not been ready for this long is not polled any more,
-  // until its doorbell rings.
+  // The loop stops probing a poll source that was not ready for this long, if the source has a
+  // doorbell. It probes the source again after the doorbell has become readable.
   Duration idle_source_limit = std::chrono::seconds(7);
 
-  // Null: CLOCK_MONOTONIC. Outlives the context.
+  // The clock for timers. Null means CLOCK_MONOTONIC. The clock outlives the context.
   const Clock* clock = nullptr;
 
-  // Null: CLOCK_REALTIME. For timers by the time of day. Outlives the context.
+  // The clock for timers by the time of day. Null means CLOCK_REALTIME. It outlives the context.
   const WallClock* wall_clock = nullptr;
 
-  // The home thread's timer slack (prctl PR_SET_TIMERSLACK): by how much the kernel may delay the
-  // end of a wait to save wake-ups. The kernel's default is 50 µs. Empty: leave it alone. The last
-  // context of a thread gives the thread its former slack back. A child process that the home
-  // thread makes with fork() has the former slack, too; threads that it starts, and programs that
-  // it starts with posix_spawn() or vfork(), inherit the slack that is set here: start them from
-  // another thread if that matters.
+  // The timer slack of the home thread (PR_SET_TIMERSLACK): the time by which the kernel may delay
+  // the end of a wait. The kernel's default is 50 µs; an empty value keeps the thread's slack.
+  // The last context of a thread restores the former slack, and a child of fork() has the former
+  // slack. Threads that the home thread starts inherit the slack that is set here, and so do
+  // programs that it starts with posix_spawn() or vfork(): start them on another thread if the
+  // slack matters to them.
   std::optional<Duration> timer_slack = std::chrono::nanoseconds(1);
 
-  // How many queued bottom halves and tasks run() goes on with, and for how long, before it looks
-  // at the kernel and at the timers again. A look costs a system call; what it would find waits for
-  // at most this long and for the node that runs then. Nodes that are queued meanwhile come after
-  // the events and timers that are found.
+  // run() probes the kernel and the timers after at most this many bottom halves and resumed tasks,
+  // and after at most this time. A probe costs a system call on epoll and ppoll. Events and timers
+  // that become ready meanwhile are delayed by at most this time and the one callback that runs
+  // then.
   unsigned nodes_between_looks = 1024;
   Duration time_between_looks = std::chrono::microseconds(50);
 
-  // Hears what an operator should know (sink.h). Empty: messages are counted and kept only.
+  // Receives messages for the operator (sink.h). Without a sink the context counts the messages and
+  // keeps the last one.
   Sink sink = nullptr;
 };
 
-// Counted on the home thread, readable there at no cost.
+// Counters of one context. The home thread writes and reads them.
 struct ContextStats : PollStats {
   std::uint64_t turns = 0;
-  std::uint64_t looks = 0;    // at the kernel, without sleeping
-  std::uint64_t waits = 0;    // that were allowed to sleep
-  std::uint64_t wakeups = 0;  // turns that began with something from elsewhere
-  std::uint64_t moves = 0;    // to another back end
+  std::uint64_t looks = 0;    // calls that asked the kernel without sleeping
+  std::uint64_t waits = 0;    // calls that were allowed to sleep in the kernel
+  std::uint64_t wakeups = 0;  // turns that began with a notification or a node of another thread
+  std::uint64_t moves = 0;    // changes of the back end
 };
 
 namespace internal {
@@ -135,9 +142,9 @@ class Context final : private internal::AdaptiveWait::Loop {
   Context& operator=(const Context&) = delete;
   ~Context();
 
-  // The context whose turn the calling thread runs: in a task, the context of the task; in a
-  // callback, the context that calls it. The innermost one where turns nest. Checks that there is
-  // one; the child of a fork inside a turn has none.
+  // The context whose turn the calling thread runs, the innermost one if turns nest. In a task this
+  // is the context of the task; in a callback, the context that calls it. current() checks that
+  // the thread runs a turn. The child of a fork inside a turn has no current context.
   static Context& current();
   static bool has_current();
 
@@ -146,102 +153,106 @@ class Context final : private internal::AdaptiveWait::Loop {
   // Makes the calling thread the home thread.
   void bind();
 
-  // One turn. Returns true if anything but a wake-up and idle bottom halves happened. With
-  // may_block it sleeps until there is something to do. May be called from whatever the loop calls,
-  // to any depth; waiting inside for something that an outer call has yet to finish deadlocks.
+  // Runs one turn. Returns whether the turn did anything; a wake-up and idle bottom halves do not
+  // count. With may_block the turn first sleeps until there is something to do. Callbacks and tasks
+  // may call poll(), to any depth. A nested poll() that waits for work of the callback or task that
+  // has called it deadlocks.
   bool poll(bool may_block);
 
-  // Turns until stop(), which ends one run(), the one in progress or the next.
+  // Runs turns until stop(). One stop() ends one run(): the run in progress, or else the next.
   void run();
 
-  // Turns until `done` is true. stop() does not end them.
+  // Runs turns until `done` is true. stop() does not end them.
   void run_until(const bool& done);
 
-  // The same; each stop() calls `stopped` between two turns, on the home thread.
+  // Like run_until(done). The loop calls `stopped` after each stop(), between two turns.
   void run_until(const bool& done, absl::AnyInvocable<void()> stopped);
 
   // --- from any thread --------------------------------------------------------------------------
 
-  // Ends one run, the one in progress or the next: run() returns after the turn in progress;
-  // coaio::run(context, task) requests the cancellation of its task, and returns when the task has
+  // Ends the run in progress, or else the next: run() returns after the current turn, and
+  // coaio::run(context, task) requests cancellation of its task and returns after the task has
   // ended.
   void stop();
 
-  // Ends the sleep of the loop, if it sleeps, or the next one. Legal in signal handlers.
+  // Ends the sleep of the loop, or else makes its next sleep end at once. Signal handlers may call
+  // it.
   void notify();
 
-  // Calls the function on the home thread. Allocates.
+  // The loop calls the function, on the home thread. Allocates. A context that is destroyed before
+  // that destroys the function without calling it.
   void post(absl::AnyInvocable<void()> function);
 
-  // Replaces the callbacks for a descriptor; empty ones remove it. Remove, then close. On the home
-  // thread the old callbacks are not called any more when this returns, and close(2) closes the
-  // file. From any other thread, and before the context has a home thread, the change is queued:
-  // the next turn makes it.
+  // Sets the handlers of a descriptor; empty handlers remove the descriptor. Remove a descriptor
+  // before you close it. On the home thread the change is complete when the call returns: the old
+  // handlers are not called any more, and close(2) closes the file. On another thread, and before
+  // the context has a home thread, the next turn makes the change.
   void set_fd_handler(int fd, FdHandlers handlers);
 
-  // Counts a message, keeps it as the last one, and passes it to the sink, on the calling thread.
-  // For what an operator should know; one sentence, which is not repeated at every turn.
+  // Passes a message for the operator to the sink, on the calling thread. A message is one
+  // sentence; do not repeat it in every turn.
   void tell_sink(absl::string_view sentence) { messages_.tell(sentence); }
 
-  // How many messages there were, and the last one.
+  // The number of messages so far, and the last one.
   std::uint64_t messages() const { return messages_.count(); }
   std::string last_message() const { return messages_.last(); }
 
-  // Removes the handlers and returns when they are not called any more, nor running, and the
-  // descriptor may be closed. On another thread than the home thread it blocks until the home
-  // thread runs a turn: for ever if no thread runs the context, or if the home thread waits for the
-  // caller. A thread that is going to be the home thread calls bind() first.
+  // Removes the handlers of a descriptor. When the call returns, no thread runs one of them, and
+  // the descriptor may be closed. On a thread other than the home thread the call blocks until the
+  // home thread has run a turn: for ever if no thread runs the context, or if the home thread waits
+  // for the caller. A thread that will be the home thread calls bind() before.
   void remove_fd_handler_and_wait(int fd);
 
-  // --- at home ----------------------------------------------------------------------------------
+  // --- the home thread --------------------------------------------------------------------------
 
   bool is_home() const { return affinity_.is_home(); }
 
-  // Whether the calling thread may do what only the home thread may: it is that thread, or there is
-  // none yet, or that thread has ended.
+  // Whether the calling thread may make calls that are reserved to the home thread: it is the home
+  // thread, or the context has none yet, or the home thread has ended.
   bool may_act() const { return affinity_.may_act(); }
 
-  // Makes room for this many timers, so that arming does not allocate.
+  // Allocates memory for this many timers, so that arming them does not allocate.
   void reserve_timers(std::size_t count) { timers_.reserve(count); }
 
-  // Gives up a descriptor that coaio has only borrowed: waits for it (readable(), ready(), ...) end
-  // with kCancelled, each in its task's own time, and its handlers are removed. When this returns,
-  // the descriptor may be closed. A descriptor that a stream owns is closed by the stream.
+  // Ends all use of a descriptor that the caller owns. Tasks that wait for it, in readable() or
+  // ready(), go on later with kCancelled; its handlers are removed. When the call returns, the
+  // descriptor may be closed. Not for the descriptor of a stream, which the stream closes.
   void release_fd(int fd);
 
-  // Between the two, which nest, no handler is called that is marked external.
+  // Between disable_external() and enable_external() the loop calls no handler that is marked
+  // external. The pairs nest.
   void disable_external();
   void enable_external();
 
   TimePoint now() const { return clock_->now(); }
   const Clock& clock() const { return *clock_; }
 
-  // "ppoll", "epoll" or "io_uring", and why it is this one: what was asked for, and what each back
-  // end that was passed over said.
+  // "ppoll", "epoll" or "io_uring", and the reason for the choice: the backend option, and why each
+  // preferred back end is not available.
   absl::string_view backend() const { return kernel_.name(); }
   const std::string& backend_reason() const { return kernel_.reason(); }
 
   const ContextStats& stats() const { return stats_; }
 
-  // Both take effect with the next wait. Values that create() would refuse are checked: validate()
-  // a policy of doubtful origin before.
+  // Both take effect with the next wait. A value that create() would refuse aborts: call validate()
+  // for a policy that comes from outside the program.
   void set_polling(const PollPolicy& policy);
   void set_polling_share(double share);
 
-  // Null, as in the beginning: no trace.
+  // The loop calls the trace for each event of trace.h. Null, the default, ends the trace.
   void set_trace(Trace trace) { trace_ = std::move(trace); }
 
-  // Whether the calling process was forked from the one that made this context. What uses a context
-  // ends silently then: the queues and tables may have been copied in the middle of a change, and
-  // what the kernel keeps belongs to the parent as well.
+  // Whether the calling process is a forked child of the process that made this context. Objects
+  // that use the context end there without touching it: fork() may have copied its queues in the
+  // middle of a change, and its epoll instance or ring is shared with the parent.
   bool was_forked() const { return affinity_.was_forked(); }
 
  private:
-  friend class internal::ContextAccess;  // and says what these are
+  friend class internal::ContextAccess;  // its comments describe the functions below
 
   static constexpr unsigned kCoopBudget = 64;
 
-  class Current;  // a call that runs turns, which is on the stack
+  class Current;  // a call of poll(), run() or run_until() in progress
 
   Context(const ContextOptions& options, SelectedMonitor selected);
 
@@ -291,10 +302,9 @@ class Context final : private internal::AdaptiveWait::Loop {
   void accept_wakeup();
   bool run_queued(internal::RunSlice* slice);
   bool run_watched(internal::RunQueue& queue, internal::RunSlice* slice);
-  bool run_one(internal::RunQueue& queue) {
-    const bool ran = queue.run_one();
+  void run_next(internal::RunQueue& queue) {
+    queue.run_next();
     resumed_ = nullptr;
-    return ran;
   }
   bool dispatch_fds();
   bool fire_timers();
@@ -343,8 +353,8 @@ class Context final : private internal::AdaptiveWait::Loop {
   internal::SourceList sources_;
 
   internal::AdaptiveWait wait_;
-  unsigned probes_ = 0;       // while sources are polled
-  TimePoint asked_kernel_{};  // when a probe did so last
+  unsigned probes_ = 0;       // that were counted while the loop probed poll sources
+  TimePoint asked_kernel_{};  // the time of the last such probe that asked the kernel
 
   internal::RunSlice slice_;  // of run()
   unsigned coop_budget_ = kCoopBudget;

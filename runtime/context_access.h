@@ -26,8 +26,8 @@ class ContextAccess {
 
   // --- nodes that run ---------------------------------------------------------------------------
 
-  // Any thread. Queues the node; it runs in the next step for bottom halves. No-op while it is
-  // queued.
+  // Any thread. Queues the node, which runs in the next step for bottom halves. Does nothing if the
+  // node is queued already.
   void schedule(RunNode& node) const { context_.schedule(node); }
 
   // Any thread, also in a signal handler.
@@ -38,7 +38,7 @@ class ContextAccess {
   // not both.
   void schedule_idle(RunNode& node) const { context_.schedule_idle(node); }
 
-  // Takes back what was scheduled so far, from wherever.
+  // Removes the node from the queue, also if another thread has scheduled it.
   void cancel(RunNode& node) const { context_.cancel(node); }
 
   // --- timers -----------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ class ContextAccess {
 
   // --- the Watchdog -----------------------------------------------------------------------------
 
-  // From here to unwatch() the loop writes down which callback runs, for another thread to read.
+  // From watch() to unwatch() the loop records which callback runs, for another thread to read.
   // The Activity lasts as long as the context.
   const Activity& watch() const { return context_.watch(); }
   void unwatch() const { context_.unwatch(); }

@@ -113,14 +113,9 @@ bool Context::poll(bool may_block) {
     return run_watched(queue_, slice);
   }
   bool ran = false;
-  if (slice == nullptr) {
-    while (run_one(queue_)) {
-      ran = true;
-    }
-    return ran;
-  }
-  while (queue_.next() != nullptr && slice->may_run()) {
-    ran |= run_one(queue_);
+  while (queue_.next() != nullptr && (slice == nullptr || slice->may_run())) {
+    run_next(queue_);
+    ran = true;
   }
   return ran;
 }
@@ -201,7 +196,8 @@ bool Context::run_watched(RunQueue& queue, RunSlice* slice) {
       break;
     }
     const Activity::Doing doing(activity_, node->info());
-    ran |= run_one(queue);
+    run_next(queue);
+    ran = true;
   }
   return ran;
 }

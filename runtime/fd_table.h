@@ -177,12 +177,13 @@ class FdTable {
   // whether there were any.
   bool discard_handlers();
 
-  // Makes the caller the owner of the watch of this descriptor, until release(), which wakes those
-  // who still wait with kNone. Release, then close.
+  // Makes the caller the owner of the watch of this descriptor, until release(), which wakes the
+  // tasks that still wait, with kNone. Release the descriptor before you close it.
   FdRecord& own(int fd);
   void release(FdRecord& record);
 
-  // Removes the handlers of a borrowed descriptor, and wakes those who wait for it with kNone.
+  // Removes the handlers of a borrowed descriptor, and wakes the tasks that wait for it, with
+  // kNone.
   void give_up(int fd);
 
   // Whether an owned descriptor has a waiter for one of these directions already.

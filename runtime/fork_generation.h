@@ -1,7 +1,8 @@
 // fork_generation: tells a process from the one that forked it.
 //
 // A context cannot be used in a forked child: its descriptors and rings are shared with the parent,
-// and its home thread may not exist. Whoever remembers the generation of its creation notices.
+// and its home thread may not exist. A context stores the generation in which it was made, and
+// compares it with the current one.
 //
 // Threads: any; also in signal handlers.
 

@@ -85,7 +85,7 @@ class IntrusiveList {
     return &taken;
   }
 
-  // The same for who knows that the list is not empty.
+  // The same for a list that is not empty.
   T& first() const { return static_cast<T&>(*ends_.next_); }
   void drop_first() {
     ListNode& dropped = *ends_.next_;

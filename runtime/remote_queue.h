@@ -1,7 +1,7 @@
 // RemoteQueue: the way into a RunQueue from other threads and from signal handlers.
 //
-// Nodes arrive in the order of pushing. A node that several threads push at the same time has the
-// place of the first, who may not have come to it yet when the others return.
+// Nodes arrive in the order of pushing. If several threads push one node at the same time, the node
+// has the place of the first push, which may still be in progress when the others return.
 //
 // Threads: push() anywhere, also in a signal handler; drain() on the home thread.
 
@@ -16,10 +16,10 @@ namespace coaio::internal {
 
 class RemoteQueue {
  public:
-  // True if the queue was empty, which makes it the caller's duty to wake the home thread if that
-  // sleeps: whoever finds it filled relies on the wake-up that the first one is about to send.
+  // True if the queue was empty. The caller must then wake the home thread if it sleeps: a caller
+  // that finds the queue filled relies on the wake-up that the first caller is about to send.
   bool push(RunNode& node) {
-    __builtin_prefetch(&head_, 1);  // both lines come from the home thread: fetch them together
+    __builtin_prefetch(&head_, 1);  // fetch both cache lines of the home thread at once
     // Acquire and release: pairs with the exchange in drain(). A push that finds the flag set
     // relies on the coming run to see what the caller wrote before; one that finds it clear must
     // not reach for remote_next_ before drain() has read it.

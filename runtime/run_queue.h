@@ -1,8 +1,8 @@
 // RunQueue: what the home thread runs next, in the order of queueing.
 //
-// A RunNode is the intrusive entry: a bottom half, or a coroutine that is to be resumed. Queueing
-// never allocates, and a node that is queued already stays where it is. The node says what it is,
-// and its name if it has one, for a Watchdog.
+// A RunNode is the intrusive entry: a bottom half, or a task to resume. Queueing never allocates,
+// and a node that is queued already keeps its place. The node has a kind, and may have a name, for
+// the report of a Watchdog.
 //
 // Threads: a RunQueue belongs to the home thread; RemoteQueue is the way in from elsewhere.
 // Lifetime: a node outlives its stay in the queue; remove() ends the stay. The queue does not touch
@@ -84,13 +84,18 @@ class RunQueue {
     if (batch_.empty()) {
       return false;
     }
-    RunNode& node = batch_.first();
-    batch_.drop_first();
-    node.run_(node);
+    run_next();
     return true;
   }
 
-  // What run_one() would run. Null if nothing.
+  // The same for a batch in which next() has found a node.
+  void run_next() {
+    RunNode& node = batch_.first();
+    batch_.drop_first();
+    node.run_(node);
+  }
+
+  // The node that run_one() would run, or null.
   const RunNode* next() const { return batch_.front(); }
 
   // For the owner's end: takes a node out without running it. Null when empty.

@@ -1,5 +1,5 @@
-// RunSlice: for how long run() goes on with queued nodes before it looks at the kernel and at the
-// timers again.
+// RunSlice: how many queued nodes run() calls, and for how long, before it probes the kernel and
+// the timers again.
 //
 // The bound is a number of nodes, and a time. The clock is read after 32 nodes at the latest. After
 // the first reading the slice knows what a node takes, and reads the clock more often if nodes are
@@ -93,8 +93,8 @@ class RunSlice {
   const Clock& clock_;
   const unsigned nodes_;
   const std::chrono::nanoseconds time_;
-  unsigned credit_ = 0;      // nodes until the next look at the clock
-  unsigned taken_ = 0;       // nodes between the last two looks
+  unsigned credit_ = 0;      // nodes until the next clock reading
+  unsigned taken_ = 0;       // nodes between the last two clock readings
   unsigned nodes_left_ = 0;  // besides the credit
   unsigned stride_ = kMaxStride;
   bool read_ = false;  // the clock, in this slice

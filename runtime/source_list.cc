@@ -151,7 +151,7 @@ void SourceList::look() {
   }
 }
 
-// Who is ready or running is looked at before the next sleep, and may stay as it is.
+// A source that is ready or running is probed before the next sleep, and may stay as it is.
 void SourceList::end_polling() {
   for (PollSource* source = polled_.front(); source != nullptr; source = polled_.next(*source)) {
     end(*source);

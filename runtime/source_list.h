@@ -59,11 +59,12 @@ class SourceList {
   // The loop is going to sleep: asks for the doorbells, and looks once more after that.
   void end_polling();
 
-  // Somebody is ready.
+  // Whether any source is ready.
   bool has_ready() const { return !ready_.empty(); }
 
-  // Calls those that are ready; returns whether there were any. May be nested: who comes first
-  // calls. `activity`: who watches the calls, or null.
+  // Calls on_ready() of the sources that are ready; returns whether there were any. A nested
+  // dispatch calls the sources that the outer one has not yet called. `activity` records the calls,
+  // and may be null.
   bool dispatch(Activity* activity = nullptr);
 
   // --- the budgets: one for each source -------------------------------------------------------
@@ -74,7 +75,7 @@ class SourceList {
   std::chrono::nanoseconds budget() const;
   bool learns() const { return budget_.learns(); }
 
-  // A wait has ended; those that are ready now learn from it.
+  // A wait has ended: the sources that are ready now learn from it.
   void waited(const WaitOutcome& wait);
 
  private:

@@ -1,4 +1,4 @@
-// Trace: what a context tells whoever wants to see how it waits.
+// Trace: a callback that reports how a context waits.
 //
 //   context.set_trace([](const TraceEvent& event) { ... });
 //

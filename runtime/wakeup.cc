@@ -76,7 +76,7 @@ void Wakeup::withdraw() {
 
 void Wakeup::accept() {
   if (state_.load(std::memory_order_relaxed) == State::kPolling) {
-    return;  // nobody notified, nothing was announced: spares a busy loop the exchange
+    return;  // no notification, no announcement: spares a busy loop the exchange
   }
   // Acquire: pairs with the release in notify().
   state_.exchange(State::kPolling, std::memory_order_acquire);

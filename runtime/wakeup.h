@@ -57,7 +57,7 @@ class Wakeup {
   // must not block. It must not either if a queue is filled now whose pushers call wake_sleeper().
   bool announce_sleep();
 
-  // The sleep is over: takes the announcement back, so that nobody pays to wake a loop that is
+  // The sleep is over: takes the announcement back, so that no thread pays to wake a loop that is
   // awake, and so that the turn may sleep again. A notification stays until it is accepted.
   void withdraw();
 

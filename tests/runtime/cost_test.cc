@@ -219,7 +219,7 @@ TEST_CASE("a turn without anything to do makes no call on io_uring, and the one 
   }
 }
 
-// A loop that hears `kTimes` wake-ups, one after the other, and whoever sends them.
+// A loop that accepts `kTimes` wake-ups, one after the other, and the thread that sends them.
 struct WakeScene {
   explicit WakeScene(Context& c) : context(c), half(c, [this] { heard.fetch_add(1); }) {}
 

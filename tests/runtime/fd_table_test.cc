@@ -65,7 +65,7 @@ TEST_CASE("the two directions of a descriptor wake independently") {
   CHECK(reader.seen.size() == 1);
 }
 
-TEST_CASE("a failure wakes everybody at once") {
+TEST_CASE("a failure wakes every waiter at once") {
   for (const Events failure : {Events::kError, Events::kHangUp, Events::kInvalid}) {
     FdScene scene;
     Waiter reader;
@@ -207,7 +207,7 @@ TEST_CASE("a woken waiter may end the wait of another one that is due") {
 }
 
 TEST_CASE(
-    "who is due when the owner gives the descriptor up is told so, and not that it is ready") {
+    "a waiter that is due when the owner gives up the descriptor learns that, and no readiness") {
   FdScene scene;
   Waiter reader;
   Waiter writer;
@@ -222,7 +222,7 @@ TEST_CASE(
   CHECK(writer.seen == Seen{Events::kNone});
 }
 
-TEST_CASE("release wakes who waits with nothing seen") {
+TEST_CASE("release wakes each waiter with no event") {
   FdScene scene;
   Waiter waiter;
   FdRecord& record = scene.table.own(kFd);

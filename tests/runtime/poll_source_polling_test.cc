@@ -227,8 +227,8 @@ TEST_CASE("a nested turn that sleeps leaves the source that is called in its sta
 TEST_CASE("an event that races with the end of polling is found before the loop sleeps") {
   on_every_context(
       [](Context& context) {
-        // The partner has seen that nobody needs its doorbell, and fills the slot right before the
-        // loop would sleep for ever.
+        // The partner has seen that the loop does not need its doorbell, and fills the slot right
+        // before the loop would sleep for ever.
         const UniqueFd doorbell = make_eventfd(0);
         FakePollSource slot(doorbell);
         slot.at_end = [&] { slot.full = true; };

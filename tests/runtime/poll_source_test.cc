@@ -82,7 +82,7 @@ TEST_CASE("the doorbell wakes a loop that sleeps, also one that never polls") {
   });
 }
 
-TEST_CASE("a source without a doorbell is found when somebody notifies the context") {
+TEST_CASE("a source without a doorbell is found when a thread notifies the context") {
   with_and_without_polling([](Context& context) {
     FakePollSource slot;
     const ScopedPollSource added(context, slot);
@@ -113,7 +113,7 @@ TEST_CASE("a notification between two sleeps lets the source be found in the tur
   });
 }
 
-TEST_CASE("a ring for nothing calls nobody") {
+TEST_CASE("a ring without a ready source calls no source") {
   with_and_without_polling([](Context& context) {
     const UniqueFd doorbell = make_eventfd(0);
     FakePollSource slot(doorbell);
@@ -125,7 +125,7 @@ TEST_CASE("a ring for nothing calls nobody") {
   });
 }
 
-TEST_CASE("a ring that somebody else has taken back does not block the loop") {
+TEST_CASE("a ring that another reader has taken back does not block the loop") {
   on_every_context([](Context& context) {
     const UniqueFd doorbell(eventfd(0, EFD_CLOEXEC));  // blocking, as the partner may have made it
     FakePollSource slot(doorbell);
@@ -293,7 +293,7 @@ TEST_CASE("a source that is always ready does not starve a descriptor") {
   });
 }
 
-// Of back ends that show nothing in memory, which are asked by count and by the clock.
+// For back ends that show nothing in memory: the loop asks them by count and by the clock.
 TEST_CASE("a source whose calls take their time holds a descriptor up by the clock, not by count") {
   with_and_without_polling([](Context& context) {
     constexpr auto kCall = 100us;  // longer than time_between_looks

@@ -43,7 +43,7 @@ struct Scene {
   SourceList sources;
 };
 
-TEST_CASE("each source has a budget, the largest counts, and only who is ready learns") {
+TEST_CASE("each source has a budget, the largest counts, and only a ready source learns") {
   Scene scene(PollGrowShrink{.max = 100us});
   Source fast;
   Source slow;

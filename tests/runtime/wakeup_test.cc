@@ -36,7 +36,7 @@ TEST_CASE("a loop that has been notified does not sleep") {
   CHECK(!open.wakeup.announce_sleep());
 }
 
-TEST_CASE("who notifies a sleeper makes its descriptor readable") {
+TEST_CASE("a notification of a sleeper makes its descriptor readable") {
   Open open;
   CHECK(open.wakeup.announce_sleep());
   CHECK(!readable_now(open.wakeup));
@@ -79,7 +79,7 @@ TEST_CASE("a sleep that ends leaves the notification that ended it to accept") {
   CHECK(open.wakeup.announce_sleep());
 }
 
-TEST_CASE("accept withdraws the announcement, so that nobody writes any more") {
+TEST_CASE("accept withdraws the announcement, so that no thread writes any more") {
   Open open;
   open.wakeup.announce_sleep();
   open.wakeup.accept();
@@ -97,7 +97,7 @@ TEST_CASE("a notification between two sleeps ends the second one at once") {
   CHECK(open.wakeup.announce_sleep());
 }
 
-TEST_CASE("a loop that is awake is left alone by who has pushed, and a sleeper is woken") {
+TEST_CASE("a push wakes a loop that sleeps, and leaves alone a loop that is awake") {
   Open open;
   CHECK(!open.wakeup.wake_sleeper());
   CHECK(!open.wakeup.notified());

@@ -296,7 +296,7 @@ TEST_CASE("a watchdog may be destroyed, and another one made, in a callback that
   });
 }
 
-TEST_CASE("a watchdog that was given no report tells the sink of its context, and nobody else") {
+TEST_CASE("a watchdog without a report function tells only the sink of its context") {
   ManualClock clock;
   std::vector<std::string> told;
   const auto context =
