@@ -201,7 +201,9 @@ TEST_CASE(
   });
 }
 
-TEST_CASE("where no further step can be noticed, the handler is removed before its descriptor is closed") {
+TEST_CASE(
+    "where no further step can be noticed, the handler is removed before its descriptor is "
+    "closed") {
   on_every_wall([](Context& context, WallClockByHand& wall) {
     WallTimer timer(context, [] {});
     timer.arm_at(kNoon);
