@@ -38,8 +38,8 @@
 namespace coaio::testing {
 namespace {
 
-// Until what was begun has been submitted to the kernel: a descriptor that is ready needs a look at
-// the kernel, too.
+// Runs turns until the requests of the tasks have been submitted to the kernel: a descriptor that
+// is ready already needs a probe of the kernel, too.
 Task<void> submitted() {
   const UniqueFd event = make_eventfd(1);
   for (int i = 0; i < 3; ++i) {

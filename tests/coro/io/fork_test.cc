@@ -74,7 +74,7 @@ class Server {
     end_group();
     outer_.reset();
   }
-  // Without the group, which is the other one's job.
+  // Without the group, which another test destroys.
   void end_cancel_source() { outer_.reset(); }
 
   Task<void> join() {

@@ -1,5 +1,6 @@
-// A call to a port where nobody listens, from a socket that is given this very port: it would reach
-// itself, which happens to who calls a local server again and again while it is down.
+// connect() to a port on which no socket listens, from a socket whose ephemeral port is this port:
+// the socket would connect to itself. This happens to a client that tries again and again to reach
+// a local server that is down.
 
 #include <net/if.h>
 #include <sched.h>

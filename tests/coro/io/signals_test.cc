@@ -106,7 +106,7 @@ TEST_CASE("waiting for a signal can be cancelled, before it begins and while it 
   });
 }
 
-// Of the signals of these tests, doctest handles SIGTERM.
+// doctest handles SIGTERM, one of the signals of these tests.
 const auto kDefault = reinterpret_cast<std::uintptr_t>(SIG_DFL);
 const auto kIgnored = reinterpret_cast<std::uintptr_t>(SIG_IGN);
 

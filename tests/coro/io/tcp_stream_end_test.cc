@@ -163,7 +163,7 @@ TEST_CASE("a reset ends a read and a write that are under way") {
       co_await settle();
       close_with_reset(scene.half.peer);
       CHECK((co_await scene.group.join()).ok());
-      // The error itself is told once; whoever comes second sees the closed connection.
+      // The kernel reports the error once; the second call sees the closed connection.
       const int error = errno_of(scene.read.status());
       CHECK((error == ECONNRESET || (scene.read.ok() && scene.read.count() == 0)));
       CHECK((errno_of(scene.written.status()) == ECONNRESET ||
@@ -395,7 +395,7 @@ TEST_CASE("a refused connection is an error that names the address") {
   });
 }
 
-// The queue of a listener that nobody accepts from is full, so that another connection waits.
+// The queue of a listener without accept() is full, so that another connection waits.
 struct FullListener {
   FullListener() : socket(checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))) {
     const SocketAddress any = loopback();

@@ -132,7 +132,7 @@ TEST_CASE("nothing to read into, and nothing to write, is done at once") {
   });
 }
 
-// --- what is handed over, and who is at the other end
+// --- what is handed over, and the address of the other end
 // ---------------------------------------------
 
 TEST_CASE("a blocking socket that is made a stream does not stop the loop") {
