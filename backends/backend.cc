@@ -61,8 +61,8 @@ absl::string_view name_of(Backend backend) {
   return "auto";
 }
 
-absl::StatusOr<SelectedMonitor> force(Backend backend, absl::string_view who) {
-  std::string reason = absl::StrCat(who, " asks for ", name_of(backend));
+absl::StatusOr<SelectedMonitor> force(Backend backend, absl::string_view origin) {
+  std::string reason = absl::StrCat(origin, " asks for ", name_of(backend));
   absl::StatusOr<std::unique_ptr<FdMonitor>> monitor = make(backend);
   if (monitor.ok()) {
     return SelectedMonitor{*std::move(monitor), std::move(reason)};
@@ -71,7 +71,7 @@ absl::StatusOr<SelectedMonitor> force(Backend backend, absl::string_view who) {
                       absl::StrCat(reason, ", which is not available: ", monitor.status().message(),
                                    "; choose another back end, or auto"));
   monitor.status().ForEachPayload([&](absl::string_view type, const absl::Cord& payload) {
-    status.SetPayload(type, payload);  // errno_of() still answers
+    status.SetPayload(type, payload);  // keeps the result of errno_of()
   });
   return status;
 }
@@ -87,7 +87,7 @@ SelectedMonitor first_that_works(absl::Span<const Candidate> candidates, std::st
   return {make_ppoll_monitor(), std::move(reason)};
 }
 
-// Of kAuto: ppoll is for a handful of watches, and the rest may come later.
+// Takes ppoll where io_uring does not work: the context moves to epoll when it has more watches.
 SelectedMonitor begin_small(std::size_t epoll_threshold) {
   absl::StatusOr<std::unique_ptr<FdMonitor>> ring = make_io_uring_monitor();
   if (ring.ok()) {
@@ -99,8 +99,8 @@ SelectedMonitor begin_small(std::size_t epoll_threshold) {
           epoll_threshold};
 }
 
-// ppoll fails if RLIMIT_NOFILE is lowered below the number of watches, which does not disturb
-// epoll. A context that has come from epoll would go round in circles.
+// ppoll fails if RLIMIT_NOFILE is lowered below the number of watches; epoll does not. A context
+// that has left epoll before must not return to it, or it would move to and fro without end.
 SelectedMonitor leave_ppoll(const std::string& reason, absl::string_view history) {
   absl::StatusOr<std::unique_ptr<FdMonitor>> epoll =
       absl::StrContains(history, "epoll failed: ") ? absl::UnavailableError("has failed before")
@@ -113,8 +113,8 @@ SelectedMonitor leave_ppoll(const std::string& reason, absl::string_view history
   return {*std::move(epoll), reason};
 }
 
-// Scripts clear a variable by an empty value, which is why that counts as unset.
-absl::string_view of_environment() {
+// Scripts set a variable to an empty value to clear it, so an empty value counts as unset.
+absl::string_view environment_choice() {
   const char* variable = std::getenv(kVariable);
   return variable == nullptr || *variable == '\0' ? "auto" : variable;
 }
@@ -138,7 +138,7 @@ absl::StatusOr<SelectedMonitor> select_monitor(Backend wanted, std::size_t epoll
   if (wanted != Backend::kAuto) {
     return force(wanted, "the program");
   }
-  const absl::StatusOr<Backend> asked = parse_backend(of_environment());
+  const absl::StatusOr<Backend> asked = parse_backend(environment_choice());
   if (!asked.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(kVariable, ": ", asked.status().message()));
   }

@@ -1,4 +1,4 @@
-// check: a condition that only a programming error can break, with the sentence that tells the fix.
+// check: a condition that only a programming error can break, and a sentence that tells the fix.
 
 #ifndef COAIO_BACKENDS_CHECK_H_
 #define COAIO_BACKENDS_CHECK_H_

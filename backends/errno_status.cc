@@ -81,7 +81,7 @@ absl::StatusCode code_of(int error) {
   }
 }
 
-// Of the limits that every program may meet, with every call that makes a descriptor.
+// The remedy for the limits that every call may reach that opens a descriptor.
 absl::string_view fix_of(int error) {
   switch (error) {
     case EMFILE:
@@ -101,8 +101,8 @@ absl::Status errno_status(int error, absl::string_view what, absl::string_view r
                                            : absl::StrCat(name, " (", strerrordesc_np(error), ")");
   const absl::string_view end = remark.empty() ? fix_of(error) : remark;
   absl::Status status(code_of(error), absl::StrCat(what, ": ", text, end.empty() ? "" : "; ", end));
-  // By view: of Cord's constructors from a string, the one that takes an rvalue is a template whose
-  // name clang and g++ mangle differently, and a distribution's abseil is built with one of them.
+  // A string_view, because Cord's constructor from a string rvalue is a template whose name clang
+  // and g++ mangle differently. The abseil of a distribution has only one of the two names.
   const std::string number = absl::StrCat(error);
   status.SetPayload(kErrnoPayload, absl::Cord(absl::string_view(number)));
   return status;

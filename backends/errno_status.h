@@ -1,10 +1,17 @@
-// errno_status: a failed system call as an absl::Status, and back.
+// errno_status: the absl::Status of a failed system call, and the errno of such a status.
 //
-//   if (bind(fd, ...) != 0) return errno_status(errno, "bind 127.0.0.1:80");
-//   if (errno_of(status) == EADDRINUSE) ...
+//   absl::Status bind_to(int fd, const sockaddr& address, socklen_t size) {
+//     if (bind(fd, &address, size) != 0) {
+//       return errno_status(errno, "bind 127.0.0.1:80");
+//     }
+//     return absl::OkStatus();
+//   }
+//   bool in_use = errno_of(bind_to(fd, address, size)) == EADDRINUSE;
 //
-// The table is coaio's own. kCancelled and kDeadlineExceeded never come from an errno, so that they
-// always mean coaio's own cancellation and deadlines: a socket's ETIMEDOUT is kUnavailable.
+// coaio has its own table from errno to code. No errno maps to kCancelled or kDeadlineExceeded: the
+// two codes always mean coaio's own cancellation and deadlines. ETIMEDOUT maps to kUnavailable.
+//
+// Threads: any.
 
 #ifndef COAIO_BACKENDS_ERRNO_STATUS_H_
 #define COAIO_BACKENDS_ERRNO_STATUS_H_
@@ -14,11 +21,11 @@
 
 namespace coaio {
 
-// "what: EADDRINUSE (Address already in use)", and "; remark" if there is one, with the code of the
-// table. Where descriptors are exhausted, the remark is by itself the limit to raise. Allocates.
+// "what: EADDRINUSE (Address already in use)", then "; remark" if the remark is not empty. Without
+// a remark, EMFILE and ENFILE get one that names the limit to raise. Allocates.
 absl::Status errno_status(int error, absl::string_view what, absl::string_view remark = "");
 
-// The errno that made this status, or 0.
+// The errno from which errno_status() made this status, or 0.
 int errno_of(const absl::Status& status);
 
 }  // namespace coaio

@@ -10,18 +10,19 @@
 // backends/README.md is the table of this contract, tests/backends/fd_monitor_contract_test.cc runs
 // each clause on every back end.
 //
-// Threads: one thread. Construction may happen elsewhere; the first wait() binds the monitor to its
-//   thread, and from then on every call comes from there.
+// Threads: one thread. Another thread may construct the monitor; the first wait() binds the monitor
+//   to its thread, and all later calls come from that thread. After that thread has ended, one
+//   other thread may disarm, settle and destroy.
 // Lifetime: an armed descriptor stays open until it is disarmed: disarm, settle, then close.
-// Without
-//   settle() the kernel may close the file later than close(2) returns. Closing an armed descriptor
-//   is an error of the caller with a bounded result: no crash, no event under another key, no
-//   endless wake-up. A monitor that is destroyed settles for all its watches, if that happens on
-//   its thread; after that thread has ended, io_uring leaves its files to a kernel worker for some
-//   milliseconds. In a forked child a monitor can only be destroyed, which leaves the parent's
-//   watches alone.
-// Errors: arm() never fails; what the kernel refuses of one descriptor is reported as kInvalid
-//   under its key, and what it refuses of the mechanism is the status of wait().
+//   Without settle() the kernel may close the file later than close(2) returns. To close an armed
+//   descriptor is an error of the caller with a bounded result: no crash, no event under another
+//   key, no endless wake-up. A monitor settles for all its watches when it is destroyed, and on
+//   io_uring also when its thread ends. If another thread destroys the monitor while its thread
+//   still runs, which Context refuses, io_uring leaves the files to a kernel worker for some
+//   milliseconds. A forked child can only destroy the monitor, which leaves the parent's watches
+//   alone.
+// Errors: arm() never fails. If the kernel refuses one descriptor, wait() reports kInvalid for its
+//   key. If the kernel refuses the mechanism, wait() returns the status.
 
 #ifndef COAIO_BACKENDS_FD_MONITOR_H_
 #define COAIO_BACKENDS_FD_MONITOR_H_
@@ -38,8 +39,8 @@
 namespace coaio {
 
 // Names one watch. The owner chooses small slots and takes a new generation whenever a slot gets
-// another meaning, so that a late report is recognised by number: no pointer is handed to the
-// kernel.
+// another meaning. The kernel gets keys and never pointers, so a late report is recognised by its
+// generation.
 struct Key {
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;
@@ -55,9 +56,9 @@ struct FdEvent {
 enum class Trigger : std::uint8_t {
   kOneShot,  // level semantics, once: delivery ends the interest, arm() again renews it
   kLevel,    // reported by every wait() while the condition holds
-  // Reported when the condition begins to hold. Armed once, for all directions; the owner uses the
-  // descriptor until EAGAIN before it waits again, and says so with want(). Early and repeated
-  // reports are allowed.
+  // Reported when the condition begins to hold. The owner arms the watch once, for all directions.
+  // Before it waits again, it uses the descriptor until EAGAIN and then calls want(). Early and
+  // repeated reports are allowed.
   kEdge,
 };
 
@@ -75,37 +76,38 @@ class FdMonitor {
   // "ppoll", "epoll" or "io_uring".
   virtual absl::string_view name() const = 0;
 
-  // Remembers the watch; the kernel is told no later than by the next wait(). A key that is armed
-  // already gets the new interest, and one whose slot holds an older generation replaces it. One
-  // live key per descriptor, and one trigger per key. An empty interest is no interest: nothing is
-  // reported, errors included.
+  // Remembers the watch; the next wait() registers it with the kernel. A key that is armed already
+  // gets the new interest. A key with a new generation replaces the older key of its slot. A
+  // descriptor has one live key, and a key one trigger. With an empty interest nothing is reported,
+  // not even errors.
   virtual void arm(int fd, Key key, Events interest, Trigger trigger) = 0;
 
-  // kEdge only: the owner found nothing left and is about to wait for these directions.
+  // kEdge only: the owner has used the descriptor until EAGAIN and is going to wait for these
+  // directions.
   virtual void want(Key key, Events interest) = 0;
 
   // Ends the watch: no event of this key is delivered after it returns. Tolerates an unknown key.
   virtual void disarm(Key key) = 0;
 
-  // When it returns, the kernel holds no file on account of a disarmed watch: a close(2) that
-  // follows closes the file. Reports nothing and forgets no event. One call does for all watches
-  // that were disarmed before it, and makes no system call if the kernel knows none of them.
+  // When it returns, the kernel holds no file on account of a disarmed watch, so a later close(2)
+  // closes the file. Reports nothing and loses no event. One call suffices for all watches that
+  // were disarmed before it. Makes no system call if none of these watches is registered.
   virtual void settle() = 0;
 
-  // Applies the queued changes, sleeps until something is ready or `timeout` has passed (rounded up
-  // to what the kernel counts in; zero does not sleep), and appends what is ready. May return early
-  // with nothing (a signal). An error means that the mechanism itself is refused or exhausted: no
-  // watch is forgotten, and the owner can arm them all on another monitor.
+  // Applies the queued changes, sleeps until a watch is ready or `timeout` has passed, and appends
+  // the events. The timeout is rounded up to the kernel's resolution; zero does not sleep. May
+  // return early without an event (a signal). An error means that the mechanism itself is refused
+  // or exhausted: no watch is lost, and the owner can arm them all on another monitor.
   virtual absl::Status wait(std::chrono::nanoseconds timeout, std::vector<FdEvent>& ready) = 0;
 
-  // Whether a wait(0) would report something, as far as user space can see; never a system call. A
-  // false kReady costs one such call; kNothing is never false for longer than the kernel needs to
+  // Whether a wait(0) would report an event, as far as user space can see; never a system call. A
+  // false kReady costs one wait(0). kNothing is false for no longer than the kernel needs to
   // publish an event.
   virtual Peek peek() const = 0;
 
-  // A descriptor that polls readable when wait(0) would report something; spurious readiness is
-  // allowed. It does not see changes that are queued, nor events that settle() came upon: ask for
-  // it first, then call wait(0), then sleep on it. kUnimplemented where there is none (ppoll).
+  // A descriptor that is readable when wait(0) would report an event; spurious readiness is
+  // allowed. Queued changes and events that settle() has received do not make it readable: call
+  // pollable_fd(), then wait(0), then sleep on the descriptor. ppoll has none: kUnimplemented.
   virtual absl::StatusOr<int> pollable_fd() = 0;
 };
 

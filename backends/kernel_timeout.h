@@ -1,6 +1,6 @@
-// kernel_timeout: a wait's timeout as the system calls take it: to the nanosecond. Milliseconds
-// would have to be rounded, and a wait that ends early finds nothing due: the loop would spin on
-// what is left.
+// kernel_timeout: the timeout of a wait as a timespec, exact to the nanosecond. A timeout that is
+// rounded down to milliseconds would end before the next timer is due, and the loop would spin for
+// the rest.
 
 #ifndef COAIO_BACKENDS_KERNEL_TIMEOUT_H_
 #define COAIO_BACKENDS_KERNEL_TIMEOUT_H_

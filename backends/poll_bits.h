@@ -1,4 +1,4 @@
-// The one place where Events meets the kernel's constants. Private to the back ends.
+// poll_bits: converts Events to the kernel's constants and back. Private to the back ends.
 
 #ifndef COAIO_BACKENDS_POLL_BITS_H_
 #define COAIO_BACKENDS_POLL_BITS_H_

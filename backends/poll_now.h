@@ -1,5 +1,5 @@
-// poll_now: what a descriptor shows at this moment, for the cases in which the kernel's answer
-// leaves a doubt. Private to the back ends.
+// poll_now: one poll(2) without sleeping, for files about which the answer of epoll or io_uring is
+// ambiguous. Private to the back ends.
 
 #ifndef COAIO_BACKENDS_POLL_NOW_H_
 #define COAIO_BACKENDS_POLL_NOW_H_
@@ -20,10 +20,10 @@ inline Events poll_now(int fd, Events asked) {
                                    : Events::kNone;
 }
 
-// Whether a file has no readiness to wait for (regular files, directories, /dev/null): it shows
-// both directions, whatever its state. The kernel refuses such a file with an errno that a sandbox
-// also uses, and to take a sandbox's refusal for the file's nature would report a silent socket at
-// every turn.
+// Whether a file seems to have no readiness to wait for (a regular file, a directory, /dev/null):
+// such a file is always ready for both directions. The kernel refuses it with EPERM, as a sandbox
+// refuses other files. If the monitor took the refusal of a sandbox for that of such a file, it
+// would report an idle socket in every turn.
 inline bool is_always_ready(int fd) {
   constexpr Events kBoth = Events::kIn | Events::kOut;
   struct stat file{};

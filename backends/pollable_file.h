@@ -12,9 +12,9 @@
 
 namespace coaio::internal {
 
-// False for regular files, directories and /dev/null. What poll(2) shows at one moment does not
-// tell: an eventfd may be ready for both directions, as these files always are. The answer is
-// epoll_ctl(2)'s EPERM, which a sandbox may also give. Makes three system calls.
+// False for regular files, directories and /dev/null. poll(2) alone cannot tell: these files are
+// always ready for both directions, and an eventfd may be so at one moment. epoll_ctl(2) fails with
+// EPERM for these files only, except in a sandbox. Makes up to five system calls.
 inline bool is_pollable(int fd) {
   if (!is_always_ready(fd)) {
     return true;

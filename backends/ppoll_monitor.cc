@@ -28,28 +28,29 @@
 namespace coaio::internal {
 namespace {
 
-// How long a wait sleeps while some watch waits beside a failure that lasts.
+// The longest sleep of a wait while some watch has a failure that lasts.
 constexpr std::chrono::milliseconds kRecheckInterval{1};
 
 struct PpollWatch : Watch {
   static constexpr std::uint32_t kAbsent = std::numeric_limits<std::uint32_t>::max();
 
-  Events wanted = Events::kNone;   // kEdge: what of the interest the owner is waiting for
-  Events lasting = Events::kNone;  // kEdge: failures that were reported and have not gone since
-  bool listed = false;             // the slot stands in lasting_
-  std::uint32_t index = kAbsent;   // into the array
+  Events wanted = Events::kNone;   // kEdge: the part of the interest that the owner waits for
+  Events lasting = Events::kNone;  // kEdge: failures that were reported and still hold
+  bool listed = false;             // lasting_ has the slot
+  std::uint32_t index = kAbsent;   // of the entry of array_
 
   void renew() { wanted = lasting = Events::kNone; }
 };
 
-// An idle socket is always ready for "out", so an edge-triggered watch asks for what is wanted.
+// An idle socket is always ready for output, so an edge-triggered watch asks for the wanted events
+// only.
 Events asked_of(const PpollWatch& watch) {
   return watch.trigger == Trigger::kEdge ? with_read_hang_up(watch.wanted, watch.interest)
                                          : watch.interest;
 }
 
-// The kernel ignores an entry with a negative descriptor. There is no other way to be spared
-// reports of hang-up and error.
+// The kernel ignores an entry with a negative descriptor. For every other entry it reports hang-up
+// and error.
 pollfd entry_of(const PpollWatch& watch) {
   const Events asked = asked_of(watch);
   return {.fd = any(asked) ? watch.fd : ~watch.fd,
@@ -61,7 +62,7 @@ class PpollMonitor final : public FdMonitor {
  public:
   absl::string_view name() const override { return "ppoll"; }
 
-  // --- change: the array lives in this process, so there is nothing to queue ---------------------
+  // --- change -----------------------------------------------------------------------------------
 
   void arm(int fd, Key key, Events interest, Trigger trigger) override {
     PpollWatch& watch = watches_.arm(fd, key, interest, trigger);
@@ -119,8 +120,7 @@ class PpollMonitor final : public FdMonitor {
     return absl::OkStatus();
   }
 
-  // ppoll takes no more entries than the process may open descriptors, so EINVAL means that the
-  // limit was lowered.
+  // ppoll(2) takes no more entries than RLIMIT_NOFILE, so EINVAL means that the limit was lowered.
   [[gnu::noinline]] absl::Status ppoll_status(int error) const {
     rlimit limit{};
     if (error != EINVAL || getrlimit(RLIMIT_NOFILE, &limit) != 0) {
@@ -132,11 +132,12 @@ class PpollMonitor final : public FdMonitor {
                      ": raise ulimit -n, or watch fewer descriptors"));
   }
 
-  // --- failures that last: a socket with something on its error queue ---------------------------
+  // --- failures that last: a socket whose error queue is not empty ------------------------------
 
-  // POLLERR and POLLHUP end each ppoll() while they hold, and cannot be masked. An entry whose
-  // failure was reported is therefore asked without sleeping, and ignored while ppoll() sleeps: its
-  // next event is seen by the wait after that, which comes soon.
+  // POLLERR and POLLHUP end each ppoll(2) while they hold, and cannot be masked. A first ppoll(2)
+  // that does not sleep therefore polls all entries, and a second one, which sleeps, leaves out the
+  // entries whose failure was reported. The sleep is short, so the next wait finds their events
+  // soon.
   [[gnu::noinline]] absl::Status wait_beside_failures(std::chrono::nanoseconds timeout,
                                                       std::vector<FdEvent>& ready) {
     const std::size_t before = ready.size();
@@ -164,7 +165,8 @@ class PpollMonitor final : public FdMonitor {
     }
   }
 
-  // After a ppoll() that asked all entries. An entry that was not asked tells nothing.
+  // Called after a ppoll(2) of all entries. An entry with a negative descriptor has no result, so
+  // its failures are kept.
   void forget_past_failures() {
     std::erase_if(lasting_, [this](std::uint32_t slot) {
       PpollWatch& watch = watches_[slot];
@@ -194,20 +196,20 @@ class PpollMonitor final : public FdMonitor {
     slots_.pop_back();
   }
 
-  // --- hearing from it --------------------------------------------------------------------------
+  // --- receiving events -------------------------------------------------------------------------
 
   void deliver(std::size_t index, std::vector<FdEvent>& ready) {
     pollfd& entry = array_[index];
     PpollWatch& watch = watches_[slots_[index]];
     const Events events = events_of(static_cast<std::uint16_t>(entry.revents));
     if (!any(events & ~watch.lasting)) {
-      return;  // a failure that was reported before
+      return;  // only a failure that was reported before
     }
     ready.emplace_back(Key{slots_[index], watch.generation}, events);
     if (watch.trigger == Trigger::kLevel && !any(events & Events::kInvalid)) {
       return;
     }
-    // A descriptor that is not open is not asked again, whatever the trigger.
+    // A descriptor that is not open is not polled again, for each trigger.
     if (watch.trigger == Trigger::kOneShot || any(events & Events::kInvalid)) {
       watch.interest = Events::kNone;
     }
@@ -220,8 +222,8 @@ class PpollMonitor final : public FdMonitor {
 
   WatchTable<PpollWatch> watches_;
   std::vector<pollfd> array_;
-  std::vector<std::uint32_t> slots_;    // of the entry of array_ with the same index
-  std::vector<std::uint32_t> lasting_;  // slots of watches that wait beside a failure that lasts
+  std::vector<std::uint32_t> slots_;    // the slot of each entry of array_
+  std::vector<std::uint32_t> lasting_;  // slots of watches that wait while a reported failure lasts
 };
 
 }  // namespace

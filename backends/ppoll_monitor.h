@@ -1,6 +1,6 @@
-// The ppoll back end: an array of descriptors handed to the kernel at each wait. It needs nothing
-// but poll(2), and its cost grows with the number of interests: for small sets, and where nothing
-// else is allowed.
+// The ppoll back end: each wait passes an array of descriptors to the kernel. It needs ppoll(2)
+// only, and the cost of a wait grows with the number of watches. It suits few watches, and
+// sandboxes that refuse epoll and io_uring.
 
 #ifndef COAIO_BACKENDS_PPOLL_MONITOR_H_
 #define COAIO_BACKENDS_PPOLL_MONITOR_H_

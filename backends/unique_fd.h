@@ -24,8 +24,8 @@ class UniqueFd {
   bool valid() const { return fd_ >= 0; }
   int release() { return std::exchange(fd_, -1); }
 
-  // The result of close() is ignored: Linux frees the number whatever it returns, and there is
-  // nothing left to try again with.
+  // The result of close(2) is ignored: Linux frees the descriptor even if close(2) fails, so a
+  // second attempt could close the descriptor of another thread.
   void reset(int fd = -1) {
     if (const int old = std::exchange(fd_, fd); old >= 0) {
       ::close(old);

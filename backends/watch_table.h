@@ -1,9 +1,9 @@
-// WatchTable: what a monitor remembers of its watches, and which of them changed since the last
-// wait. Private to the back ends.
+// WatchTable: the watches of a monitor, and the list of those that changed since the last wait.
+// Private to the back ends.
 //
 // Slots are small and dense, so the table is an array. A back end derives its record from Watch and
-// adds what it has registered with the kernel. It touches the slots that changed, and registers the
-// changes with the next wait(): a change and its opposite then cost no system call.
+// adds the state that it has registered with the kernel. It touches the slots that changed, and the
+// next wait() registers the changes. A change and its opposite then cost no system call.
 
 #ifndef COAIO_BACKENDS_WATCH_TABLE_H_
 #define COAIO_BACKENDS_WATCH_TABLE_H_
@@ -25,9 +25,9 @@ struct Watch {
   Events interest = Events::kNone;
   Trigger trigger = Trigger::kOneShot;
   bool live = false;     // armed and not disarmed
-  bool changed = false;  // is listed for the next wait()
+  bool changed = false;  // listed for the next wait()
 
-  // Hidden by records that remember something of one generation: the slot gets a new one.
+  // The slot gets a new generation. A record that has state of one generation hides this function.
   void renew() {}
 };
 
@@ -62,7 +62,7 @@ class WatchTable {
     return record.live && record.generation == key.generation ? &record : nullptr;
   }
 
-  // The record of this key, dead now, or null if it was dead already.
+  // Ends the watch and returns its record, or null if the key is dead already.
   Record* disarm(Key key) {
     Record* record = find(key);
     if (record != nullptr) {
@@ -72,7 +72,7 @@ class WatchTable {
     return record;
   }
 
-  // Lists the slot for the next apply_changes(). Not to be called from inside it.
+  // Lists the slot for the next apply_changes(), which must not be running.
   void touch(std::uint32_t slot) {
     if (!std::exchange(records_[slot].changed, true)) {
       changed_.push_back(slot);
@@ -82,8 +82,8 @@ class WatchTable {
   bool has_changes() const { return !changed_.empty(); }
   std::size_t changes() const { return changed_.size(); }
 
-  // Calls apply(slot, record) for each changed slot; apply() says whether to go on. A record at
-  // which it stopped, and those after it, stay changed.
+  // Calls apply(slot, record) for each changed slot until apply() returns false. That slot and the
+  // slots after it then stay changed.
   template <typename Apply>
   bool apply_changes(Apply apply) {
     std::size_t done = 0;
@@ -98,7 +98,7 @@ class WatchTable {
     return false;
   }
 
-  // Of a slot that was armed once: the table never shrinks.
+  // The record of a slot that was armed at least once. The table never shrinks.
   Record& operator[](std::uint32_t slot) { return records_[slot]; }
   std::uint32_t size() const { return static_cast<std::uint32_t>(records_.size()); }
 

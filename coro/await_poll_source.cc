@@ -15,11 +15,11 @@ using namespace internal;
 
 AwaitablePollSource::~AwaitablePollSource() {
   check(waiter_ == nullptr || waiter_->context().was_forked(),
-        "a source ends while a task waits for it: end the task before");
+        "a poll source is destroyed while a task waits for it: end the task before");
 }
 
-// The task may have been cancelled since the source was found ready: then it stays ready, and the
-// next wait sees that.
+// No task waits any more if it was cancelled after the source was found ready. The source stays
+// ready, and the next wait ends at once.
 void AwaitablePollSource::on_ready() {
   if (Wait* waiter = std::exchange(waiter_, nullptr); waiter != nullptr) {
     waiter->complete();

@@ -1,22 +1,24 @@
-// AwaitablePollSource and poll_source: waiting for readiness that can be seen in memory.
+// AwaitablePollSource and poll_source: wait for readiness that can be seen in memory.
 //
-//   class Inbox final : public AwaitablePollSource { bool ready() override { return !ring_.empty();
-//   } ... };
+//   class Inbox final : public AwaitablePollSource {
+//     bool ready() override { return !messages_.empty(); }
+//     ...
+//   };
 //
 //   const ScopedPollSource added(context, inbox);
-//   while ((co_await poll_source(inbox)).ok()) {
-//     while (auto message = ring.take()) { ... }
-//   }
+//   while ((co_await poll_source(inbox)).ok()) { ... }   // take all messages
 //
-// A AwaitablePollSource is a PollSource, with its doorbell, poll_begin() and poll_end(), whose
-// on_ready() resumes the task that waits for it. While no task waits, the loop does not look at it.
-// After a wait the task takes all that is there; if it does not, the next wait ends at once. One
-// task waits at a time, which is checked.
+// An AwaitablePollSource is a PollSource (doorbell, poll_begin(), poll_end()) whose on_ready()
+// resumes the task that waits for it. The loop does not call ready() while no task waits. A task
+// should take everything after a wait; else the next wait ends at once. One task at a time waits
+// for a source; a second one is a checked error.
 //
-// May complete without suspending? When the source is ready already, or cancelled before.
+// May complete without suspending? Yes: when the source is ready already, or when the task was
+//   cancelled before.
 // Observes cancellation? Yes: kCancelled.
 // Resumes where? On the task's home, inside the turn that found the source ready.
-// Who must outlive whom? The source outlives the wait, and is added to the task's home meanwhile.
+// Who must outlive whom? The source outlives the wait, and stays added to the task's home
+//   meanwhile. Its removal during a wait is a checked error.
 
 #ifndef COAIO_CORO_AWAIT_POLL_SOURCE_H_
 #define COAIO_CORO_AWAIT_POLL_SOURCE_H_
@@ -32,22 +34,22 @@ namespace coaio {
 
 class AwaitablePollSource : public PollSource {
  public:
-  class Wait;  // what poll_source() gives
+  class Wait;  // the result of poll_source()
 
   AwaitablePollSource() : AwaitablePollSource(-1) {}
-  // As for PollSource.
+  // The same parameters as PollSource.
   explicit AwaitablePollSource(int doorbell, const char* name = nullptr)
       : PollSource(doorbell, name, internal::CallKind::kTaskAfterSource) {}
   ~AwaitablePollSource() override;
 
-  // Whether it is ready. Looks at memory only, like PollSource::poll().
+  // Whether the source is ready. Reads memory only, like PollSource::poll().
   virtual bool ready() = 0;
 
   bool poll() final { return waiter_ != nullptr && ready(); }
   void on_ready() final;
   void on_remove() final {
     internal::check(waiter_ == nullptr,
-                    "a source is removed while a task waits for it: end the task before");
+                    "a poll source is removed while a task waits for it: end the task before");
   }
 
  private:

@@ -1,4 +1,4 @@
-// Awaitable: what makes a class one that a coaio task can await. For those who write awaitables.
+// Awaitable: the base of each class that a coaio task can await. For authors of awaitables.
 //
 //   class Yield : public Awaitable<Yield> {
 //    public:
@@ -9,13 +9,13 @@
 //     void suspend(PromiseBase& task) { internal::ContextAccess(task.context()).schedule(task); }
 //   };
 //
-// suspend() is called for the task that awaits the object, and gives the result of await_suspend:
-// nothing, a bool (false: the task goes on at once) or a coroutine handle. Other coroutines than
-// those of Task cannot await the object; the compiler says so in one error, and a concept that asks
-// whether they can is told that they cannot.
+// suspend() is called with the task that awaits the object. Its result is the result of
+// await_suspend: nothing, a bool (false: the task goes on at once) or a coroutine handle.
 //
-// An awaitable that waits for an event, and that a cancellation ends early, is an
-// AwaitableOperation (coro/operation.h).
+// Only coroutines that return a coaio::Task can await the object. In any other coroutine the
+// compiler reports one error, and a concept that tests for awaitability is not satisfied.
+//
+// For an event that a cancellation ends early, use AwaitableOperation (coro/operation.h).
 
 #ifndef COAIO_CORO_AWAITABLE_H_
 #define COAIO_CORO_AWAITABLE_H_
@@ -28,8 +28,7 @@
 
 namespace coaio {
 
-// The promise types of coaio's tasks: only a coroutine that returns a coaio::Task can await what
-// coaio offers.
+// The promise types of coaio's tasks.
 template <typename Promise>
 concept TaskPromiseType = std::derived_from<Promise, PromiseBase>;
 
@@ -49,7 +48,7 @@ class Awaitable {
     return self.suspend(task.promise());
   }
 
-  // Compilers print this line.
+  // Compilers print the next line, with its comment.
   template <typename Foreign>
   void await_suspend(std::coroutine_handle<Foreign>) = delete;  // await it in a coaio::Task
 

@@ -13,9 +13,9 @@ using namespace internal;
 
 CancelSource::~CancelSource() {
   check(nodes_.empty() || context_.was_forked(),
-        "a cancel source ends before what it cancels: keep it longer than its tasks, and join a "
-        "group before its task moves to another context");
-  while (nodes_.pop_front() != nullptr) {  // in a forked child: their ends do not come back here
+        "a cancel source is destroyed before the operations and groups that it cancels: keep it "
+        "longer than its tasks, and join a group before its task moves to another context");
+  while (nodes_.pop_front() != nullptr) {  // in a forked child: the nodes must not refer to it
   }
   if (cancel_requested()) {
     ContextAccess(context_).cancel(*this);  // the delivery may be under way
@@ -37,7 +37,7 @@ void CancelSource::renew() {
   }
 }
 
-// One at a time from the front: a callback may end other operations of this source.
+// One at a time from the front: a callback may complete other operations of this source.
 void CancelSource::deliver(RunNode& node) {
   auto& self = static_cast<CancelSource&>(node);
   while (CancelNode* operation = self.nodes_.pop_front()) {

@@ -1,4 +1,4 @@
-// CancelSource and CancelToken: asking tasks to end.
+// CancelSource and CancelToken: requests that tasks end.
 //
 //   CancelSource source(context);
 //   std::thread other([&] { ...; source.request_cancel(); });
@@ -6,22 +6,22 @@
 //
 //   TaskGroup group(TaskEnv{context, source.token()});             // or the tasks of a group
 //
-// Cancellation only asks: each operation that is under way withdraws from the loop and completes
-// with kCancelled in the task's own time, and operations that begin later complete with it at once.
-// A task gets its token from the task that awaits it, the group that it is spawned into, or run();
-// nothing is passed by hand. A task that wants to cancel some of its own work spawns that work into
-// a TaskGroup, and calls TaskGroup::cancel().
+// A request interrupts no code. Operations that are under way leave the loop and complete with
+// kCancelled, and operations that begin later complete with kCancelled at once; the task decides
+// what to do then. A task gets its token from the task that awaits it, from the group into which it
+// is spawned, or from run(); tokens are not passed by hand. A task that wants to cancel a part of
+// its own work spawns that part into a TaskGroup, and calls TaskGroup::cancel().
 //
-// kCancelled also means that the owner of a socket has closed it while the operation was under way.
-// A task that must tell the two apart asks whether its own end was requested:
+// An operation on a socket also completes with kCancelled when the owner of the socket closes it. A
+// task tells the two causes apart by its token:
 //
 //   const TaskEnv here = co_await this_task();
 //   if (absl::IsCancelled(status) && !here.token.cancel_requested()) ...   // the socket was closed
 //
-// Threads: a source belongs to one context. request_cancel() anywhere; everything else on the home
-//   thread.
-// Lifetime: a source outlives the tasks that hold its token, which is checked as far as operations
-//   and groups are listed in it. TaskGroup sees to that.
+// Threads: a source belongs to one context. Any thread may call request_cancel() and
+//   cancel_requested(); everything else is for the home thread.
+// Lifetime: a source outlives the tasks that hold its token. The destructor checks this for
+//   operations under way and for groups. A TaskGroup contains its own source.
 
 #ifndef COAIO_CORO_CANCEL_H_
 #define COAIO_CORO_CANCEL_H_
@@ -38,7 +38,8 @@ namespace coaio {
 
 class CancelSource;
 
-// An operation that can be cancelled. The callback withdraws it; it must not run user code.
+// An operation that can be cancelled. The callback withdraws the operation, and must not run user
+// code.
 class CancelNode : private internal::ListNode {
  public:
   using Cancel = void (*)(CancelNode&);
@@ -46,7 +47,7 @@ class CancelNode : private internal::ListNode {
   explicit CancelNode(Cancel cancel) : cancel_(cancel) {}
   ~CancelNode() { unlink(); }
 
-  // The operation has completed.
+  // For an operation that has completed.
   using internal::ListNode::unlink;
 
   bool listed() const { return linked(); }
@@ -58,7 +59,7 @@ class CancelNode : private internal::ListNode {
   Cancel cancel_;
 };
 
-// What a task may ask. A default-made one is never cancelled.
+// Tells a task whether its end was requested. A default-constructed token is never cancelled.
 class CancelToken {
  public:
   CancelToken() = default;
@@ -66,7 +67,7 @@ class CancelToken {
 
   bool cancel_requested() const;
 
-  // Null if it cannot be cancelled.
+  // Null for a default-constructed token.
   CancelSource* source() const { return source_; }
 
  private:
@@ -83,7 +84,7 @@ class CancelSource : private internal::RunNode {
   CancelToken token() { return CancelToken(*this); }
   Context& context() const { return context_; }
 
-  // Once is enough; later calls do nothing. In a forked child no operation hears of it.
+  // Any thread. Later calls do nothing. In a forked child no operation is withdrawn.
   void request_cancel();
 
   bool cancel_requested() const {
@@ -91,11 +92,12 @@ class CancelSource : private internal::RunNode {
     return requested_.load(std::memory_order_acquire);
   }
 
-  // Lists an operation. Whoever finds cancel_requested() does not begin one.
+  // Lists an operation, so that a request withdraws it. The caller has found that
+  // cancel_requested() is false.
   void add(CancelNode& node) { nodes_.push_back(node); }
 
-  // Takes the request back, so that the source serves for new tasks. On the home thread, while
-  // nothing is listed and no other thread calls request_cancel().
+  // Takes the request back, so that the source can be used for new tasks. On the home thread, while
+  // no operation is listed and no other thread calls request_cancel().
   void renew();
 
  private:
@@ -110,8 +112,8 @@ inline bool CancelToken::cancel_requested() const {
   return source_ != nullptr && source_->cancel_requested();
 }
 
-// The one status of an operation that was cancelled. It has neither message nor payload, so that it
-// never allocates; the head of this file says how a task learns the cause.
+// The status of every operation that was cancelled. It has neither message nor payload, so that it
+// never allocates; the head of this file shows how a task finds the cause.
 inline absl::Status cancelled() { return absl::Status(absl::StatusCode::kCancelled, ""); }
 
 }  // namespace coaio

@@ -14,8 +14,9 @@ CancelRelay::CancelRelay(CancelSource& upstream)
   }
 }
 
-// A request to `upstream` before this call may have gone to the previous source, or nowhere. One
-// that was made to the previous source alone is the task's own, and does not reach `upstream`.
+// A request to `upstream` before this call may not have reached the previous source yet, so that
+// both are asked. A request to the previous source alone concerns this task only, and is not passed
+// to `upstream`.
 CancelSource& CancelRelay::follow(Context& target) {
   const std::lock_guard lock(mutex_);
   const bool requested_here = downstream_.has_value() && downstream_->cancel_requested();

@@ -1,10 +1,14 @@
 // CancelRelay: carries a request for cancellation to a task that has moved to another context.
 //
-// The task's operations need a source at their own home, and the request arrives at the home of the
-// source that the task was given. The relay is listed there once, and passes the request on. Back
-// at that home the task uses the source that it was given again, which is also where the groups
-// that it made there have stayed listed. A request that was made to the source of one of the task's
-// homes stays with the task: every later home has a source of its own with the same request.
+// Operations can only be listed in a source of their own context, but the source that the task was
+// given (`upstream`) stays at the context where the task was started. The relay is listed in
+// `upstream`, has a source of its own (`downstream_`) at the context to which the task has moved,
+// and passes requests from the first to the second.
+//
+// - When the task moves back, it uses `upstream` again. The groups that it made there have stayed
+//   listed in `upstream`.
+// - A request that was made to downstream_ itself stays with the task: the sources of all later
+//   homes have the same request.
 //
 // Threads: constructed and destroyed at the home of `upstream`; follow() and leave() are called at
 //   the task's home.
@@ -37,7 +41,7 @@ class CancelRelay : private CancelNode {
 
   // Guards downstream_ against pass_on(), which runs at the home of `upstream`.
   std::mutex mutex_;
-  // At the task's home; none where the task uses `upstream`.
+  // At the task's home; empty while the task uses `upstream`.
   std::optional<CancelSource> downstream_;
   CancelSource& upstream_;
 };

@@ -1,12 +1,14 @@
-// FirstResume: notices a task that g++ 12 compiled so that it never begins. Private to coro.
+// FirstResume: notices a task that g++ 12 has compiled so that the task never begins. Private to
+// coro.
 //
-// g++ before 13 gives a coroutine that awaits in a condition, and declares no variable, a frame
-// whose resume index is not where the code looks for it: the first resume returns without having
-// run anything, and the task neither suspends nor ends (GCC bug 106188, docs/compilers.md). What
-// the library can see is that the awaiter of the initial suspension was not asked for its result.
+// A coroutine that awaits in a condition, and that declares no variable, gets a wrong frame from
+// g++ before 13: the code looks for the resume index elsewhere than the frame holds it. The first
+// resume returns without running anything, and the task neither suspends nor ends (GCC bug 106188,
+// docs/compilers.md). The library notices because await_resume() of the initial suspension was not
+// called.
 //
-// Threads: a first resume is over before its thread resumes anything else.
-// With other compilers nothing of this is compiled in.
+// Threads: a first resume has returned before its thread resumes any other coroutine.
+// With other compilers the class is empty.
 
 #ifndef COAIO_CORO_FIRST_RESUME_H_
 #define COAIO_CORO_FIRST_RESUME_H_
@@ -23,7 +25,7 @@ class FirstResume {
  public:
   static constexpr bool kVerified = true;
 
-  // What initial_suspend() returns.
+  // The result of initial_suspend().
   struct Awaiter : std::suspend_always {
     void await_resume() const noexcept { pending_ = false; }
   };
@@ -31,7 +33,7 @@ class FirstResume {
   // The next coroutine that this thread resumes has not begun.
   static void expect() { pending_ = true; }
 
-  // Called when a resume has returned.
+  // Called after each resume has returned.
   static void verify() {
     check(!pending_,
           "a task did not begin, because g++ 12 compiles a coroutine wrongly that awaits in the "

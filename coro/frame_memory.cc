@@ -24,8 +24,8 @@ constexpr std::size_t kClassSize = 64;
 constexpr std::size_t kClasses = 32;  // frames of up to 2 KiB
 constexpr std::size_t kBytesPerClass = 256 * 1024;
 
-// What the kept frames of greater alignment have, whichever of 32 and 64 they were made for. A
-// frame of a still greater alignment is not kept.
+// The alignment of every kept frame that exceeds kFrameAlignment, whether 32 or 64 was asked for. A
+// frame with a greater alignment is not kept.
 constexpr std::align_val_t kKeptAlignment{64};
 
 struct Free {
@@ -37,7 +37,8 @@ struct SizeClass {
   std::size_t count = 0;
 };
 
-// Plain data, valid until the thread's very end; `closed` is set when its memory has been returned.
+// Plain data, so that it can be used until the very end of the thread. `closed`: the kept frames
+// were returned, and no further one is kept.
 struct FreeLists {
   std::array<SizeClass, kClasses> classes;
   std::array<SizeClass, kClasses> aligned_classes;
@@ -57,7 +58,7 @@ void return_all(std::array<SizeClass, kClasses>& classes, Return give_back) {
   }
 }
 
-// Returns what is kept when the thread ends.
+// Returns the kept frames when the thread ends.
 struct Returner {
   ~Returner() {
     t_lists.closed = true;
@@ -81,7 +82,7 @@ void* allocate(std::size_t size, std::align_val_t alignment) {
   return checked(::operator new(size, alignment, std::nothrow));
 }
 
-// Null if none is kept.
+// A kept frame; null if there is none.
 void* take(SizeClass& kept) {
   Free* frame = kept.first;
   if (frame != nullptr) {
@@ -91,7 +92,7 @@ void* take(SizeClass& kept) {
   return frame;
 }
 
-// False if it is not kept.
+// Returns whether the frame was kept.
 bool keep(std::array<SizeClass, kClasses>& classes, std::size_t index, void* frame) {
   if (!COAIO_KEEP_FRAMES || index >= kClasses || t_lists.closed) {
     return false;

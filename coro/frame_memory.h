@@ -1,9 +1,10 @@
 // Frame memory: where coroutine frames come from, and how they are aligned.
 //
-// Frames of equal size come and go at a high rate, so each thread keeps the frames that it freed,
-// by size class and up to a cap, and hands them out again. What exceeds the cap, and everything
-// after the thread's end, goes to operator new and delete; a frame may be freed by another thread
-// than allocated it. Under the address sanitizer nothing is kept, so that it sees each frame's end.
+// Frames of equal size come and go at a high rate. So each thread keeps the frames that it freed,
+// by size class and up to a cap, and uses them again. Frames beyond the cap, and all frames after
+// the thread's end, go to operator new and delete. The thread that frees a frame need not be the
+// thread that allocated it. Under the address sanitizer no frame is kept, so that a use after free
+// is seen.
 //
 // A frame is as aligned as its coroutine needs: for an alignas(64) local, an AVX register that
 // lives across a suspension, a parameter, a result. A coroutine that needs no more than the default
@@ -14,7 +15,7 @@
 //   g++: from the size, which g++ rounds up to a multiple of the alignment. A frame whose size is
 //     by chance a multiple of 32 or more is therefore aligned more than it needs, which costs a few
 //     bytes, and no time where a kept frame is reused.
-//   Other compilers: a sentence at compile time, which says what to do.
+//   Other compilers: an error at compile time, which says what to do.
 //
 // Errors: exhausted memory terminates.
 
@@ -25,7 +26,7 @@
 
 namespace coaio::internal {
 
-// Aligned for everything up to this alignment.
+// allocate_frame() gives this alignment.
 inline constexpr std::size_t kFrameAlignment = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
 
 void* allocate_frame(std::size_t size);
@@ -50,7 +51,7 @@ constexpr std::size_t alignment_by_size(std::size_t size) {
 #error coaio knows the alignment of coroutine frames for clang and g++ only: add this compiler here
 #endif
 
-// What a promise inherits to get its frame from here.
+// The base of promises whose frames come from here.
 class FrameMemory {
  public:
   [[gnu::always_inline]] static void* operator new(std::size_t size) {

@@ -36,7 +36,7 @@
 
 namespace coaio {
 
-// The part that is the same for all operations.
+// The part that does not depend on the derived class.
 class Operation : protected CancelNode {
  public:
   Operation(const Operation&) = delete;
@@ -46,7 +46,7 @@ class Operation : protected CancelNode {
   explicit Operation(CancelNode::Cancel withdraw) : CancelNode(withdraw) {}
   ~Operation() = default;
 
-  // False, and was_cancelled(), if the task has been cancelled already.
+  // Returns false, and was_cancelled() is true, if the task has been cancelled already.
   bool start(PromiseBase& task) {
     internal::check(
         task_ == nullptr,
@@ -59,9 +59,9 @@ class Operation : protected CancelNode {
     return !cancelled_;
   }
 
-  // For suspend(), whose result it gives: the operation has its result without waiting. The task
-  // goes on at once, but now and then through the queue, so that a task that never has to wait, or
-  // does not mind that it was cancelled, leaves the others their turn.
+  // The operation has its result without waiting; suspend() returns what this returns. The task
+  // goes on at once as long as it has coop budget, and else through the run queue: a task that
+  // never has to wait, or that ignores its cancellation, must not starve the others.
   bool complete_at_once() {
     PromiseBase& task = end();
     if (internal::ContextAccess(task.context()).consume_budget()) {
@@ -71,17 +71,17 @@ class Operation : protected CancelNode {
     return true;
   }
 
-  // The event has happened: resumes the task here and now. Nothing of the operation may be touched
-  // afterwards.
+  // The event has happened: resumes the task inside this call. The operation may have been
+  // destroyed when this returns.
   void complete() { end().resume(); }
 
-  // The same through the queue, for a caller that another task's call has reached.
+  // The same through the run queue, for a caller that runs inside a call of another task.
   void complete_soon() {
     PromiseBase& task = end();
     internal::ContextAccess(task.context()).schedule(task);
   }
 
-  // For withdraw(), once the loop has let go of the operation.
+  // For withdraw(), after it has taken the operation out of the loop's lists.
   void complete_cancelled() {
     cancelled_ = true;
     complete_soon();
@@ -115,7 +115,7 @@ class Operation : protected CancelNode {
     return *std::exchange(task_, nullptr);
   }
 
-  PromiseBase* task_ = nullptr;  // while the operation is under way
+  PromiseBase* task_ = nullptr;  // not null between start() and completion
   bool cancelled_ = false;
 };
 

@@ -48,7 +48,7 @@ void PromiseBase::run(RunNode& node) { static_cast<PromiseBase&>(node).resume_in
 // --- start and end ------------------------------------------------------------------------------
 
 // Symmetric transfer keeps the stack flat only where the compiler makes it a tail call, which g++
-// does not at -O0 and under sanitizers. The allowance bounds the depth everywhere.
+// does not at -O0 and under sanitizers. The coop budget bounds the depth everywhere.
 std::coroutine_handle<> PromiseBase::start(PromiseBase& parent, void* holder) {
   parent_ = &parent;
   holder_ = holder;
@@ -87,14 +87,14 @@ void PromiseBase::begin(RunNode& node) {
   run(node);
 }
 
-// Where the task is expected back.
+// The context to which the task returns when it has ended.
 Context& PromiseBase::destination() const {
   return parent_ != nullptr ? *parent_->context_ : owner_->context_;
 }
 
-// The relay is listed at the home where the task was started, which is the destination, and its
-// source stands at the home of the task: each is given back there. The frame may live longer, and
-// be destroyed on another context.
+// The relay is listed at the context where the task was started, which is the destination; the
+// relay's own source belongs to the task's home. Each is destroyed at its context, and not with the
+// frame, which may be destroyed later and on another context.
 std::coroutine_handle<> PromiseBase::finish() noexcept {
   Context& destination = this->destination();
   if (relay_ != nullptr) [[unlikely]] {
@@ -104,7 +104,7 @@ std::coroutine_handle<> PromiseBase::finish() noexcept {
     }
   }
   if (&destination != context_) {
-    // The frame may be destroyed as soon as it arrives there, so it departs through the queue,
+    // The frame may be destroyed as soon as it arrives there. So it departs through the run queue,
     // which runs after the coroutine has suspended.
     Context& here = *context_;
     context_ = &destination;
@@ -113,7 +113,7 @@ std::coroutine_handle<> PromiseBase::finish() noexcept {
     return std::noop_coroutine();
   }
   if (parent_ == nullptr) {
-    set_function(&PromiseBase::end);  // the owner destroys the frame: not while it is running
+    set_function(&PromiseBase::end);  // later: the owner destroys the frame, which is still running
     ContextAccess(*context_).schedule(*this);
     return std::noop_coroutine();
   }

@@ -1,16 +1,16 @@
-// PromiseBase: what every task knows of itself. For those who write awaitables.
+// PromiseBase: the part of a task that its awaitables use. For authors of awaitables.
 //
-// An awaitable suspends like this, and later resumes the task at its home, once:
+// An awaitable (coro/awaitable.h) gets the promise in suspend(), and later resumes the task, once:
 //
-//   template <typename Promise>
-//   bool await_suspend(std::coroutine_handle<Promise> task) { return suspend(task.promise()); }
-//   ...
-//   promise.resume();                       // called by the loop
-//   // From elsewhere, or inside a call of another task:
-//   ContextAccess(promise.context()).schedule(promise);
+//   void suspend(PromiseBase& task) { task_ = &task; ... }
 //
-// A promise is a RunNode: being queued needs nothing but the frame. Its home context, cancel token
-// and parent come from whoever awaits or spawns it.
+//   task_->resume();                                                 // from a callback of the loop
+//   internal::ContextAccess(task_->context()).schedule(*task_);      // from anywhere else
+//
+// A promise is a RunNode, so that queueing a task allocates nothing. A task has its home context
+// and its cancel token from the task that awaits it, or from the group or the run() that starts it.
+//
+// Threads: the home thread of the task.
 
 #ifndef COAIO_CORO_PROMISE_H_
 #define COAIO_CORO_PROMISE_H_
@@ -34,8 +34,8 @@ class PromiseBase;
 
 namespace internal {
 
-// Who started a task without awaiting it: a group, or run(). Told on its own context when the task
-// has ended, after the coroutine has suspended for good; the owner destroys it.
+// A group, or run(): starts a task without awaiting it, and destroys it. `done` is called on the
+// owner's context, after the coroutine has reached its final suspension.
 class TaskOwner {
  public:
   using Done = void (*)(TaskOwner&, PromiseBase&);
@@ -66,23 +66,24 @@ class PromiseBase : public internal::RunNode, public internal::FrameMemory {
     }
   }
 
-  // Resumes the task, which is suspended. On its home thread, and not inside a call of another
-  // task.
+  // Resumes the task, which is suspended, inside this call. On its home thread, and not inside a call
+  // of another task.
   void resume();
 
-  // The task resumes on `target`, and has its home there from now on.
+  // Makes `target` the task's home, and resumes the task there.
   void move_to(Context& target);
 
   // --- for tasks --------------------------------------------------------------------------------
 
-  // Makes it a child of the one that awaits it, and returns what to resume: the child, or nothing
-  // if it goes through the queue. `holder` is where the parent has the typed handle of the child.
+  // Starts this task as a child of the task that awaits it. Returns the coroutine to resume: this
+  // one, or a no-op if the child begins through the run queue. `holder` is the place of the typed
+  // handle of the child in its parent.
   std::coroutine_handle<> start(PromiseBase& parent, void* holder);
 
-  // Queues it for an owner.
+  // Starts this task for an owner, through the run queue.
   void start(internal::TaskOwner& owner, CancelToken token);
 
-  // The task has its result and is at its final suspension: returns what to resume.
+  // The task has its result and is at its final suspension. Returns the coroutine to resume.
   std::coroutine_handle<> finish() noexcept;
 
   std::coroutine_handle<> self() const { return self_; }
@@ -132,7 +133,7 @@ class PromiseBase : public internal::RunNode, public internal::FrameMemory {
     internal::TaskOwner* owner_ = nullptr;  // what started the task, which has no parent
     void* holder_;                          // where the parent keeps the task
   };
-  std::unique_ptr<internal::CancelRelay> relay_;  // once it has moved
+  std::unique_ptr<internal::CancelRelay> relay_;  // null: the task has not moved
 };
 
 }  // namespace coaio

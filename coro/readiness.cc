@@ -37,7 +37,7 @@ void Readiness::wake(FdWaiter& waiter, Events events) {
   if (any(events)) {
     self.complete();
   } else {
-    self.complete_cancelled();  // the descriptor's owner closes it
+    self.complete_cancelled();  // release_fd() was called
   }
 }
 
@@ -48,8 +48,8 @@ void Readiness::withdraw() {
 
 absl::StatusOr<Events> Readiness::await_resume() const {
   if (was_cancelled()) {
-    ContextAccess(Context::current())
-        .settle();  // the first of several cancelled waits does it for all
+    // The first of several cancelled waits settles for all of them.
+    ContextAccess(Context::current()).settle();
     return cancelled();
   }
   if (any(seen_ & Events::kInvalid)) {

@@ -1,28 +1,28 @@
-// readable, writable, ready: waiting for a file descriptor that coaio does not own.
+// readable, writable, ready: wait for a file descriptor that coaio does not own.
 //
 //   absl::Status status = co_await readable(fd);   // then read(fd, ...); EAGAIN is possible
 //   absl::StatusOr<Events> seen = co_await ready(fd, Events::kIn | Events::kOut);
 //
-// Any descriptor: sockets and pipes of other libraries, terminals, timerfds, ... Files without
-// readiness (regular files, /dev/null) are ready at once. Several tasks may wait for one
-// descriptor; those of one direction get their turns in the order of asking. Error and hang-up end
-// every wait. The registration with the kernel is kept between waits, which allocate nothing.
+// The descriptor may be of any kind: a socket or pipe of another library, a terminal, a timerfd.
+// Files without readiness (regular files, /dev/null) are ready at once. Several tasks may wait for
+// one descriptor; tasks that wait for the same direction resume in the order in which they began to
+// wait. An error or a hang-up ends every wait. The registration with the kernel is kept between
+// waits, and waiting allocates nothing.
 //
-// May complete without suspending? Only when cancelled before.
+// May complete without suspending? Only when the task was cancelled before.
 // Observes cancellation? Yes: kCancelled.
 // Resumes where? On the task's home, inside the turn that found the descriptor ready.
-// Who must outlive whom? The descriptor stays open while a task waits for it. Once a wait has
-// ended,
-//   with whatever result, close(2) closes the file. To close the descriptor earlier, give it up
-//   first, and the waits end with kCancelled:
+// Who must outlive whom? The descriptor stays open while a task waits for it. When the wait has
+//   ended, with any result, close(2) closes the file. To close the descriptor earlier, release it
+//   first; the waits then end with kCancelled:
 //
 //     context.release_fd(fd);
 //     close(fd);
 //
-//   After a close() without release_fd(), the back end decides how the waits end: with epoll they
-//   do not end; io_uring keeps the file open and goes on to wait for it; with ppoll they end with
-//   EBADF, or wait for the next file that gets the number.
-// Errors: a number that is not open is kFailedPrecondition (EBADF).
+//   After a close() without release_fd() the result depends on the back end: on epoll the waits do
+//   not end; on io_uring they go on, and keep the file open; on ppoll they end with EBADF, or wait
+//   for the next file that is opened under the same descriptor.
+// Errors: a descriptor that is not open gives kFailedPrecondition (EBADF).
 
 #ifndef COAIO_CORO_READINESS_H_
 #define COAIO_CORO_READINESS_H_
@@ -58,7 +58,7 @@ class Readiness : public AwaitableOperation<Readiness>, private internal::FdWait
   Events seen_ = Events::kNone;
 };
 
-// The same for those who do not ask what exactly was seen.
+// The same without the events that were seen.
 class ReadinessStatus : public Readiness {
  public:
   using Readiness::Readiness;

@@ -28,7 +28,7 @@ class Result {
   }
 
   // Moves the value out, or throws the exception. A coroutine that flows off its end has neither:
-  // the standard leaves that undefined, and both compilers, which warn of it, suspend it for good.
+  // this is undefined behavior, for which clang and g++ warn and go to the final suspension.
   T take() {
     check(content_.index() != 0,
           "a Task<T> ended without co_return: let every path through the coroutine co_return a "

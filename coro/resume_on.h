@@ -1,11 +1,11 @@
 // resume_on: moves the task to another context.
 //
-//   co_await resume_on(other);   // the rest of this task runs on the other's home thread
+//   co_await resume_on(other);   // the rest of this task runs on the home thread of `other`
 //
-// The context becomes the task's home. A task that ends away from its parent's home brings its
-// result there by itself. What belongs to one context (a socket, a task group) stays there: the
-// task uses it, and destroys it, where it was made. A task that is cancelled is cancelled wherever
-// it is. The first move of a task that can be cancelled allocates; later ones allocate nothing.
+// `other` becomes the task's home. A task that ends away from its parent's home returns there with
+// its result. An object of one context (a socket, a task group) does not move: the task uses it and
+// destroys it on that context. A request for cancellation follows the task. The first move of a
+// task that can be cancelled allocates; later moves allocate nothing.
 //
 // May complete without suspending? Never.
 // Observes cancellation? No.

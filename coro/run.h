@@ -1,4 +1,4 @@
-// run: from ordinary code into coroutines.
+// run: runs a task from ordinary code.
 //
 //   int main() {
 //     absl::Status status = coaio::run(serve());             // a context with default options
@@ -7,23 +7,24 @@
 //     int same = coaio::run(*context, compute(), source.token());
 //   }
 //
-// Runs the loop on the calling thread until the task has ended, and returns its result. Other tasks
-// and bottom halves of the context run meanwhile, and stay where they are when it returns.
+// run() runs the loop on the calling thread until the task has ended, and returns the task's
+// result. Other tasks and bottom halves of the context run meanwhile; they stay where they are when
+// run() returns.
 //
-// Threads: the calling thread becomes the home of the context, or is it already. Not inside a turn
-//   of the same thread, which is checked: a task awaits another task, a callback spawns it into a
-//   TaskGroup.
+// Threads: the calling thread becomes the home thread of the context, or is it already. A call
+//   inside a turn of the same thread is a checked error: a task awaits another task instead, and a
+//   callback spawns it into a TaskGroup.
 // Lifetime: the context, and the source of the token, outlive the call.
-// Cancellation: a request to the token's source cancels the task, and so does Context::stop(),
-// once.
-//   run() then goes on until the task has ended, and returns the result of the task: nothing is
-//   lost. A stop() that came before the call cancels the task before its first step.
-// Errors: an exception that leaves the task is thrown. Where no context is possible (COAIO_BACKEND
-//   asks for a back end that is not available, or descriptors are exhausted), run(task) and
-//   run(task, options) return the error of Context::create() if the result of the task is an
-//   absl::Status or absl::StatusOr. For other results they write the error to standard error, by
-//   standard_error_sink(), and exit with code 1: at that point of a program there is no context,
-//   and no sink of one, to tell. A program that wants to handle it constructs its own context.
+// Cancellation: a request to the token's source cancels the task, and so does one call of
+//   Context::stop(). run() still waits until the task has ended, and returns its result. A stop()
+//   before the call cancels the task before its first step.
+// Errors: run() throws the exception that leaves the task. Context::create() may fail, because
+//   COAIO_BACKEND asks for a back end that is not available or because descriptors are exhausted.
+//   - If the task's result is an absl::Status or absl::StatusOr, run(task) and run(task, options)
+//     return the error.
+//   - For other results they write the error to standard error (standard_error_sink()), because no
+//     context and no sink exists yet, and exit with code 1. A program that wants to handle the
+//     error calls Context::create() itself.
 
 #ifndef COAIO_CORO_RUN_H_
 #define COAIO_CORO_RUN_H_
@@ -44,7 +45,7 @@ namespace coaio {
 
 namespace internal {
 
-// Owns the task of one run(): cancels it, and learns of its end.
+// The owner of the task of one run().
 class RunOwner : public TaskOwner, private CancelNode {
  public:
   RunOwner(Context& context, CancelToken token);

@@ -1,15 +1,18 @@
-// sleep_for, sleep_until: waiting for a time.
+// sleep_for, sleep_until: wait for a point in time.
 //
-//   if (absl::Status status = co_await sleep_for(100ms); !status.ok()) co_return status;
+//   absl::Status status = co_await sleep_for(100ms);
+//   if (!status.ok()) co_return status;
 //
-// Never early, by the clock of the context. Equal deadlines end in the order of asking. Allocates
-// nothing in the steady state. Any duration, and any time point of the steady clock: one that is
-// too long for nanoseconds is for ever.
+// A sleep never ends early by the clock of the context. Sleeps with equal deadlines end in the
+// order in which they began. A sleep takes any duration, or any time point of the steady clock; a
+// value too large for nanoseconds is for ever. Sleeping allocates nothing in the steady state.
 //
-// May complete without suspending? When the time has come already, or cancelled before.
-// Observes cancellation? Yes: kCancelled. A loop that ignores it would spin once it is cancelled.
-// Resumes where? On the task's home, in the timer step of the turn.
-// Who must outlive whom? No object outlives another one.
+// May complete without suspending? Yes: when the time has come already, or when the task was
+//   cancelled before.
+// Observes cancellation? Yes: kCancelled. A loop that ignores the status spins once its task is
+//   cancelled.
+// Resumes where? On the task's home, in the timer step of a turn.
+// Who must outlive whom? There is no such requirement.
 
 #ifndef COAIO_CORO_SLEEP_H_
 #define COAIO_CORO_SLEEP_H_

@@ -3,18 +3,19 @@
 //   Task<int> answer() { co_await sleep_for(1s); co_return 42; }
 //   Task<void> ask()   { int n = co_await answer(); ... }
 //
-// Lazy: it begins when it is awaited, spawned into a TaskGroup, or run(). It is awaited once, as an
-// rvalue, by a task that it makes its parent and from which it has its home context and its cancel
-// token. An exception that leaves it is thrown at the parent. Its parameters are destroyed before
-// the parent goes on.
+// A task is lazy: it begins when another task awaits it, when it is spawned into a TaskGroup, or
+// when run() is called with it. A task is awaited once, as an rvalue. The task that awaits it
+// becomes its parent, and gives it the home context and the cancel token. The parent gets the
+// result, or the exception that left the task. The task's parameters are destroyed before the
+// parent goes on.
 //
-// May complete without suspending? Yes; but after a bounded number of such completions in a row the
-//   parent continues through the loop's queue.
-// Observes cancellation? By itself not: the operations in it do.
-// Resumes where? The parent on its own home, wherever the task ended.
-// Who must outlive whom? Arguments that are taken by reference, and the object that a member
-//   coroutine or a capturing lambda belongs to, outlive the task: it keeps references to them.
-//   `co_await f(x)` is safe; a task that is stored, or spawned, should take its arguments by value.
+// May complete without suspending? Yes. When the parent's coop budget is used up, the parent
+//   continues through the run queue.
+// Observes cancellation? The task itself does not; the operations that it awaits do.
+// Resumes where? The parent resumes on the parent's home, on whichever context the task ended.
+// Who must outlive whom? A task keeps references to arguments that it takes by reference, and to
+//   the object of a member coroutine or of a capturing lambda: these outlive the task.
+//   `co_await f(x)` is safe; a task that is stored or spawned should take its arguments by value.
 
 #ifndef COAIO_CORO_TASK_H_
 #define COAIO_CORO_TASK_H_
@@ -41,7 +42,7 @@ namespace internal {
 template <typename T>
 class TaskPromise;
 
-// What the promises of all tasks share.
+// The part of a promise that is the same for void and other results.
 template <typename T>
 class TaskPromiseBase : public PromiseBase {
  public:
@@ -116,7 +117,7 @@ class [[nodiscard("a task does nothing until it is awaited, spawned or run")]] T
     return Awaiter(std::exchange(handle_, nullptr));
   }
 
-  // For owners: gives up the coroutine, which they start and destroy.
+  // For owners: hands over the coroutine, which the owner starts and destroys.
   std::coroutine_handle<promise_type> release() && {
     internal::check(handle_ != nullptr,
                     "a task is spawned or run that was moved from, or awaited before");
@@ -144,11 +145,11 @@ class [[nodiscard("a task does nothing until it is awaited, spawned or run")]] T
       return task_.promise().start(parent.promise(), &task_);
     }
 
-    // The frame, and the parameters in it, end here: the parent may be on another context by the
-    // end of its full expression.
     template <typename Foreign>
     void await_suspend(std::coroutine_handle<Foreign>) = delete;  // await it in a coaio::Task
 
+    // Destroys the frame, and the parameters in it, here and not at the end of the parent's full
+    // expression: the parent may have moved to another context by then.
     T await_resume() {
       struct Frame {
         ~Frame() { handle.destroy(); }

@@ -2,10 +2,13 @@
 
 #include <coroutine>
 #include <exception>
+#include <string>
 #include <type_traits>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
 #include "backends/check.h"
 #include "coro/cancel.h"
 #include "coro/promise.h"
@@ -44,11 +47,13 @@ TaskGroup::~TaskGroup() {
     return;
   }
   check(size_ == 0,
-        "a task group ends before its tasks: co_await join() on every way out, also where an "
+        "a task group is destroyed before its tasks have ended: co_await join() on every way out, "
+        "also where an "
         "exception or a co_return leaves between spawn() and join()");
   check(!listed() || context().is_home(),
-        "a task group ends on another context than its own: resume_on the one where it was made");
+        "a task group is destroyed on another context than its own: resume_on its context first");
   ContextAccess(context()).cancel(deadline_);
+  tell_failure();
 }
 
 void TaskGroup::pass_on(CancelNode& node) {
@@ -92,7 +97,7 @@ void TaskGroup::Owner<T>::ended(TaskOwner& owner, PromiseBase& child) {
   group.child_ended();
 }
 
-// That a child was cancelled is not the cause of anything, and gives way to it.
+// A child's kCancelled is not the cause of a failure: a later failure replaces it.
 bool TaskGroup::failed() const {
   return first_exception_ != nullptr || !(first_failure_.ok() || absl::IsCancelled(first_failure_));
 }
@@ -101,7 +106,7 @@ void TaskGroup::fail(absl::Status status) {
   if (status.ok() || failed()) {
     return;
   }
-  // Our own doing.
+  // cancel() was called, or another child has failed.
   if (absl::IsCancelled(status) && source_.cancel_requested() && !owner_cancelled_) {
     return;
   }
@@ -116,6 +121,20 @@ void TaskGroup::fail(std::exception_ptr exception) {
   source_.request_cancel();
 }
 
+// A failure that no join() reports would be lost: an operator should know at least.
+void TaskGroup::tell_failure() {
+  if (!failed()) {
+    return;
+  }
+  const std::string failure = first_exception_ != nullptr
+                                  ? "an exception"
+                                  : absl::Utf8SafeCHexEscape(first_failure_.ToString());
+  context().tell_sink(
+      absl::StrCat("a task group was destroyed with a failure of one of its tasks that no join() "
+                   "has reported: ",
+                   failure));
+}
+
 void TaskGroup::child_ended() {
   if (--size_ != 0) {
     return;
@@ -125,8 +144,7 @@ void TaskGroup::child_ended() {
   }
 }
 
-// The joiner may have been cancelled while it was on another context, by a request that this
-// context has not seen.
+// A request for cancellation that reached the joiner on another context has not reached the group.
 void TaskGroup::suspend(PromiseBase& joiner) {
   check(joiner_ == nullptr, "two tasks join one group: let one of them join it");
   check(&joiner.context() == &context(),

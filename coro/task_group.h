@@ -1,4 +1,4 @@
-// TaskGroup: tasks that run at the same time, and end together.
+// TaskGroup: tasks that run at the same time, and are joined together.
 //
 //   TaskGroup connections(co_await this_task());
 //   connections.spawn(echo(std::move(stream)));
@@ -6,22 +6,27 @@
 //   ...
 //   absl::Status first_failure = co_await connections.join();
 //
-// A child that fails, by a status that is not OK or by an exception, cancels the others; join()
-// waits for all of them and reports the first failure. Cancelling the task that owns the group
-// cancels the children, and if that cut one short, join() reports kCancelled. A child that cancel()
-// cut short is no failure. Nothing of the group runs after join().
+// A child fails by a status that is not OK, or by an exception. The first failure cancels the other
+// children. join() waits for all children, and then returns the status or throws the exception of
+// the first failure. When join() returns, nothing of the group runs any more.
 //
-// After join() the group may be used again. After a failure it is as new, so that an attempt can be
-// repeated; after cancel(), also by cancel_after(), and after a cancellation of the owner, tasks
-// that are spawned begin cancelled.
+// - cancel() cancels the children; a child that ends with kCancelled then has not failed.
+// - A cancellation of the task that owns the group cancels the children; join() returns kCancelled
+//   if one of them ended with kCancelled.
+// - After join() the group may be used again. A failure leaves no trace, so that an attempt can be
+//   repeated; but after cancel(), cancel_after() or a cancellation of the owner, later children
+//   begin cancelled.
+// - A failure that no join() has reported when the group is destroyed goes to the sink of the
+//   context (Context::tell_sink).
 //
-// join(): may complete without suspending? When no child is left. Observes cancellation? It passes
-//   it on to the children, and waits for their ends. Resumes where? On the home of the group.
-// Who must outlive whom? The group outlives its children: join() before it ends, which is checked.
-//   An exception or a co_return between spawn() and join() ends the group too early as well:
-//   task_group() (coro/with_task_group.h) joins on every way out. A capturing lambda is spawned as
-//   a callable, not called: the task of `spawn([x] { ... }())` refers to a lambda that has ended.
-// Threads: the home thread of the context; cancel() on any thread.
+// join(): may complete without suspending? Yes: when no child is left.
+//   Observes cancellation? It passes a cancellation on to the children, and waits until they end.
+//   Resumes where? On the home of the group.
+// Who must outlive whom? The group outlives its children, which its destructor checks: co_await
+//   join() on every way out. An exception or a co_return between spawn() and join() is a way out;
+//   task_group() (coro/with_task_group.h) joins on every one of them. A capturing lambda is spawned
+//   as a callable, not called: the task of `spawn([x] { ... }())` refers to a lambda that has ended.
+// Threads: the home thread of the context; any thread may call cancel().
 
 #ifndef COAIO_CORO_TASK_GROUP_H_
 #define COAIO_CORO_TASK_GROUP_H_
@@ -89,15 +94,15 @@ class TaskGroup : private CancelNode {
         std::forward<Make>(make), std::forward<Args>(args)...));
   }
 
-  // Asks all children to end, those that are spawned later included, also after a join(). On any
-  // thread, while the group lives.
+  // Requests the cancellation of all children, also of children that are spawned later, after a
+  // join() too. Any thread.
   void cancel() {
     cancelled_.store(true, std::memory_order_relaxed);  // read after join(), on the home thread
     source_.request_cancel();
   }
 
-  // cancel() after this time, unless the group has been joined before. The time counts from this
-  // call, whether or not there are children yet. A second call replaces the first.
+  // Calls cancel() after this time, unless join() returns before. The time counts from this call,
+  // whether or not there are children yet. A second call replaces the first.
   void cancel_after(Duration delay);
 
   std::size_t size() const { return size_; }
@@ -121,7 +126,7 @@ class TaskGroup : private CancelNode {
   [[nodiscard]] Join join() { return Join(*this); }
 
  private:
-  // Told of the end of each child of one type.
+  // The owner of all children with one type of result.
   template <typename T>
   struct Owner : internal::TaskOwner {
     explicit Owner(TaskGroup& g) : internal::TaskOwner(g.context(), &Owner::ended), group(g) {}
@@ -129,7 +134,7 @@ class TaskGroup : private CancelNode {
     TaskGroup& group;
   };
 
-  // Cancels when its time has come.
+  // The timer of cancel_after().
   struct Deadline : internal::TimerNode {
     explicit Deadline(TaskGroup& g)
         : internal::TimerNode(&Deadline::fire, internal::CallKind::kGroupDeadline), group(g) {}
@@ -142,6 +147,7 @@ class TaskGroup : private CancelNode {
   bool failed() const;
   void fail(absl::Status status);
   void fail(std::exception_ptr exception);
+  void tell_failure();
   void check_home() const;
   void child_ended();
   void suspend(PromiseBase& joiner);

@@ -1,13 +1,13 @@
-// this_task: the context and the cancel token of the task that asks.
+// this_task: the context and the cancel token of the calling task.
 //
 //   const TaskEnv here = co_await this_task();
 //   TaskGroup group(here);
 //   if (here.token.cancel_requested()) ...     // this task, and not only one operation, is to end
 //
 // May complete without suspending? It always does.
-// Observes cancellation? No; it reports whether cancellation was requested.
-// Resumes where? It goes on at once.
-// Who must outlive whom? The token is valid until the task ends or moves to another context; the
+// Observes cancellation? No; the token reports whether cancellation was requested.
+// Resumes where? The task goes on at once, where it is.
+// Who must outlive whom? The token is valid until the task ends or moves to another context. The
 //   context outlives the task.
 
 #ifndef COAIO_CORO_THIS_TASK_H_
@@ -20,7 +20,7 @@
 
 namespace coaio {
 
-// Where a task runs, and what cancels it.
+// The context on which a task runs, and the token that cancels it.
 struct TaskEnv {
   Context& context;
   CancelToken token;

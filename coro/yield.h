@@ -1,11 +1,11 @@
-// yield: lets everything run that is queued on this context, and then goes on.
+// yield: lets the queued bottom halves and tasks of this context run, and then goes on.
 //
 //   co_await yield();
 //
 // May complete without suspending? Never.
 // Observes cancellation? No.
-// Resumes where? On the task's home, in the batch of bottom halves that follows.
-// Who must outlive whom? Nothing outlives anything.
+// Resumes where? On the task's home, behind everything that was queued there before.
+// Who must outlive whom? There is no such requirement.
 
 #ifndef COAIO_CORO_YIELD_H_
 #define COAIO_CORO_YIELD_H_

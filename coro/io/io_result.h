@@ -1,4 +1,4 @@
-// IoResult: how an operation that moves bytes ended, and how many bytes it moved until then.
+// IoResult: the result of an operation that moves bytes: a status, and the number of bytes moved.
 //
 //   IoResult read = co_await stream.read_some(buffer);
 //   if (read.count() == 0) co_return read.status();   // end of file (OK), error, or cancellation
@@ -6,11 +6,11 @@
 //   IoResult written = co_await stream.write_all(data);
 //   if (!written.ok()) resend_from(written.count());
 //
-// The count is true however the operation ended: a write that was cancelled or that met an error
-// says how many bytes the kernel had taken before. A result that is OK allocates nothing.
+// The count is right however the operation ended: after an error or a cancellation it says how many
+// bytes the kernel had taken before. An OK result allocates nothing.
 //
-// Threads: a value like any other.
-// Errors: those of the operation; see the header of the stream.
+// Threads: a value; threads that share one need a lock.
+// Errors: see the header of the stream.
 
 #ifndef COAIO_CORO_IO_IO_RESULT_H_
 #define COAIO_CORO_IO_IO_RESULT_H_
@@ -24,7 +24,7 @@ namespace coaio {
 
 class [[nodiscard]] IoResult {
  public:
-  // OK, and nothing was moved.
+  // OK, and a count of 0.
   IoResult() = default;
   explicit IoResult(std::size_t count) : count_(count) {}
   IoResult(std::size_t count, absl::Status status) : count_(count), status_(std::move(status)) {}

@@ -16,9 +16,9 @@ UniqueFd make_non_blocking(UniqueFd fd) {
   const bool done = flags >= 0 && ((flags & O_NONBLOCK) != 0 ||
                                    fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) == 0);
   if (!done) {
-    fail(absl::StrCat("a stream or listener is made of descriptor ", fd.get(), ": ",
+    fail(absl::StrCat("a stream or listener is constructed from descriptor ", fd.get(), ": ",
                       strerrorname_np(errno),
-                      "; look at the result of the call that made the descriptor")
+                      "; check the result of the call that opened the descriptor")
              .c_str());
   }
   return fd;

@@ -1,4 +1,4 @@
-// make_non_blocking: for sockets that come from outside of coaio. Private to coro/io.
+// make_non_blocking: for sockets that coaio has not opened. Private to coro/io.
 
 #ifndef COAIO_CORO_IO_NON_BLOCKING_H_
 #define COAIO_CORO_IO_NON_BLOCKING_H_
@@ -7,8 +7,8 @@
 
 namespace coaio::internal {
 
-// Sets O_NONBLOCK if it is not set: a blocking call would stop the whole loop. A descriptor that is
-// not open ends the program with a sentence that names it.
+// Sets O_NONBLOCK if it is not set: a call that blocks would stop the whole loop. A descriptor that
+// is not open is a checked error, whose sentence names the descriptor.
 UniqueFd make_non_blocking(UniqueFd fd);
 
 }  // namespace coaio::internal

@@ -29,17 +29,18 @@ constexpr std::size_t kMostSubscriptions = 256;
 
 constexpr std::uint64_t bit_of(int number) { return std::uint64_t{1} << (number - 1); }
 
-// What the handler reads. Plain atomics, because a handler may interrupt any code.
+// State that the handler reads. Atomics and no lock, because a handler may interrupt any code.
 std::array<std::atomic<SignalSubscription*>, kMostSubscriptions> g_listed{};
 std::atomic<int> g_handlers_running{0};
 std::atomic<pid_t> g_owner{0};  // the process that has installed the handlers
 std::array<struct sigaction, kLastSignal + 1> g_before{};  // constant while its signal has users
 
-// What only make() and the destructor use.
+// State for make() and the destructor only.
 std::mutex g_mutex;
 std::array<int, kLastSignal + 1> g_users{};  // guarded by g_mutex
 
-// Signals that make() has unblocked in this thread, and for how many subscriptions.
+// For each signal that make() has unblocked in this thread: for how many subscriptions, and whether
+// it was blocked before.
 struct Unblocked {
   int users = 0;
   bool was_blocked = false;
@@ -49,8 +50,8 @@ thread_local std::array<Unblocked, kLastSignal + 1> t_unblocked{};
 void handle(int number) {
   const int saved_errno = errno;
   if (getpid() != g_owner.load(std::memory_order_relaxed)) {
-    // A forked child: the parent's subscriptions are not for it. The signal is blocked until the
-    // handler returns, and is delivered then.
+    // A forked child: the subscriptions belong to the parent. The raised signal is blocked until
+    // the handler returns, and the kernel delivers it then.
     sigaction(number, &g_before[static_cast<std::size_t>(number)], nullptr);
     raise(number);
     errno = saved_errno;
@@ -80,7 +81,7 @@ bool list(SignalSubscription& subscription) {
   return false;
 }
 
-// Returns when no handler uses it any more.
+// Returns when no handler uses the subscription any more.
 void unlist(SignalSubscription& subscription) {
   for (std::atomic<SignalSubscription*>& slot : g_listed) {
     if (slot.load(std::memory_order_relaxed) == &subscription) {  // relaxed: g_mutex is held
@@ -147,7 +148,7 @@ void block_again(int number) {
   }
 }
 
-// In a forked child, the parent's subscriptions count no more.
+// A forked child drops the subscriptions that it has copied from the parent.
 void begin_anew_in_child() {
   if (g_owner.load(std::memory_order_relaxed) == getpid()) {
     return;
@@ -187,7 +188,7 @@ absl::Status check_number(int number) {
     case SIGTRAP:
     case SIGSYS:
       return refusal(number, absl::StrCat("(SIG", sigabbrev_np(number),
-                                          ") tells of a fault of the thread, which cannot go on: "
+                                          ") reports a fault of the thread, which cannot go on: "
                                           "install a handler with sigaction"));
     default:
       return absl::OkStatus();
@@ -219,7 +220,7 @@ absl::StatusOr<std::unique_ptr<SignalSubscription>> SignalSubscription::make(
   if (!list(*self)) {
     self->wanted_ = 0;
     return absl::ResourceExhaustedError(absl::StrCat("a process has at most ", kMostSubscriptions,
-                                                     " objects that hear signals at a time"));
+                                                     " objects that receive signals at a time"));
   }
   std::uint64_t installed = 0;
   for_each_signal(wanted, [&](int number) { installed |= install(number) ? bit_of(number) : 0; });
@@ -237,7 +238,7 @@ absl::StatusOr<std::unique_ptr<SignalSubscription>> SignalSubscription::make(
 SignalSubscription::SignalSubscription(int eventfd) : eventfd_(eventfd), owner_(getpid()) {}
 
 SignalSubscription::~SignalSubscription() {
-  // A forked child has nothing to give back: make() begins anew there.
+  // In a forked child there is nothing to restore: make() drops the copied state there.
   if (wanted_ == 0 || owner_ != getpid()) {
     return;
   }

@@ -1,14 +1,16 @@
-// SignalSubscription: what a process has to arrange so that several objects hear its signals.
-// Private to coro/io.
+// SignalSubscription: lets several objects of one process receive the same signals. Private to
+// coro/io.
 //
 // The first subscription to a signal installs a handler, and the last one restores the action that
-// was there before. The handler marks the signal in every subscription to it, and writes to the
-// subscription's eventfd. So each subscription hears each signal, whichever thread it came to.
+// was there before. The handler marks the signal in each subscription to it, and writes to the
+// eventfd of that subscription. So each subscription receives each signal, on whichever thread the
+// kernel delivers it.
 //
-// The handler does nothing of this in a child that was forked, where it restores the action from
-// before and raises the signal again; and exec(3) resets handlers by itself.
+// In a forked child the handler restores the action from before, and raises the signal again.
+// exec(3) resets handlers by itself.
 //
-// Threads: take() any; made and destroyed on the same thread, any.
+// Threads: a subscription is destroyed on the thread that made it; any thread may call take(), but
+//   one thread at a time.
 
 #ifndef COAIO_CORO_IO_SIGNAL_SUBSCRIPTION_H_
 #define COAIO_CORO_IO_SIGNAL_SUBSCRIPTION_H_
@@ -26,7 +28,7 @@ namespace coaio::internal {
 
 class SignalSubscription {
  public:
-  // `eventfd` stays open for as long as the subscription.
+  // `eventfd` stays open while the subscription lives.
   static absl::StatusOr<std::unique_ptr<SignalSubscription>> make(
       std::initializer_list<int> numbers, int eventfd);
 
@@ -34,10 +36,11 @@ class SignalSubscription {
   SignalSubscription& operator=(const SignalSubscription&) = delete;
   ~SignalSubscription();
 
-  // The lowest number that has come and was not taken; 0 if there is none.
+  // Returns the lowest signal number that was received and not taken yet, and takes it; 0 if there
+  // is none.
   int take();
 
-  // For the handler.
+  // For the signal handler.
   void hear(int number);
 
  private:
@@ -45,8 +48,8 @@ class SignalSubscription {
 
   const int eventfd_;
   const pid_t owner_;
-  std::uint64_t wanted_ = 0;               // bit n - 1 for signal n; constant once it is listed
-  std::atomic<std::uint64_t> pending_{0};  // the same
+  std::uint64_t wanted_ = 0;               // bit n - 1 for signal n; constant from list() on
+  std::atomic<std::uint64_t> pending_{0};  // bit n - 1 for signal n
 };
 
 }  // namespace coaio::internal

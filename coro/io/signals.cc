@@ -35,7 +35,8 @@ class NextSignal : public TryOperation {
   int await_resume() const { return was_cancelled() ? 0 : number_; }
 
  private:
-  // The eventfd is drained before the last look, so that a signal that comes after it rings again.
+  // The eventfd is drained before the last take(), so that a signal after it makes the eventfd
+  // readable again.
   static Outcome attempt(TryOperation& operation) {
     auto& self = static_cast<NextSignal&>(operation);
     std::uint64_t rings = 0;

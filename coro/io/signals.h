@@ -3,29 +3,33 @@
 //   absl::StatusOr<Signals> signals = Signals::open(context, {SIGINT, SIGTERM});
 //   absl::StatusOr<int> number = co_await signals->next();
 //
-// While the object lives, its signals do not have their usual effect on the process; they are
-// heard instead. Several objects, on one context or on several, may name one signal: each of them
-// hears it. When the last one ends, the action from before is restored. Signals that an object has
-// heard and that were not taken by next() are dropped with it. Signals of one number that come
-// before the first was taken are one; next() gives the lowest number first.
+// While the object lives, its signals do not have their usual effect on the process: next() returns
+// them instead. Several objects, on one context or on several, may name one signal; each of them
+// receives it. When the last of them is destroyed, the action from before is restored. Signals that
+// an object has received and that next() has not returned are dropped with the object. Two signals
+// with one number are one signal if the first was not returned before the second came. next()
+// returns the lowest number first.
 //
-// The process: open() installs a signal handler (with SA_RESTART), and leaves alone an action that
-//   the program installs for the signal afterwards. In the calling thread open() unblocks the
-//   signals until the object ends. Other threads need nothing; but a call that SA_RESTART does not
-//   restart, such as poll(2) or nanosleep(2), may end with EINTR in a thread that does not block
-//   the signal.
-// Children inherit nothing of it: a program that is started begins with the default action, and a
-//   forked child has the action from before.
+// Effect on the process: open() installs a signal handler (with SA_RESTART). If the program
+// installs
+//   another action for the signal later, that action stays. open() unblocks the signals in the
+//   calling thread until the object is destroyed. A system call that SA_RESTART does not restart,
+//   such as poll(2) or nanosleep(2), may end with EINTR in any thread that does not block the
+//   signal.
+// Children: a program that is started begins with the default action; a forked child has the action
+//   from before open().
 //
-// next(): may complete without suspending? When a signal is waiting; as a task, see coro/task.h.
+// next(): may complete without suspending? Yes: when a signal is pending; as a task, see
+//   coro/task.h.
 // Observes cancellation? Yes: kCancelled.
 // Resumes where? On the task's home.
-// Who must outlive whom? The object outlives next(). One task calls next(); a second next() on one
-//   object at the same time ends the program with a sentence: open a second object for it.
-// Threads: the home thread of the context, which is the one that has called open().
-// Errors: open() gives kInvalidArgument, which names the signal, for numbers that are no signal,
-//   for SIGKILL and SIGSTOP, and for those that tell of a fault of the thread itself (SIGSEGV,
-//   SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS): no loop could go on after these.
+// Who must outlive whom? The object outlives next(). One task at a time calls next(), which is
+//   checked: another task opens an object of its own.
+// Threads: the home thread of the context; it has also called open().
+// Errors: open() gives kInvalidArgument, which names the signal, for a number that is no signal,
+// for
+//   SIGKILL and SIGSTOP, and for signals that report a fault of the thread itself (SIGSEGV, SIGBUS,
+//   SIGFPE, SIGILL, SIGTRAP, SIGSYS), after which no loop could go on.
 
 #ifndef COAIO_CORO_IO_SIGNALS_H_
 #define COAIO_CORO_IO_SIGNALS_H_
@@ -50,7 +54,7 @@ class Signals {
   Signals(Signals&&) = default;
   Signals& operator=(Signals&&) = delete;
 
-  // The number of the next signal.
+  // Waits for the next signal, and returns its number.
   Task<absl::StatusOr<int>> next();
 
  private:

@@ -33,7 +33,7 @@ absl::Status not_an_address(absl::string_view host, absl::string_view reason) {
       absl::StrCat("cannot read ", quoted(host), " as an address: ", reason));
 }
 
-// The interface of an IPv6 scope, given by name or by number. 0: there is no such interface.
+// The index of the interface that an IPv6 scope gives by name or by number; 0 if there is none.
 unsigned interface_of(const std::string& scope) {
   unsigned index = if_nametoindex(scope.c_str());
   const bool numeric = index != 0 || absl::SimpleAtoi(scope, &index);
@@ -88,7 +88,7 @@ absl::StatusOr<SocketAddress> SocketAddress::parse_v6(absl::string_view host, st
 absl::StatusOr<SocketAddress> SocketAddress::resolve(absl::string_view host, std::uint16_t port) {
   absl::StatusOr<SocketAddress> numeric = parse(host, port);
   const std::string name(host);
-  // A colon is in no name, and a NUL byte would cut it.
+  // getaddrinfo() is for names only: no name has a colon, and a NUL byte would cut the name.
   if (numeric.ok() || host.find_first_of(absl::string_view(":\0", 2)) != absl::string_view::npos ||
       is_short_form(name)) {
     return numeric;

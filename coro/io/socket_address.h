@@ -2,11 +2,12 @@
 //
 //   absl::StatusOr<SocketAddress> address = SocketAddress::resolve("localhost", 8080);
 //
-// A numeric address is written as inet_pton(3) reads it: four decimal numbers, or IPv6; a scope may
-// follow an IPv6 address ("fe80::1%eth0"). The shorter forms of inet_aton(3), "127.1" and
-// "0177.0.0.1", are refused: other programs read other addresses in them.
+// A numeric address has the form that inet_pton(3) reads: four decimal numbers, or IPv6; an IPv6
+// address may have a scope ("fe80::1%eth0"). The shorter forms of inet_aton(3), such as "127.1" and
+// "0177.0.0.1", are refused, because other programs read them as other addresses.
 //
-// Errors: kInvalidArgument or kNotFound names the host and the reason.
+// Threads: a value; threads that share one need a lock.
+// Errors: kInvalidArgument or kNotFound, with the host and the reason.
 
 #ifndef COAIO_CORO_IO_SOCKET_ADDRESS_H_
 #define COAIO_CORO_IO_SOCKET_ADDRESS_H_
@@ -27,11 +28,11 @@ class SocketAddress {
   // A numeric address: "127.0.0.1", "::1", "fe80::1%eth0".
   static absl::StatusOr<SocketAddress> parse(absl::string_view host, std::uint16_t port);
 
-  // A numeric address, or a name; the first address of the name is taken. Blocks the thread during
-  // the lookup of the name: for set-up.
+  // A numeric address, or a host name, of which the first address is taken. For set-up: the lookup
+  // of a name blocks the thread.
   static absl::StatusOr<SocketAddress> resolve(absl::string_view host, std::uint16_t port);
 
-  // An address that the kernel gave. kInvalidArgument if it is neither IPv4 nor IPv6.
+  // An address that a system call returned. kInvalidArgument if it is neither IPv4 nor IPv6.
   static absl::StatusOr<SocketAddress> from(const sockaddr* address, socklen_t size);
 
   // The local address of a socket: getsockname(2).

@@ -28,7 +28,7 @@ absl::string_view fix_of_socket(int error) {
   return error == EAFNOSUPPORT ? "this machine has no network of this address family" : "";
 }
 
-// bind(2), and listen(2), which finds out late that a port is taken.
+// For bind(2) and listen(2): with SO_REUSEADDR, listen(2) is the call that finds the port taken.
 absl::string_view fix_of_bind(int error, const SocketAddress& address) {
   switch (error) {
     case EACCES:

@@ -1,5 +1,5 @@
-// socket_error: a socket call that failed on an address, with the remedy where there is a usual
-// one. Private to coro/io.
+// socket_error: the status of a socket call that failed, with the usual remedy if there is one.
+// Private to coro/io.
 
 #ifndef COAIO_CORO_IO_SOCKET_ERROR_H_
 #define COAIO_CORO_IO_SOCKET_ERROR_H_

@@ -34,11 +34,11 @@ namespace {
 
 constexpr std::chrono::milliseconds kPause{100};
 
-// Accepting without a shortage for this long ends a period of shortage. Shorter, and a server whose
-// connections come and go at its limit would begin a new period with each of them.
+// A period of shortage ends when there was none for this long. With a shorter time, a server whose
+// connections come and go at its limit would begin a new period with each connection.
 constexpr std::chrono::seconds kCalm{10};
 
-// One accept4 that has an answer: a descriptor, or an errno.
+// Accepts one connection, or fails with an errno other than EAGAIN.
 class AcceptOne : public TryOperation {
  public:
   explicit AcceptOne(const WatchedFd& listener)
@@ -49,7 +49,7 @@ class AcceptOne : public TryOperation {
 
   UniqueFd take() { return std::move(accepted_); }
 
-  // Empty if it is neither IPv4 nor IPv6.
+  // Empty if the peer's address is neither IPv4 nor IPv6.
   std::optional<SocketAddress> peer() const {
     const absl::StatusOr<SocketAddress> peer =
         SocketAddress::from(reinterpret_cast<const sockaddr*>(&peer_), peer_size_);
@@ -90,7 +90,7 @@ const char* reason_to_pause(int error) {
   }
 }
 
-// accept(2) passes on errors of the connection that it would have returned.
+// Whether accept(2) reports an error of the connection that it would have returned.
 bool is_of_one_connection(int error) {
   switch (error) {
     case ECONNABORTED:
@@ -109,16 +109,12 @@ bool is_of_one_connection(int error) {
   }
 }
 
-}  // namespace
-
-namespace {
-
-// False, and errno: an option was refused.
+// Returns false, with errno, if an option was refused.
 bool set_options(int fd, const SocketAddress& address, const ListenOptions& options) {
   const auto set = [fd](int level, int name, int value) {
     return setsockopt(fd, level, name, &value, sizeof value) == 0;
   };
-  // A server that is restarted takes its port at once, although old connections linger.
+  // SO_REUSEADDR: a server that restarts can bind its port while old connections are in TIME_WAIT.
   return set(SOL_SOCKET, SO_REUSEADDR, 1) &&
          (!options.reuse_port || set(SOL_SOCKET, SO_REUSEPORT, 1)) &&
          (!options.v6only.has_value() || address.family() != AF_INET6 ||
@@ -160,7 +156,7 @@ void TcpListener::note_shortage(int error, absl::string_view reason) {
 }
 
 Task<absl::StatusOr<TcpStream>> TcpListener::accept() {
-  while (socket_.is_open()) {  // it may be closed during a pause
+  while (socket_.is_open()) {  // the listener may be closed during a pause
     AcceptOne one(socket_);
     const int error = co_await one;
     if (error == 0) {

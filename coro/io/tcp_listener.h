@@ -7,24 +7,23 @@
 //     connections.spawn(serve(*std::move(stream)));
 //   }
 //
-// One task accepts; a second accept() on one listener at the same time ends the program with a
-// sentence. Several contexts serve one port with a listener each and ListenOptions::reuse_port.
+// One task at a time calls accept(), which is checked. To serve one port on several contexts, give
+// each context a listener with ListenOptions::reuse_port.
 //
-// May complete without suspending? When a connection is waiting; as a task, see coro/task.h.
+// May complete without suspending? Yes: when a connection is waiting; as a task, see coro/task.h.
 // Observes cancellation? Yes: kCancelled.
 // Resumes where? On the task's home.
-// Who must outlive whom? The listener outlives accept(), and stays where it is meanwhile; closing
-//   the listener ends accept() with kCancelled.
+// Who must outlive whom? The listener outlives accept(), and is not moved meanwhile. Closing the
+//   listener ends accept() with kCancelled.
 // Threads: the home thread of the context.
-// Closing: when close() or the destructor returns, clients are refused and the port is free. After
-// a
-//   process on io_uring was killed, the kernel frees its port some 6 ms later: a supervisor that
-//   restarts the process at once should try again.
-// Errors: a port that is taken is kAlreadyExists, and names the address. Connections that died in
-//   the queue are passed over. accept() does not fail for want of descriptors or memory, nor
-//   because a firewall forbids a connection: accept() tries again every 100 ms, so that the server
-//   survives. pauses() counts these retries, and the sink of the context hears one sentence for
-//   each period of shortage. A period is over when accept() has met no shortage for 10 seconds.
+// Closing: when close() or the destructor returns, clients are refused and the port is free. When a
+//   process that uses io_uring is killed, the kernel frees its port some 6 ms later: a supervisor
+//   that restarts the process at once should retry.
+// Errors: listen() gives kAlreadyExists, with the address, for a port that is taken. accept() skips
+//   connections that died in the queue. accept() does not fail for want of descriptors or memory,
+//   or because a firewall forbids a connection: it retries every 100 ms, so that the server
+//   survives. pauses() counts the retries. The sink of the context gets one sentence for each
+//   period of shortage; a period ends when accept() has met no shortage for 10 seconds.
 
 #ifndef COAIO_CORO_IO_TCP_LISTENER_H_
 #define COAIO_CORO_IO_TCP_LISTENER_H_
@@ -49,12 +48,12 @@
 namespace coaio {
 
 struct ListenOptions {
-  // For an IPv6 address: true takes IPv6 connections only; false also takes IPv4 connections, if
-  // the address is "::". Empty: as sysctl net.ipv6.bindv6only says.
+  // For an IPv6 address (IPV6_V6ONLY). True: the listener accepts IPv6 connections only. False: a
+  // listener on "::" accepts IPv4 connections, too. Empty: sysctl net.ipv6.bindv6only decides.
   std::optional<bool> v6only = std::nullopt;
 
-  // Lets several sockets listen on one port (SO_REUSEPORT), if all of them say so; the kernel
-  // gives each new connection to one of them.
+  // Lets several sockets listen on one port (SO_REUSEPORT), if all of them set this option; the
+  // kernel gives each new connection to one of them.
   bool reuse_port = false;
 
   // How many connections may wait for accept(); sysctl net.core.somaxconn is the upper bound.
@@ -63,23 +62,23 @@ struct ListenOptions {
 
 class TcpListener {
  public:
-  // Port 0 takes a free port, which address() gives.
+  // Port 0: the kernel chooses a free port, which address() returns.
   static absl::StatusOr<TcpListener> listen(Context& context, const SocketAddress& address,
                                             const ListenOptions& options = {});
 
-  // Takes a listening socket, and makes it non-blocking if it is not: so is then every duplicate of
-  // the descriptor, in other processes too.
+  // Takes over a listening socket, and sets O_NONBLOCK, which is common to all duplicates of the
+  // descriptor, also in other processes.
   TcpListener(Context& context, UniqueFd socket)
       : socket_(context, internal::make_non_blocking(std::move(socket))) {}
 
-  // The next connection, on the context of the listener.
+  // Waits for the next connection. The stream belongs to the context of the listener.
   Task<absl::StatusOr<TcpStream>> accept();
 
   absl::StatusOr<SocketAddress> address() const { return SocketAddress::of_socket(socket_.get()); }
 
   void close() { socket_.close(); }
 
-  // How often accept() had to pause for want of descriptors or memory, or because of a firewall.
+  // The number of retries of accept() for want of descriptors or memory, or because of a firewall.
   std::uint64_t pauses() const { return pauses_; }
 
  private:

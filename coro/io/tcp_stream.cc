@@ -29,7 +29,7 @@ namespace coaio {
 using namespace internal;
 namespace {
 
-// What one task may write before others have their turn: some 100 µs of copying.
+// The number of bytes that one task may write before it yields: some 100 µs of copying.
 constexpr std::size_t kMostInARow = std::size_t{1} << 20;
 
 }  // namespace
@@ -48,9 +48,9 @@ TryOperation::Outcome TcpStream::ReadSome::attempt(TryOperation& operation) {
   }
   self.error_ = 0;
   self.count_ = static_cast<std::size_t>(count);
-  // A stream that gave less than was asked for has no more, and will report when it has: the next
-  // read need not try. Not so once the peer has hung up or the like, for that is reported once
-  // only.
+  // A short read means that the socket has no more data, and that the kernel will report new data:
+  // the next read waits without trying. This does not hold after a hang-up or an error, which the
+  // kernel reports only once.
   if (self.count_ < self.buffer_.size() && count != 0 && self.record().short_read_exhausts()) {
     self.record().mark_exhausted(Events::kIn);
   }
@@ -67,7 +67,8 @@ IoResult TcpStream::ReadSome::await_resume() const {
   return IoResult(count_);
 }
 
-// A peer that reads as fast as we write would never let it block.
+// Yields after kMostInARow bytes: if the peer reads as fast as this task writes, send(2) never
+// blocks.
 TryOperation::Outcome TcpStream::WriteAll::attempt(TryOperation& operation) {
   auto& self = static_cast<WriteAll&>(operation);
   self.error_ = 0;
@@ -84,7 +85,7 @@ TryOperation::Outcome TcpStream::WriteAll::attempt(TryOperation& operation) {
       return Outcome::kDone;
     }
   }
-  return self.rest_.empty() ? Outcome::kDone : Outcome::kLeaveOff;
+  return self.rest_.empty() ? Outcome::kDone : Outcome::kYield;
 }
 
 IoResult TcpStream::WriteAll::await_resume() const {
@@ -109,7 +110,7 @@ absl::Status TcpStream::shutdown_write() {
 
 namespace {
 
-// Waits until the connection stands or has failed.
+// Waits until the connection is established or has failed.
 class Connected : public TryOperation {
  public:
   explicit Connected(const WatchedFd& socket)
@@ -119,8 +120,8 @@ class Connected : public TryOperation {
   int await_resume() const { return was_cancelled() ? ECANCELED : error_; }
 
  private:
-  // The socket tells its error once. Without one, a report may have been early: it is connected
-  // when it has a peer.
+  // SO_ERROR gives an error once, and then 0. With 0, the event may have been spurious: the socket
+  // is connected if it has a peer.
   static Outcome attempt(TryOperation& operation) {
     auto& self = static_cast<Connected&>(operation);
     socklen_t size = sizeof self.error_;
@@ -137,9 +138,9 @@ class Connected : public TryOperation {
   int error_ = 0;
 };
 
-// TCP lets two sides call each other at the same time. So a socket that is given the very port that
-// it calls, where nobody listens, meets itself.
-bool met_itself(int fd) {
+// TCP lets two sockets connect to each other at the same time. So a socket whose ephemeral port is
+// the port to which it connects, and on which no socket listens, connects to itself.
+bool is_connected_to_itself(int fd) {
   sockaddr_storage own{};
   sockaddr_storage peer{};
   socklen_t own_size = sizeof own;
@@ -160,13 +161,13 @@ Task<absl::StatusOr<TcpStream>> TcpStream::connect(SocketAddress address) {
   set_no_delay(fd.get());
   int error = ::connect(fd.get(), address.data(), address.size()) == 0 ? 0 : errno;
   TcpStream stream(WatchedFd(here.context, std::move(fd)), address);
-  if (error == EINPROGRESS || error == EINTR) {  // either way the kernel goes on connecting
+  if (error == EINPROGRESS || error == EINTR) {  // in both cases the kernel goes on connecting
     error = co_await Connected(stream.socket_);
   }
   if (error == ECANCELED) {
     co_return cancelled();
   }
-  if (error == 0 && met_itself(stream.fd())) {
+  if (error == 0 && is_connected_to_itself(stream.fd())) {
     error = ECONNREFUSED;
   }
   if (error != 0) {
@@ -177,7 +178,7 @@ Task<absl::StatusOr<TcpStream>> TcpStream::connect(SocketAddress address) {
 
 void TcpStream::set_no_delay(int fd) {
   const int on = 1;
-  // Only a connection that has failed already refuses it, and its first operation says so.
+  // Fails only if the connection has failed already, which its first operation reports.
   static_cast<void>(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on));
 }
 

@@ -6,22 +6,22 @@
 //   IoResult written = co_await stream->write_all({buffer.data(), read.count()});
 //
 // One task may read while another task writes. Two tasks that read one stream at the same time, or
-// two that write it, end the program with a sentence: let one task read, and hand on what it got.
-// TCP_NODELAY is set, and no SIGPIPE is raised.
+// two that write it, are a checked error: let one task read, and pass on what it got. TCP_NODELAY
+// is set, and SIGPIPE is not raised.
 //
-// May complete without suspending? Yes, when the kernel has data, or room. After a bounded number
-//   of such completions in a row the task continues through the loop's queue.
-// Observes cancellation? Yes: kCancelled. read_some has moved nothing then; write_all may have sent
-//   a part, and its count says how much.
+// May complete without suspending? Yes: when the kernel has data, or room for it. When the coop
+//   budget of the task is used up, the task continues through the run queue.
+// Observes cancellation? Yes: kCancelled. read_some() has read nothing then; write_all() may have
+//   sent a part, and its count says how much.
 // Resumes where? On the task's home, inside the turn that found the socket ready.
-// Who must outlive whom? The buffer outlives the operation. A stream that is closed or destroyed
-//   ends its operations with kCancelled, and so do operations on it that begin later. A stream may
-//   be moved while operations are under way; an operation on a moved-from stream is an error that
-//   is checked.
-// Threads: the home thread of the context that it was made on.
-// Closing: when close() or the destructor returns, the kernel has closed the connection: the peer
-//   gets the end of file without another turn of the loop.
-// Errors: what the kernel says, by backends/errno_status.h.
+// Who must outlive whom? The buffer outlives the operation. When a stream is closed or destroyed,
+//   its operations end with kCancelled, and so do later operations on a closed stream. A stream may
+//   be moved while operations are under way. An operation on a moved-from stream is a checked
+//   error.
+// Threads: the home thread of the stream's context.
+// Closing: when close() or the destructor returns, the kernel has closed the connection. The peer
+//   reads the end of file without another turn of the loop.
+// Errors: the errno of the failed call, as backends/errno_status.h maps it.
 
 #ifndef COAIO_CORO_IO_TCP_STREAM_H_
 #define COAIO_CORO_IO_TCP_STREAM_H_
@@ -51,8 +51,8 @@ class TcpStream {
   // Connects on the context of the calling task.
   static Task<absl::StatusOr<TcpStream>> connect(SocketAddress address);
 
-  // Takes a connected socket, and makes it non-blocking if it is not: so is then every duplicate of
-  // the descriptor, in other processes too.
+  // Takes over a connected socket, and sets O_NONBLOCK, which is common to all duplicates of the
+  // descriptor, also in other processes.
   TcpStream(Context& context, UniqueFd socket)
       : socket_(context, internal::make_non_blocking(std::move(socket))) {}
 
@@ -89,27 +89,28 @@ class TcpStream {
     int error_ = 0;
   };
 
-  // Reads what there is, at least one byte and at most the buffer. OK and a count of 0: the peer
-  // has ended its side, or the buffer is empty.
+  // Reads the bytes that are there: at least one, and at most the size of the buffer. OK and a
+  // count of 0: the peer has shut down its side, or the buffer is empty.
   ReadSome read_some(std::span<char> buffer) { return {*this, buffer}; }
 
-  // Writes everything, unless it fails or is cancelled: the count says how much the kernel took.
+  // Writes everything, unless it fails or is cancelled. The count says how many bytes the kernel
+  // has taken.
   WriteAll write_all(absl::string_view data) { return {*this, data}; }
 
-  // Ends our side: the peer reads the end of file after what was written. kCancelled on a closed
-  // stream.
+  // shutdown(2) with SHUT_WR: the peer reads everything that was written, and then the end of file.
+  // kCancelled on a closed stream.
   absl::Status shutdown_write();
 
   void close() { socket_.close(); }
 
-  // The other end. A stream from connect() or accept() remembers it, also when the peer has gone
-  // and when the stream is closed. For a socket that was handed over, the kernel is asked, which
-  // fails once the connection is gone.
+  // The address of the peer. A stream from connect() or accept() keeps it, also after the end of
+  // the connection. For a socket that was taken over, getpeername(2) is called, which fails after
+  // the end of the connection.
   absl::StatusOr<SocketAddress> peer_address() const {
     return peer_.has_value() ? *peer_ : SocketAddress::of_peer(fd());
   }
 
-  // This end, as the kernel says. Fails on a closed stream.
+  // The address of this end: getsockname(2). Fails on a closed stream.
   absl::StatusOr<SocketAddress> local_address() const { return SocketAddress::of_socket(fd()); }
 
   // -1 when closed.
@@ -118,7 +119,7 @@ class TcpStream {
  private:
   friend class TcpListener;
 
-  // Takes a non-blocking socket.
+  // The socket is non-blocking.
   TcpStream(internal::WatchedFd socket, std::optional<SocketAddress> peer)
       : socket_(std::move(socket)), peer_(peer) {}
 

@@ -15,14 +15,14 @@ namespace coaio::internal {
 namespace {
 
 Context& home_of(const WatchedFd& fd) {
-  check(fd.has_context(), "an operation on a stream or listener that was moved from");
+  check(fd.has_context(), "an operation is begun on a stream or listener that was moved from");
   return fd.context();
 }
 
 [[noreturn]] void fail_two_tasks(int fd, Events direction) {
   fail(absl::StrCat("two tasks ", any(direction & Events::kIn) ? "read (or accept)" : "write",
                     " on descriptor ", fd,
-                    " at the same time: let one task do it, and hand on what it got, or let the "
+                    " at the same time: let one task do it, and pass on what it got, or let the "
                     "second task begin when the first operation has ended")
            .c_str());
 }
@@ -31,7 +31,7 @@ Context& home_of(const WatchedFd& fd) {
 
 TryOperation::TryOperation(const WatchedFd& fd, Events direction, Attempt attempt)
     : FdWaiter(&TryOperation::wake),
-      RunNode(&TryOperation::go_on, CallKind::kTask),
+      RunNode(&TryOperation::retry_after_yield, CallKind::kTask),
       home_(&home_of(fd)),
       record_(fd.is_open() ? &fd.record() : nullptr),
       generation_(record_ == nullptr ? 0 : record_->generation()),
@@ -40,7 +40,7 @@ TryOperation::TryOperation(const WatchedFd& fd, Events direction, Attempt attemp
 
 TryOperation::~TryOperation() {
   if (!home_->was_forked()) {
-    let_go();
+    leave_lists();
   }
 }
 
@@ -80,10 +80,10 @@ bool TryOperation::try_or_wait() {
   return false;
 }
 
-// After a wait or a pause. One event wakes several tasks, and an earlier one may have closed the
-// socket: its number may belong to another one by now.
+// After a wait or a yield. One event may wake several tasks, and the first of them may have closed
+// the socket: the same descriptor may be another file by now.
 void TryOperation::retry() {
-  let_go();
+  leave_lists();
   if (!is_current()) {
     complete_cancelled();
   } else if (try_or_wait()) {
@@ -96,19 +96,19 @@ void TryOperation::wake(FdWaiter& waiter, Events events) {
   if (any(events)) {
     self.retry();
   } else {  // the socket is being closed
-    self.let_go();
+    self.leave_lists();
     self.complete_cancelled();
   }
 }
 
-void TryOperation::go_on(RunNode& node) { static_cast<TryOperation&>(node).retry(); }
+void TryOperation::retry_after_yield(RunNode& node) { static_cast<TryOperation&>(node).retry(); }
 
 void TryOperation::withdraw() {
-  let_go();
+  leave_lists();
   complete_cancelled();
 }
 
-void TryOperation::let_go() {
+void TryOperation::leave_lists() {
   if (waiting()) {
     ContextAccess(*home_).fds().remove(*this);
   }

@@ -1,12 +1,16 @@
-// TryOperation: an operation on a descriptor that coaio owns: try the system call, wait if it would
-// block, try again. Private to coro/io.
+// TryOperation: an operation on a descriptor that coaio owns: it tries its system call, waits if
+// the call would block, and tries again. Private to coro/io.
 //
-// A derived class supplies the call (attempt) and keeps the result. The call is retried by the loop
-// without resuming the task in between, so that a false alarm costs one system call. A call that
-// could go on for long stops short, and goes on through the queue of the loop.
+// A derived class supplies the call (`attempt`) and keeps its result. The loop makes further
+// attempts without resuming the task in between, so that a spurious event costs one system call.
+// An attempt that has done enough for one turn returns kYield, and the next attempt comes through
+// the run queue.
 //
-// An operation on a descriptor that was closed, before the operation began or while it waited,
-// completes with kCancelled.
+// An operation completes with kCancelled if the descriptor was closed, before the operation began
+// or while it waited.
+//
+// Threads: the home thread of the descriptor's context.
+// Lifetime: the descriptor's owner may be moved or destroyed while the operation waits.
 
 #ifndef COAIO_CORO_IO_TRY_OPERATION_H_
 #define COAIO_CORO_IO_TRY_OPERATION_H_
@@ -27,19 +31,19 @@ class TryOperation : public AwaitableOperation<TryOperation>, private FdWaiter, 
  protected:
   enum class Outcome {
     kDone,        // the operation has its result
-    kWouldBlock,  // the direction is exhausted
-    kLeaveOff,    // neither, and it is others' turn
+    kWouldBlock,  // the call would block: the next attempt follows an event
+    kYield,       // unfinished: the next attempt follows the other queued tasks
   };
   using Attempt = Outcome (*)(TryOperation&);
 
   TryOperation(const WatchedFd& fd, Events direction, Attempt attempt);
   ~TryOperation();
 
-  // For attempts, which are made on an open descriptor only.
+  // For attempts: the descriptor is open then.
   int fd() const { return record_->fd(); }
   FdRecord& record() const { return *record_; }
 
-  // The descriptor is still the one that the operation was made for, and open.
+  // Whether the descriptor for which the operation was made is still open.
   bool is_current() const noexcept {
     return record_ != nullptr && record_->generation() == generation_;
   }
@@ -52,13 +56,13 @@ class TryOperation : public AwaitableOperation<TryOperation>, private FdWaiter, 
   void withdraw();
   bool try_or_wait();
   void retry();
-  void let_go();
+  void leave_lists();
   static void wake(FdWaiter& waiter, Events events);
-  static void go_on(RunNode& node);
+  static void retry_after_yield(RunNode& node);
 
   Context* home_;
-  FdRecord* record_;          // null: the descriptor was closed already
-  std::uint32_t generation_;  // of the record: another one means another socket
+  FdRecord* record_;          // null: the descriptor was closed before
+  std::uint32_t generation_;  // the record has another generation once the descriptor was closed
   Events direction_;
   Attempt attempt_;
 };

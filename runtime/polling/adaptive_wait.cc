@@ -96,8 +96,11 @@ void AdaptiveWait::wait(nanoseconds limit, bool until_timer) {
   }
 }
 
+// A longer poll than the guard's longest grant would be refused each time.
 nanoseconds AdaptiveWait::budget() const {
-  return sources_.polls() ? std::max(budget_.budget(), sources_.budget()) : budget_.budget();
+  const nanoseconds wanted =
+      sources_.polls() ? std::max(budget_.budget(), sources_.budget()) : budget_.budget();
+  return std::min(wanted, guard_.longest_grant());
 }
 
 // --- polling in user space ----------------------------------------------------------------------
@@ -132,7 +135,8 @@ PollRecord AdaptiveWait::poll_for(nanoseconds budget, TimePoint start) {
     sources_.begin_polling();
   }
   if (trace_ != nullptr || !sources_.empty()) {
-    budget = std::min(budget, loop_.time_to_next());  // they may have armed a timer
+    // The trace or poll_begin() may have armed a timer.
+    budget = std::min(budget, loop_.time_to_next());
   }
   for (unsigned probes = 1;; ++probes) {
     const Loop::Probe probe = loop_.probe();
@@ -196,7 +200,7 @@ AdaptiveWait::LastPoll AdaptiveWait::sleep_until_work(nanoseconds tail) {
   return {};
 }
 
-// The lateness of a sleep that no event ended tells what a wake costs.
+// The lateness of a sleep that no event ended is the cost of a wake.
 void AdaptiveWait::sleep_before_tail(nanoseconds rest, nanoseconds tail) {
   if (tail == kNothing) {
     loop_.sleep(rest);
@@ -213,7 +217,8 @@ void AdaptiveWait::sleep_before_tail(nanoseconds rest, nanoseconds tail) {
 
 // --- learning -----------------------------------------------------------------------------------
 
-// The sources that ended the wait learn from it; descriptors and the rest share one budget.
+// The poll sources that ended the wait learn from it; file descriptors and all else share one
+// budget.
 void AdaptiveWait::learn(const WaitOutcome& wait) {
   const nanoseconds before = trace_ == nullptr ? kNothing : budget();
   if (sources_.has_ready() && sources_.learns()) {

@@ -35,11 +35,11 @@ class AdaptiveWait {
       bool asked_kernel;  // the probe made a system call
     };
 
-    // Looks for work without sleeping.
+    // Asks once whether there is work, without sleeping.
     virtual Probe probe() = 0;
 
-    // Sleeps in the kernel until an event comes, or `limit` has passed; FdMonitor::kForever: there
-    // is no limit. May return early, and without work.
+    // Sleeps in the kernel until an event comes or `limit` has passed. FdMonitor::kForever means
+    // that there is no limit. The call may return early, and without work.
     virtual void sleep(std::chrono::nanoseconds limit) = 0;
 
     // Whether the rest of the turn has something to do besides its timers.
@@ -57,11 +57,11 @@ class AdaptiveWait {
     double share = 1.0;
     PollEnvironment environment = PollEnvironment::ignored();
 
-    // Whether sleeps end when they should. If the kernel was asked to be late, their lateness says
-    // nothing about the cost of a wake.
+    // False if the timer slack lets sleeps end late: their lateness then says nothing about the
+    // cost of a wake.
     bool precise_sleeps = true;
 
-    // What measures the polling.
+    // Measures the polling.
     const Clock* clock = &Clock::steady();
   };
 
@@ -71,8 +71,8 @@ class AdaptiveWait {
   void set_policy(const PollPolicy& policy);
   void set_share(double share);
 
-  // Returns when there is work, or when `limit` has passed. `until_timer`: the limit is the time to
-  // a timer of the loop, which should not be late.
+  // Returns when there is work, or when `limit` has passed. `until_timer` says that the limit is
+  // the time to a timer of the loop, which should not be late.
   void wait(std::chrono::nanoseconds limit, bool until_timer);
 
  private:

@@ -22,7 +22,7 @@ namespace {
 
 constexpr double kUnlimited = std::numeric_limits<double>::infinity();
 
-// Empty if it cannot be read: a limit that nobody tells us is none.
+// Empty if the file cannot be read, which counts as no limit.
 std::string content_of(const std::string& path) {
   const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   std::string content;
@@ -54,8 +54,8 @@ double quota_v1(const std::string& folder) {
   return ratio(content_of(folder + "/cpu.cfs_quota_us"), content_of(folder + "/cpu.cfs_period_us"));
 }
 
-// Up to the mount point. In a container the path may be the host's, which is not visible here:
-// then the mount point is the container's own cgroup.
+// Goes from `path` up to the mount point. In a container the path may be the host's, which is not
+// visible here. The mount point is then the container's own cgroup.
 template <typename QuotaOf>
 double tightest(const std::string& mount, std::string path, QuotaOf quota_of) {
   double quota = kUnlimited;

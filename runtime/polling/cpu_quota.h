@@ -1,7 +1,7 @@
 // cpu_quota: how many CPUs' worth of time the cgroups of this process allow it.
 //
-// A process that has used up its quota is stopped until the next period begins: polling that eats
-// the quota would stop the work that it waits for.
+// The kernel stops a process that has used up its quota until the next period begins. Polling that
+// uses up the quota would stop the work for which it waits.
 
 #ifndef COAIO_RUNTIME_POLLING_CPU_QUOTA_H_
 #define COAIO_RUNTIME_POLLING_CPU_QUOTA_H_
@@ -10,9 +10,9 @@
 
 namespace coaio::internal {
 
-// The tightest of this process's own cgroup and of those above it, by `cpu.max` (version 2) and by
-// `cpu.cfs_quota_us` (version 1). Infinite where nothing limits, or nothing can be read. Blocks on
-// a few small files below `root`, which is the root of the file system unless a test says else.
+// The smallest quota of this process's own cgroup and all cgroups above it, by `cpu.max` (version
+// 2) and by `cpu.cfs_quota_us` (version 1). Infinite where there is no quota or it cannot be read.
+// The call reads a few small files below `root`; tests give a directory, others the root directory.
 double cpu_quota(const std::string& root = "");
 
 }  // namespace coaio::internal

@@ -10,7 +10,7 @@ namespace {
 
 using std::chrono::nanoseconds;
 
-constexpr unsigned kEnough = 8;          // intervals, before anything is believed
+constexpr unsigned kEnough = 8;          // intervals, before there is a window
 constexpr nanoseconds kMargin{2000};     // after the latest expected time
 constexpr nanoseconds kTimerCost{3000};  // of CPU, for the second sleep
 constexpr int kExpectedToBeMissed = 12;  // one of so many

@@ -1,9 +1,9 @@
-// LatePolling: for events that come at steady intervals, too far apart to be polled for: sleep
-// first, wake a little before the next one is expected, and poll for that little.
+// LatePolling: when to poll for events at steady intervals that are too long to poll for. The loop
+// sleeps first, wakes a little before the next event is expected, and polls for the rest.
 //
-// Mean and mean deviation of the intervals are kept as TCP keeps those of its round trips. What is
-// irregular is left alone: the wider the scatter, the longer the poll, until a late wake is
-// cheaper.
+// The mean and the mean deviation of the intervals are kept as TCP keeps those of its round trips.
+// The wider the scatter, the longer the poll. When a late wake is cheaper than the poll, as with
+// irregular events, there is no window.
 //
 // Integers only, no allocation, no clock.
 
@@ -18,17 +18,17 @@ namespace coaio::internal {
 
 class LatePolling {
  public:
-  // From the begin of the wait.
+  // Both times count from the begin of the wait.
   struct Window {
-    std::chrono::nanoseconds sleep{0};  // until then,
-    std::chrono::nanoseconds end{0};    // and poll from there to here
+    std::chrono::nanoseconds sleep{0};  // when the sleep ends and the poll begins
+    std::chrono::nanoseconds end{0};    // when the poll ends
   };
 
-  // An event came so long after the begin of a wait.
+  // An event came this long after the begin of a wait.
   void arrived(std::chrono::nanoseconds after);
 
-  // Nothing if polling so is not worth it, where a wake is late by `wake_cost` and `miss_cost` of
-  // CPU time would be paid to have none.
+  // std::nullopt if the poll is not worth its CPU time. `wake_cost`: by how much a wake is late;
+  // `miss_cost`: the CPU time that avoiding one late wake is worth.
   std::optional<Window> window(std::chrono::nanoseconds wake_cost,
                                std::chrono::nanoseconds miss_cost) const;
 

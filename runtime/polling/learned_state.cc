@@ -15,7 +15,7 @@ using std::chrono::nanoseconds;
 
 namespace {
 
-// A wake that costs more is taken for one that costs this much: no budget is that long.
+// A higher wake cost changes nothing, because no budget is that long.
 constexpr nanoseconds kMostWakeCost = std::chrono::seconds(1);
 
 }  // namespace
@@ -29,7 +29,7 @@ LearnedState::LearnedState(const PollLearned& policy)
   }
 }
 
-// One and a half wakes, for half of the sleepers wake later than the median.
+// One and a half wake costs: the wake cost is a median, so half of the sleeps end later.
 nanoseconds LearnedState::timer_tail(nanoseconds rest) const {
   return wake_cost_.after(rest) * 3 / 2;
 }
@@ -45,7 +45,7 @@ void LearnedState::waited(const WaitOutcome& wait) {
     histogram_.silent(wait.polled, whole);
     return;
   }
-  // The wake is not part of the wait; nor was it dearer than the whole of it.
+  // The wake is no part of the wait, and cannot have taken longer than the sleep.
   const nanoseconds wake =
       wait.woken ? std::min(wait.blocked, histogram_.wake_cost()) : nanoseconds(0);
   const nanoseconds arrival = whole - wake;

@@ -1,5 +1,5 @@
-// LearnedState: the poll budget of the policy PollLearned: a WaitHistogram, the cost of a wake, and
-// late polling if the policy asks for it.
+// LearnedState: the poll budget of the policy PollLearned. It holds a WaitHistogram, the cost of a
+// wake, and late polling if the policy asks for it.
 //
 // It has no clock: durations go in, durations come out.
 

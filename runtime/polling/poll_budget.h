@@ -1,4 +1,4 @@
-// PollBudget: the state of a poll policy: for how long to look for work before the next wait.
+// PollBudget: the state of a poll policy, which says for how long to poll before the next sleep.
 //
 // It has no clock: durations go in, durations come out.
 
@@ -21,23 +21,23 @@ class PollBudget {
  public:
   explicit PollBudget(const PollPolicy& policy = PollOff{});
 
-  // Zero: block at once.
+  // Zero: sleep at once.
   std::chrono::nanoseconds budget() const;
 
-  // By how much the loop polls before its own timer instead of sleeping, and being late, if the
-  // timer is so far away.
+  // For how long the loop polls before its own timer, which a sleep would make late. `rest`: the
+  // time to the timer.
   std::chrono::nanoseconds timer_tail(std::chrono::nanoseconds rest) const;
 
-  // When to poll instead, if the budget is zero.
+  // When to poll later in the wait, if the budget is zero.
   std::optional<LatePolling::Window> late_window() const;
 
-  // Longer budgets would not be granted. Policies that choose their budget choose among shorter
-  // ones; the others keep what the user said.
+  // The longest budget that is granted. PollLearned chooses among shorter ones. The budgets of the
+  // other policies are cut when they are used (AdaptiveWait).
   void set_longest(std::chrono::nanoseconds longest);
 
   void waited(const WaitOutcome& wait);
 
-  // A sleep that nothing but a timer was to end took so much longer.
+  // A sleep that a timer ended was longer than `sleep` by `late`.
   void woke_late(std::chrono::nanoseconds sleep, std::chrono::nanoseconds late);
 
   // Whether waited() matters: a policy without memory spares the loop two clock readings.

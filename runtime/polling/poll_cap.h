@@ -1,8 +1,8 @@
 // PollCap: the share of a CPU that polling may take, over any 100 ms.
 //
-// A token bucket: what it holds and what flows into it within 100 ms are together the share of
-// these. All or nothing: a budget that is not covered is not granted at all, for a shortened one
-// costs CPU and rarely meets its event.
+// A token bucket. Its capacity and what flows into it within 100 ms add up to the share of 100 ms.
+// A budget is granted whole or not at all, because a shortened poll costs CPU time and rarely lasts
+// until its event.
 //
 // It has no clock: times go in.
 
@@ -18,10 +18,10 @@ namespace coaio::internal {
 
 class PollCap {
  public:
-  // From 0, no polling, to 1, no cap.
+  // 0: no polling; 1: no cap.
   explicit PollCap(double share = 1.0) { limit(share); }
 
-  // From now on. What was polled without a limit is not owed.
+  // Changes the share. What was polled without a limit is not owed.
   void limit(double share) {
     share_ = std::clamp(share, 0.0, 1.0);
     const std::chrono::duration<double, std::nano> allowed = share_ * kWindow;
@@ -51,7 +51,7 @@ class PollCap {
     return share_ > 0.0 && budget <= tokens_;
   }
 
-  // It went on for this long.
+  // The poll took this long.
   void spend(std::chrono::nanoseconds polled) {
     if (limits()) {
       tokens_ -= polled;
@@ -60,8 +60,8 @@ class PollCap {
 
  private:
   static constexpr std::chrono::nanoseconds kWindow = std::chrono::milliseconds(100);
-  // The longest budget that is ever granted. Of a small share only a part, or little would flow,
-  // and polling would stop for long after each burst.
+  // The capacity is a quarter of the share of 100 ms, and at most 5 ms. If it were all of it,
+  // nothing would flow in, and polling would stop for long after each burst.
   static constexpr std::chrono::nanoseconds kLongestBurst = std::chrono::milliseconds(5);
   static constexpr double kBurstOfAllowed = 0.25;
 

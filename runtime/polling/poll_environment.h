@@ -17,7 +17,7 @@ struct PollEnvironment {
   Thread (*calling_thread)() = nullptr;
 
   static PollEnvironment real();
-  static PollEnvironment ignored() { return {}; }  // only the share of the user limits the polling
+  static PollEnvironment ignored() { return {}; }  // only polling_share limits the polling
 };
 
 }  // namespace coaio::internal

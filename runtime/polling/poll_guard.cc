@@ -20,17 +20,18 @@ constexpr nanoseconds kPause = std::chrono::seconds(1);
 // The other half is left for the work of the process.
 constexpr double kShareOfQuota = 0.5;
 
-// In a window. One switch may be anybody's; a loop that spins beside a quiet system has 20 to 100 a
-// second, most of them to kernel threads that take microseconds, so the time lost decides.
+// In a window. A loop that spins on a quiet system has 20 to 100 switches a second, most of them to
+// kernel threads that take microseconds. So the switches prove little, and the lost time decides.
 constexpr std::uint64_t kSwitchesOfACrowd = 2;
 constexpr int kLostToACrowd = 4;  // one part of so many
 
-// In a row. Now and then an event comes soon after a poll that ended too early; a partner on the
-// same CPU answers so each time.
+// In a row. An event that comes soon after a poll may have missed it by chance; with a partner on
+// the same CPU each event comes so.
 constexpr unsigned kUnprovenPolls = 32;
 constexpr nanoseconds kUnprovenTime = std::chrono::milliseconds(20);
 
-// Contexts of this process that poll under a quota. Relaxed: each adapts to it some time soon.
+// Contexts of this process that poll under a quota. Relaxed: each context adapts with its next
+// poll.
 std::atomic<int> g_users_of_quota{0};
 
 }  // namespace
@@ -140,9 +141,9 @@ void PollGuard::record_outcome(TimePoint now, const PollRecord& poll, nanosecond
   }
 }
 
-void PollGuard::pause(TimePoint now, std::uint64_t& figure) {
+void PollGuard::pause(TimePoint now, std::uint64_t& counter) {
   paused_until_ = now + kPause;
-  ++figure;
+  ++counter;
 }
 
 }  // namespace coaio::internal

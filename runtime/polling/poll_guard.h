@@ -10,7 +10,7 @@
 //   while the CPU was taken from it: the partner needs this CPU to answer. Then this context does
 //   not poll for a second.
 //
-// No clock: times go in. It asks the kernel seldom: once in 50 ms of polling, and after 32 polls
+// It has no clock: times go in. It makes a system call once in 50 ms of polling, and after 32 polls
 // that proved nothing.
 //
 // Threads: one at a time.
@@ -18,6 +18,7 @@
 #ifndef COAIO_RUNTIME_POLLING_POLL_GUARD_H_
 #define COAIO_RUNTIME_POLLING_POLL_GUARD_H_
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
@@ -40,8 +41,10 @@ class PollGuard {
   // The share of a CPU, from now on.
   void set_share(double share) { share_ = PollCap(share); }
 
-  // The longest budget that the share allows.
-  std::chrono::nanoseconds longest_grant() const { return share_.longest_grant(); }
+  // The longest poll that the share and the quota ever allow, as far as the quota is known.
+  std::chrono::nanoseconds longest_grant() const {
+    return std::min(share_.longest_grant(), quota_share_.longest_grant());
+  }
 
   // Whether a poll of this length may begin.
   bool grants(TimePoint now, std::chrono::nanoseconds budget);
@@ -52,17 +55,17 @@ class PollGuard {
   // False if all but the share of the user is ignored.
   bool is_enabled() const { return environment_.calling_thread != nullptr; }
 
-  // After looks that found nothing: whether the poll may go on.
+  // Whether a poll may go on after probes that found nothing.
   bool may_continue(TimePoint now, const PollRecord& poll) {
     return poll.duration() - noted_.polled < kExamined || uncontended(now, poll);
   }
 
-  // After the poll, also after one for a timer.
+  // Charges a poll. Called after each one, also after the poll before a timer.
   void spend(TimePoint now, const PollRecord& poll);
 
-  // After a wait that an event ended: the poll of the wait, and for how long the loop slept after
-  // it. If the sleep was longer than the poll, the event was simply far away, and says nothing
-  // about the CPU of its sender; nor does a wait that a timer ended.
+  // Judges the poll of a wait that an event ended. `slept`: for how long the loop slept after the
+  // poll. If the sleep was longer than the poll, the event was simply far away, and says nothing
+  // about the CPU of its sender. A wait that a timer ended says nothing either.
   void record_outcome(TimePoint now, const PollRecord& poll, std::chrono::nanoseconds slept);
 
  private:
@@ -79,7 +82,7 @@ class PollGuard {
   void note(const PollRecord& poll);
   bool uncontended(TimePoint now, const PollRecord& poll);
   void examine(TimePoint now);
-  void pause(TimePoint now, std::uint64_t& figure);
+  void pause(TimePoint now, std::uint64_t& counter);
 
   const PollEnvironment environment_;
   PollGuardStats& stats_;
@@ -90,7 +93,7 @@ class PollGuard {
   TimePoint paused_until_{};
 
   Polled window_;  // since the last examination
-  Polled noted_;   // of the poll in progress, what is in the window already
+  Polled noted_;   // the part of the poll in progress that window_ has already
   std::uint64_t switches_ = 0;
 
   std::chrono::nanoseconds unproven_time_{0};  // since the last event that was found by polling

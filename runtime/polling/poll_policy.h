@@ -1,9 +1,15 @@
-// PollPolicy: for how long a context looks for work in user space before it blocks.
+// PollPolicy: for how long a context polls in user space before it sleeps in the kernel.
 //
 //   auto context = Context::create({.polling = PollLearned{}});
 //
-// While work keeps coming within the budget, the thread never sleeps and is as fast as a busy loop;
-// when it stops coming, the budget collapses and an idle context uses no CPU.
+// While work keeps coming within the budget, the thread never sleeps and is as fast as a busy loop.
+// An idle context sleeps and uses no CPU time, with PollFixed after one poll.
+//
+// Whatever the policy, no poll is longer than ContextOptions::polling_share covers at one moment: a
+// quarter of what the share allows in 100 ms, and at most 5 ms. Longer budgets are cut to that.
+//
+// Threads: any; a policy is a value.
+// Errors: Context::create() returns the status of validate(); Context::set_polling() checks it.
 
 #ifndef COAIO_RUNTIME_POLLING_POLL_POLICY_H_
 #define COAIO_RUNTIME_POLLING_POLL_POLICY_H_
@@ -18,11 +24,11 @@
 
 namespace coaio {
 
-// Block at once.
+// Sleep at once.
 struct PollOff {};
 
-// Look for `max` before each wait that blocks, whatever came of it. A context that waits without
-// end between rare events burns `max` for each of them, and no more.
+// Poll for `max` before each sleep, whether or not polling has found anything before. Rare events
+// cost `max` of CPU time each.
 struct PollFixed {
   std::chrono::nanoseconds max{0};
 };
@@ -38,17 +44,18 @@ struct PollGrowShrink {
   unsigned shrink = 0;
 };
 
-// The budget with the least expected cost over the recent waits; see learned_budget.h.
+// The budget with the least expected cost over the recent waits (docs/adaptive-polling.md).
 struct PollLearned {
   // How many nanoseconds of CPU time one nanosecond of latency is worth. 3 polls through gaps of
   // about 50 µs on a virtual machine; 1 saves CPU, 10 polls through 200 µs.
   std::uint32_t latency_weight = 3;
 
-  // By how much a wake from sleep delays an event. Zero: measured, once per process, and followed.
+  // By how much a wake from sleep delays an event. Zero: it is measured once per process, and each
+  // context follows it by the lateness of its own timers.
   std::chrono::nanoseconds wake_cost{0};
 
-  // Whether to sleep through the first part of a wait whose event comes at steady intervals, and to
-  // poll through the rest (late_polling.h).
+  // Whether to sleep through the first part of a wait and to poll through the rest, if events come
+  // at steady intervals that are too long to poll for (late_polling.h).
   bool late = false;
 };
 

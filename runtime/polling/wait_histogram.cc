@@ -12,8 +12,8 @@ namespace {
 
 // One wait, before it fades.
 constexpr std::uint32_t kWait = 1024;
-// What is believed of every wait length before anything was seen: half a wait, spread evenly.
-// Without it a budget ends at the longest wait seen.
+// What every bucket holds before the first wait: half a wait, spread evenly. Without it no budget
+// would be longer than the longest wait seen.
 constexpr std::uint32_t kPrior = kWait / 2 / 40;
 
 constexpr std::uint32_t kWaitsPerFading = 8;  // then all counts lose a quarter
@@ -27,8 +27,8 @@ constexpr std::int64_t kLongestBudget = 4;  // in miss costs
 constexpr std::int64_t kMostEarned = 4;     // in miss costs
 constexpr std::int64_t kMostLost = 8;       // in miss costs
 
-// Four buckets per octave, from 1,024 ns on: bucket i holds the waits up to kEdges[i], the last one
-// all others too.
+// Four buckets per octave, from 1,024 ns on. Bucket i holds the waits up to kEdges[i]; the last
+// bucket holds all longer ones too.
 constexpr std::int64_t kFirstEdge = 1024;
 constexpr std::array<std::int64_t, 40> kEdges = [] {
   std::array<std::int64_t, 40> edges{};
@@ -74,7 +74,7 @@ void WaitHistogram::hit(std::chrono::nanoseconds after) {
   if (against_the_model) {
     exploration_.interval = kFirstInterval;
   }
-  // Whatever the model says: in a pause it is not asked, and may have been right all the time. An
+  // In a pause the model is not asked, and may have been right, so it is no condition here. An
   // event that was there at once says nothing about polling.
   if (exploring() && guard_.left != 0 && ns != 0) {
     end_pause_after_hits();
@@ -96,8 +96,8 @@ void WaitHistogram::missed(std::chrono::nanoseconds polled, std::chrono::nanosec
   advance();
 }
 
-// What ended before a poll would have says nothing about the rest of it. Longer ones are waits that
-// no budget would have covered; else a context with nothing but timers would poll before each.
+// A wait that is shorter than a poll says nothing about events. A longer one counts as a wait that
+// no budget covers, or a context with nothing but timers would poll before each timer.
 void WaitHistogram::silent(std::chrono::nanoseconds polled, std::chrono::nanoseconds waited) {
   if (waited.count() < miss_cost_ns_) {
     return;
@@ -179,8 +179,8 @@ void WaitHistogram::recompute() {
   }
 }
 
-// Going through the edges: what was found by then cost its own time, and the rest costs the edge
-// and a blocked wait each.
+// Goes through the edges. A wait that ended before the edge costs its own length; each other wait
+// costs the edge and a miss.
 std::int64_t WaitHistogram::cheapest_budget() const {
   std::int64_t rest = kPrior * kBuckets;
   for (const std::uint32_t count : counts_) {

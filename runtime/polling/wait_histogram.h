@@ -1,21 +1,21 @@
 // WaitHistogram: a poll budget from the distribution of the recent waits.
 //
-// Polling for T costs CPU time; not polling costs latency, the wake from sleep, once for each event
-// that comes within T. With `latency_weight` saying how many nanoseconds of CPU one nanosecond of
-// latency is worth, every T has an expected cost over the recent waits, and the budget is the
-// cheapest T.
+// Polling for a time T costs CPU time. Sleeping instead costs the latency of a wake, once for each
+// event that comes within T. `latency_weight` says how many nanoseconds of CPU time one nanosecond
+// of latency is worth. With it, every T has an expected cost over the recent waits, and the budget
+// is the cheapest T.
 //
-// Three things keep it from fooling itself:
-// - A wait that was blocked is longer than the same wait polled, by the wake: that is taken off, or
-//   the policy would lock itself into blocking.
-// - It explores: a few waits of many are polled although the model says no, since only a poll that
-//   hits measures exactly. This forgives a wake cost that is believed too small.
-// - It keeps an account of what polling gains and loses, and stops when it loses: polling delays
-//   the event itself when the partner needs our CPU.
+// Three rules keep the estimate right:
+// - A wait with a sleep is longer than the same wait with polling, by the wake cost. This cost is
+//   subtracted, or the policy would never poll again once it has slept.
+// - The policy explores: a few waits are polled although the model advises against it, because only
+//   a poll that finds its event measures a wait exactly. So a wake cost that is too small does no
+//   lasting harm.
+// - The policy keeps an account of what polling gains and loses, and pauses when polling loses.
+//   Polling delays the event itself when the partner needs this CPU.
 //
-// Numbers and rules are those of the experiments in docs/decisions.md ("Learned polling").
-//
-// Integers only, no allocation, no clock.
+// The numbers and rules come from the experiments in docs/decisions.md ("Learned polling"). The
+// class has integers only, allocates nothing, and has no clock: durations go in.
 
 #ifndef COAIO_RUNTIME_POLLING_WAIT_HISTOGRAM_H_
 #define COAIO_RUNTIME_POLLING_WAIT_HISTOGRAM_H_
@@ -40,7 +40,7 @@ class WaitHistogram {
   std::chrono::nanoseconds wake_cost() const { return std::chrono::nanoseconds(wake_cost_ns_); }
   std::chrono::nanoseconds miss_cost() const { return std::chrono::nanoseconds(miss_cost_ns_); }
 
-  // What is known of it has changed.
+  // Corrects the wake cost.
   void set_wake_cost(std::chrono::nanoseconds wake_cost);
 
   // No budget is longer than this from now on.
@@ -49,12 +49,11 @@ class WaitHistogram {
   // The event came after this time of polling.
   void hit(std::chrono::nanoseconds after);
 
-  // It did not come in `polled` (zero: there was no polling, by choice or because it was
-  // forbidden). It came `after`, by an estimate: the thread slept, and what its wake cost is taken
-  // off.
+  // The event did not come in `polled`, which is zero if the loop did not poll. The thread slept,
+  // and the event came `after`: the wait without the wake cost.
   void missed(std::chrono::nanoseconds polled, std::chrono::nanoseconds after);
 
-  // None came in `waited`, at the end of which something else was due.
+  // No event came in `waited`, which a timer ended.
   void silent(std::chrono::nanoseconds polled, std::chrono::nanoseconds waited);
 
  private:

@@ -21,12 +21,12 @@ constexpr nanoseconds kUnknown = std::chrono::microseconds(30);
 constexpr nanoseconds kSleep = std::chrono::microseconds(50);
 constexpr std::size_t kSleeps = 32;
 constexpr nanoseconds kLeast = std::chrono::microseconds(1);
-// What a wake after so short a sleep was ever seen to cost, by a margin. More is a machine that is
-// busy just now, and would be believed for as long as the process lives.
+// No wake after so short a sleep was seen to cost as much. A larger value comes from a machine that
+// is busy at the moment, and would hold for as long as the process lives.
 constexpr nanoseconds kMost = std::chrono::microseconds(100);
 
-// A timerfd, because the timer slack of the thread does not apply to it, and no second thread,
-// because the scheduler may put that one on our CPU, where nothing is asleep.
+// A timerfd, because the timer slack of the thread does not apply to it. No second thread, because
+// the scheduler may put it on the CPU of this one, which then is not idle.
 nanoseconds measure() {
   const UniqueFd timer(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
   std::array<nanoseconds, kSleeps> lateness{};

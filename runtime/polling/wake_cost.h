@@ -1,7 +1,8 @@
-// wake_cost: by how much a sleeping thread of this machine is late to its own event.
+// wake_cost: by how much a sleeping thread of this machine handles its event late.
 //
-// On bare metal a few microseconds; on a virtual machine, whose idle processor halts, 15 to 70, and
-// the more the longer it slept. The learned poll budget weighs it against the CPU time of polling.
+// It is a few microseconds on bare metal, and 15 to 70 on a virtual machine, whose idle processor
+// halts. It grows with the length of the sleep. PollLearned weighs it against the CPU time of
+// polling.
 
 #ifndef COAIO_RUNTIME_POLLING_WAKE_COST_H_
 #define COAIO_RUNTIME_POLLING_WAKE_COST_H_
@@ -12,25 +13,25 @@
 
 namespace coaio::internal {
 
-// Measured when it is first asked for in this process, which blocks the thread for about 2.5 ms:
-// the median lateness of 32 sleeps of 50 µs on a timerfd. 30 µs where that is refused.
+// The median lateness of 32 sleeps of 50 µs on a timerfd, or 30 µs where timerfds are refused. The
+// first call in a process measures it, and blocks the thread for about 2.5 ms.
 std::chrono::nanoseconds wake_cost();
 
-// What a measurement is taken for: from 1 to 100 µs.
+// `measured`, but at least 1 and at most 100 µs.
 std::chrono::nanoseconds clamp_wake_cost(std::chrono::nanoseconds measured);
 
 // WakeCost: the same, followed from the lateness of the sleeps that the loop's own timers end.
 //
-// It follows the median in steps of a sixteenth, does not believe in more than four times what it
-// holds, and never leaves a quarter to four times of what it began with: what makes timers later
-// than that is not the wake. Short and long sleeps are followed apart.
+// It follows the median in steps of a sixteenth, and stays between a quarter and four times of the
+// first value. A sample beyond four times the present value is ignored, because something else than
+// the wake made the timer late. Short and long sleeps have values of their own.
 class WakeCost {
  public:
   explicit WakeCost(std::chrono::nanoseconds measured) : measured_(measured) {
     medians_.fill(measured);
   }
 
-  // Sleeps as short as a poll that would replace them.
+  // For sleeps as short as a poll that would replace them.
   std::chrono::nanoseconds of_short_sleeps() const { return medians_[0]; }
 
   std::chrono::nanoseconds after(std::chrono::nanoseconds sleep) const {

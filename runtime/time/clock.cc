@@ -59,8 +59,8 @@ TimePoint saturating_add(TimePoint time, nanoseconds by) {
 
 nanoseconds saturating_until(TimePoint deadline, TimePoint now) {
   if (deadline <= now) {
-    return nanoseconds(
-        0);  // not the difference, which may wrap when the deadline is far in the past
+    // Not the difference, which wraps if the deadline is far in the past.
+    return nanoseconds(0);
   }
   const bool fits = now >= TimePoint() || deadline <= now + nanoseconds::max();
   return fits ? deadline - now : nanoseconds::max();

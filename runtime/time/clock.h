@@ -1,12 +1,12 @@
-// Clock: where a context takes the time from, so that tests need not wait for it.
+// Clock: the source of a context's time. With a ManualClock, tests need not wait.
 //
 //   ManualClock clock;
 //   auto context = Context::create({.clock = &clock});
 //   clock.advance(5s);
 //   (*context)->poll(false);      // fires what is due
 //
-// Threads: now() anywhere; ManualClock::advance() by one thread at a time, and a context that is
-//   blocked does not notice it: notify() the context.
+// Threads: any thread may call now(); one thread at a time calls ManualClock::advance(). A context
+//   that sleeps does not notice the call: notify() the context.
 // Lifetime: a clock outlives the contexts that use it.
 
 #ifndef COAIO_RUNTIME_TIME_CLOCK_H_
@@ -25,7 +25,7 @@ class Clock {
 
   virtual TimePoint now() const = 0;
 
-  // How long a wait may sleep so as not to miss `deadline`: zero if it has passed,
+  // The longest sleep that does not miss `deadline`: zero if the deadline has passed,
   // FdMonitor::kForever if only a call can move this clock there.
   virtual std::chrono::nanoseconds until(TimePoint deadline) const = 0;
 
@@ -33,26 +33,26 @@ class Clock {
   static const Clock& steady();
 };
 
-// Stands still until it is told to move. Begins at the epoch of TimePoint plus one hour, so that a
-// test can also name times before.
+// A clock that moves only when the program moves it. It begins one hour after the epoch of
+// TimePoint, so that a test can also name times before.
 class ManualClock final : public Clock {
  public:
   TimePoint now() const override;
   std::chrono::nanoseconds until(TimePoint deadline) const override;
 
-  // Moves the clock; never backwards.
+  // Moves the clock. Moving it backwards ends the process.
   void advance(std::chrono::nanoseconds by);
   void advance_to(TimePoint time);
 
  private:
-  // Relaxed throughout: a time is a number, and publishes nothing else.
+  // Relaxed, because a time publishes nothing else.
   std::atomic<std::chrono::nanoseconds::rep> now_ns_{3'600'000'000'000};
 };
 
-// time + by, saturating instead of wrapping: "never" stays later than everything.
+// time + by, which saturates instead of wrapping. TimePoint::max(), "never", stays the latest time.
 TimePoint saturating_add(TimePoint time, std::chrono::nanoseconds by);
 
-// deadline - now, saturating: zero if the deadline has passed.
+// deadline - now, which saturates; zero if the deadline has passed.
 std::chrono::nanoseconds saturating_until(TimePoint deadline, TimePoint now);
 
 }  // namespace coaio

@@ -1,12 +1,15 @@
-// Duration: nanoseconds that any duration converts to, and stays what it was.
+// Duration: a parameter type in nanoseconds to which any std::chrono duration converts. The
+// conversion saturates where that of std::chrono would wrap.
 //
 //   void arm_after(Duration delay);
 //   arm_after(std::chrono::hours::max());   // for ever: std::chrono would wrap to a negative
-//   number arm_after(0.5s);                        // floating point too
+//   arm_after(0.5s);                        // floating point too
 //
-// What is too long for nanoseconds (292 years) becomes nanoseconds::max(), which is for ever, and
-// what is too long in the past becomes nanoseconds::min(). A count of a finer unit is rounded up,
-// so that no wait ends early; floating point is rounded to the nearest nanosecond.
+// A duration that does not fit into nanoseconds (292 years) becomes nanoseconds::max(), which means
+// for ever, or nanoseconds::min() if it is negative. A count of a finer unit is rounded up, so that
+// no wait ends early. Floating point is rounded to the nearest nanosecond.
+//
+// Errors: NaN ends the process.
 
 #ifndef COAIO_RUNTIME_TIME_DURATION_H_
 #define COAIO_RUNTIME_TIME_DURATION_H_
@@ -60,7 +63,7 @@ constexpr std::chrono::time_point<Clock> saturate(std::chrono::time_point<Clock,
       std::chrono::duration_cast<typename Result::duration>(saturate(time.time_since_epoch())));
 }
 
-// As a parameter, and as a member of options.
+// For parameters, and for members of options.
 class Duration : public std::chrono::nanoseconds {
  public:
   constexpr Duration() : std::chrono::nanoseconds(0) {}

@@ -3,12 +3,13 @@
 //   Timer tick(context, [&] { tick.arm_after(1s); ... });
 //   tick.arm_after(1s);
 //
-// Never early; late by what the loop is busy with, and by what the machine needs to wake up. Equal
-// deadlines fire in the order of arming. Arming a pending timer moves it.
+// A timer is never early. It is late if the loop is busy, and by the time that the machine takes to
+// wake up. Equal deadlines fire in the order of arming. Arming a pending timer moves it.
 //
 // Threads: the home thread of the context.
-// Lifetime: the callback may arm, cancel or delete its own timer; after deleting it, it must not
-//   use what it captured. The name is what a Watchdog calls the timer, and outlives it.
+// Lifetime: the callback may arm, cancel or delete its own timer. After it has deleted the timer,
+//   it must not use its captures. The destructor cancels. The context outlives the timer, and so
+//   does `name`, by which a Watchdog names the timer.
 
 #ifndef COAIO_RUNTIME_TIME_TIMER_H_
 #define COAIO_RUNTIME_TIME_TIMER_H_
@@ -50,7 +51,8 @@ class Timer final : public CallbackTimer {
       : CallbackTimer(context, std::move(callback), name) {}
   ~Timer() { cancel(); }
 
-  // Any duration and any time point of the steady clock; what does not fit is never, or at once.
+  // Any time point of the steady clock, and any duration. A time that does not fit into nanoseconds
+  // means never or, in the past, at once.
   template <typename D>
   void arm_at(std::chrono::time_point<std::chrono::steady_clock, D> deadline) {
     internal::ContextAccess(context_).arm(*this, saturate(deadline));

@@ -15,8 +15,8 @@ namespace coaio::internal {
 namespace {
 
 constexpr std::size_t kFirstCapacity = 256;  // a page of entries
-constexpr std::size_t kMostEntries = std::size_t{1}
-                                     << 30;  // four times a position still fits 32 bits
+// Four times a position must fit into 32 bits.
+constexpr std::size_t kMostEntries = std::size_t{1} << 30;
 
 constexpr std::size_t kBigPage = std::size_t{2} << 20;
 
@@ -48,8 +48,7 @@ void TimerQueue::grow(std::size_t entries) {
           : mremap(entries_, capacity_ * sizeof(Entry), bytes, MREMAP_MAYMOVE);
   check(memory != MAP_FAILED, "no memory for timers: reserve() them earlier, or raise the limit");
   if (bytes >= kBigPage) {
-    // A wish: an entry is a random access, and with small pages each is a walk of the page table
-    // too.
+    // With small pages each random access would also walk the page table. A refusal does no harm.
     madvise(memory, bytes, MADV_HUGEPAGE);
   }
   entries_ = static_cast<Entry*>(memory);
@@ -91,13 +90,13 @@ void TimerQueue::insert(Entry entry) {
   move_up(entry, end() - 1);
 }
 
-// Tolerates an idle one.
+// Does nothing if the timer is idle.
 void TimerQueue::remove(TimerNode& node) {
   if (!node.pending()) {
     return;
   }
   if (node.position_ < kHeld) [[likely]] {
-    __builtin_prefetch(entries_[end() - 1].node, 1);  // takes the place
+    __builtin_prefetch(entries_[end() - 1].node, 1);  // it will take the place
     take_out(node.position_);
   } else {
     const std::uint32_t index = node.position_ - kHeld;
@@ -111,7 +110,7 @@ void TimerQueue::remove(TimerNode& node) {
 // --- firing -------------------------------------------------------------------------------------
 
 std::size_t TimerQueue::fire_due(TimePoint now, Activity* activity) {
-  admit_held();  // of the turn that this one is nested in
+  admit_held();  // those of the fire_due() in which this one is nested
   const std::size_t limit = size_;
   const bool nested = std::exchange(firing_, true);
   const TimePoint outer = std::exchange(firing_at_, now);
@@ -190,7 +189,7 @@ void TimerQueue::move_down(Entry entry, std::uint32_t hole) {
     if (first >= end()) {
       break;
     }
-    // Whichever of the four it will be: its children are on their way.
+    // The children of all four, because it is not known yet which of the four moves up.
     if (const std::uint32_t below = first_child(first); below < end()) {
       for (std::uint32_t group = 0; group < 16; group += 4) {
         __builtin_prefetch(&entries_[below + group]);

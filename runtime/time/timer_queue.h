@@ -1,19 +1,20 @@
 // TimerQueue: pending timers of one clock, soonest first, equal deadlines in the order of arming.
 //
-// An implicit 4-ary heap of 16-byte entries, each with the deadline and the node, the position kept
-// in the node: arm, re-arm and cancel take effect at once and next_deadline() is exact. Forty bytes
-// per pending timer in all. Chosen among thirteen structures by measurement: no operation stalls at
-// a million pending, and nothing needs tuning; docs/decisions.md has the figures.
+// An implicit 4-ary heap of 16-byte entries, each with the deadline and the node. The node keeps
+// its position. So arming and cancelling take effect at once, and next_deadline() is exact. A
+// pending timer takes 40 bytes in all. No operation stalls at a million pending timers, and nothing
+// needs tuning; docs/decisions.md compares thirteen structures.
 //
 // A deadline is never changed. A timer that a callback arms for a time that has come already is
 // held apart until fire_due() returns, so that a timer which always re-arms itself in the past
 // holds up neither the loop nor the other timers.
 //
 // Threads: the home thread.
-// Lifetime: a node outlives its stay; fire_due() marks it idle before it calls it and does not
-//   touch it afterwards, so that a callback may re-arm, cancel or free any timer, its own included.
-// Errors: arming may allocate, and terminates if memory is exhausted; reserve() moves that to a
-//   better time.
+// Lifetime: a node lives at least as long as it is pending. fire_due() marks a node idle before it
+//   calls the node, and does not touch it afterwards. So a callback may arm, cancel or free any
+//   timer, its own included.
+// Errors: arming may allocate, and ends the process if memory is exhausted. reserve() allocates in
+//   advance.
 
 #ifndef COAIO_RUNTIME_TIME_TIMER_QUEUE_H_
 #define COAIO_RUNTIME_TIME_TIMER_QUEUE_H_
@@ -49,8 +50,8 @@ class TimerNode {
 
   Fire fire_;
   std::uint64_t sequence_ = 0;  // 64 bits: 32 would wrap within minutes
-  std::uint32_t position_ =
-      0;  // of the entry in the heap, or kHeld and of that in held_; 0 if idle
+  // The index of the entry in the heap, or kHeld plus that of the held entry; 0 if idle.
+  std::uint32_t position_ = 0;
   CallKind kind_;
   bool named_ = false;  // is a NamedTimerNode
 };
@@ -88,8 +89,8 @@ class TimerQueue {
   // False if it was not pending.
   bool cancel(TimerNode& node);
 
-  // The node may end, and the queue is not used any more, nor looked at. False, like a cancel()
-  // that came too late.
+  // Marks the node idle, so that it may be destroyed, and leaves the queue alone, which must not be
+  // used again. Returns false, like a cancel() that came too late.
   static bool abandon(TimerNode& node) {
     node.position_ = 0;
     return false;
@@ -103,9 +104,9 @@ class TimerQueue {
 
   std::size_t size() const { return std::size_t{size_} + held_; }
 
-  // Fires what is due at `now`, and returns how many: at most as many as were pending at the start.
-  // A timer that is armed meanwhile for `now` or earlier fires in the next call, or in one that a
-  // callback nests. `activity` is told of each call, unless it is null.
+  // Fires the timers that are due at `now`, and returns how many: at most as many as were pending
+  // at the start. A timer that is armed meanwhile for `now` or earlier fires in the next call, or
+  // in one that a callback nests. `activity`, unless it is null, records each call.
   std::size_t fire_due(TimePoint now, Activity* activity = nullptr);
 
   // Calls `visit` with each pending timer, in no order.
@@ -130,7 +131,7 @@ class TimerQueue {
   static constexpr std::uint32_t first_child(std::uint32_t position) { return 4 * (position - 2); }
   static constexpr std::uint32_t parent(std::uint32_t position) { return position / 4 + 2; }
 
-  // In TimerNode::position_: the rest is the index of a held entry.
+  // A bit of TimerNode::position_ that says that the rest is the index of a held entry.
   static constexpr std::uint32_t kHeld = std::uint32_t{1} << 31;
 
   std::uint32_t end() const { return kRoot + size_; }
@@ -156,8 +157,8 @@ class TimerQueue {
   std::uint32_t size_ = 0;      // of the heap
   std::uint32_t held_ = 0;      // entries at the end of the array that are no part of the heap
   std::uint64_t last_sequence_ = 0;
-  bool firing_ = false;  // a fire_due() is under way,
-  TimePoint firing_at_;  // for this time
+  bool firing_ = false;  // a fire_due() is in progress
+  TimePoint firing_at_;  // the `now` of that fire_due()
 };
 
 }  // namespace coaio::internal

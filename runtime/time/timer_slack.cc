@@ -11,36 +11,37 @@
 namespace coaio::internal {
 namespace {
 
-// Trivial, so that it may also be used while the thread-locals of a thread end.
-struct OfThread {
+// Trivial, so that destructors of other thread-locals may use it.
+struct ThreadSlack {
   unsigned users = 0;
   int before = 0;  // the slack, in nanoseconds
 };
-constinit thread_local OfThread t_slack;
+constinit thread_local ThreadSlack t_slack;
 
-// A long slack is not an int, and prctl() returns it as a negative one: that one is left as it is.
+// prctl() returns an int, which is negative if the slack does not fit. Such a slack is not
+// restored.
 void restore() {
   if (t_slack.before > 0) {
     prctl(PR_SET_TIMERSLACK, static_cast<unsigned long>(t_slack.before), 0, 0, 0);
   }
 }
 
-// The program that the child becomes inherits the slack.
+// A program that the child executes inherits the child's slack.
 void restore_in_child() {
   if (std::exchange(t_slack.users, 0U) != 0) {
     restore();
   }
 }
 
-void watch_forks_of_slack() {
+void restore_in_children() {
   static const int error = pthread_atfork(nullptr, nullptr, restore_in_child);
-  check(error == 0, "no memory for the notice of a fork");
+  check(error == 0, "pthread_atfork() has no memory for a handler");
 }
 
 }  // namespace
 
 void TimerSlack::set(std::chrono::nanoseconds slack) {
-  watch_forks_of_slack();
+  restore_in_children();
   if (!std::exchange(is_set_, true) && t_slack.users++ == 0) {
     t_slack.before = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
   }

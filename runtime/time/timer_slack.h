@@ -1,10 +1,14 @@
-// TimerSlack: the timer slack of a thread, for as long as a context needs it.
+// TimerSlack: the timer slack of a thread, for as long as a context is bound to the thread.
 //
-// A thread may run several contexts. The thread gets the slack back that it had before the first of
-// them when the last one ends; meanwhile it has the slack that was set last. A forked child gets
-// the former slack back at once.
+// A thread may run several contexts, and has the slack that was set last. When the last of them
+// ends, the thread gets back the slack that it had before the first. A child made with fork() gets
+// the former slack at once, by pthread_atfork().
 //
-// Threads: set() and give_back() on the same thread.
+// posix_spawn(), vfork() and pthread_create() run no handler of the library, and the kernel has no
+// slack that is not inherited. Their children therefore inherit the short slack, also as the
+// default to which PR_SET_TIMERSLACK with 0 returns (docs/decisions.md, "Timer slack").
+//
+// Threads: the same thread calls set() and give_back().
 
 #ifndef COAIO_RUNTIME_TIME_TIMER_SLACK_H_
 #define COAIO_RUNTIME_TIME_TIMER_SLACK_H_
@@ -15,11 +19,11 @@ namespace coaio::internal {
 
 class TimerSlack {
  public:
-  // Sets the slack of the calling thread. Some sandboxes refuse that; sleeps are then as precise as
+  // Sets the slack of the calling thread. Where a sandbox refuses that, sleeps stay as precise as
   // they were.
   void set(std::chrono::nanoseconds slack);
 
-  // No-op if nothing was set. Never called, if the thread ended first.
+  // Does nothing if no slack was set. Must not be called after the thread has ended.
   void give_back();
 
  private:

@@ -40,7 +40,7 @@ class SystemWallClock final : public WallClock {
 
   // The timer itself never expires; it is only cancelled.
   bool renew(const UniqueFd& notice) const override {
-    // ECANCELED, and nothing is lost if it is anything else: the timer is set anew in any case.
+    // The read fails with ECANCELED. Other results do not matter, because the timer is set again.
     std::uint64_t expirations = 0;
     [[maybe_unused]] const ssize_t ignored = read(notice.get(), &expirations, sizeof expirations);
     const itimerspec never{.it_interval = {}, .it_value = {.tv_sec = kFarAway, .tv_nsec = 0}};

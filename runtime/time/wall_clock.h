@@ -1,7 +1,7 @@
-// WallClock: the time of day, and the news that somebody has set it.
+// WallClock: the time of day, and a notice when the clock is set.
 //
-// A clock that is set makes a sleep wrong that was computed by the old time. The kernel tells: it
-// cancels timerfds that ask for it.
+// A sleep that was computed by the old time is wrong when the clock has been set. The kernel then
+// cancels each timerfd that was armed with TFD_TIMER_CANCEL_ON_SET.
 //
 // Threads: any, like Clock.
 
@@ -22,10 +22,10 @@ TimePoint to_time_point(WallTime time);
 
 class WallClock : public Clock {
  public:
-  // A descriptor that becomes readable when the clock is set. Invalid where that is not told.
+  // A file descriptor that becomes readable when the clock is set. Invalid if there is none.
   virtual UniqueFd step_notice() const = 0;
 
-  // Makes it ready for the next step. False if it will not be told.
+  // Arms the descriptor for the next step of the clock. False if that fails.
   virtual bool renew(const UniqueFd& notice) const = 0;
 
   // CLOCK_REALTIME.

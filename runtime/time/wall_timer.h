@@ -3,9 +3,9 @@
 //   WallTimer midnight(context, [&] { rotate_logs(); });
 //   midnight.arm_at(next_midnight());
 //
-// Never before the clock shows it, also when the clock is set meanwhile: a clock that is set
-// forward past the deadline fires the timer at once, and one that is set back makes it wait longer.
-// For delays, Timer is right: its clock cannot be set.
+// The timer never fires before the clock shows its time, also if the clock is set. If the clock is
+// set forward past the deadline, the timer fires at once. If it is set back, the timer fires later.
+// For delays take a Timer, whose clock cannot be set.
 //
 // Threads: the home thread of the context.
 // Lifetime: as that of a Timer.
@@ -31,7 +31,8 @@ class WallTimer final : public CallbackTimer {
       : CallbackTimer(context, std::move(callback), name) {}
   ~WallTimer() { cancel(); }
 
-  // Any time point of the system clock; what does not fit is never, or at once.
+  // Any time point of the system clock. A time that does not fit into nanoseconds means never or,
+  // in the past, at once.
   template <typename D>
   void arm_at(std::chrono::time_point<std::chrono::system_clock, D> deadline) {
     internal::ContextAccess(context_).arm_wall(*this, saturate(deadline));

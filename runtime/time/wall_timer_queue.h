@@ -1,13 +1,13 @@
 // WallTimerQueue: timers by the time of day, which may be set.
 //
-// They have a queue of their own, so that a step of the clock changes nothing but what is due. A
-// descriptor tells the loop of a step: a sleep that was computed by the old time ends, and the next
-// one is computed by the new.
+// They have a queue of their own, so that a step of the clock changes only which timers are due. A
+// file descriptor becomes readable at a step. A sleep that was computed by the old time then ends,
+// and the next sleep is computed by the new time.
 //
 // Threads: the home thread.
-// Lifetime: the clock and the fd table outlive it.
-// Errors: without a descriptor a step is noticed at the end of the sleep in progress, and not
-// before.
+// Lifetime: the clock and the fd table outlive the queue.
+// Errors: without a file descriptor the loop notices a step only at the end of the sleep in
+//   progress.
 
 #ifndef COAIO_RUNTIME_TIME_WALL_TIMER_QUEUE_H_
 #define COAIO_RUNTIME_TIME_WALL_TIMER_QUEUE_H_

@@ -1,4 +1,4 @@
-// In the steady state no verb allocates: what a monitor needs, it keeps.
+// In the steady state no verb of a monitor allocates.
 
 #include <chrono>
 #include <cstddef>
@@ -40,7 +40,7 @@ void turn(FdMonitor& monitor, const std::vector<Pair>& pairs, Trigger trigger,
 }
 
 TEST_CASE("an allocation is counted") {
-  // Called by name, for a compiler may leave out what it sees a `new` expression give back.
+  // A call by name, because a compiler may remove a `new` expression whose memory is freed.
   const std::size_t before = allocations_so_far();
   operator delete(operator new(100));
   CHECK(allocations_so_far() > before);

@@ -20,7 +20,7 @@ namespace {
 
 using testing::run_in_child;
 
-// What select_monitor() makes of the variable: name and reason, or the refusal.
+// The result of select_monitor() with this value of the variable: name and reason, or the status.
 std::string selected_with(const char* variable) {
   return run_in_child([variable]() -> std::string {
     setenv("COAIO_BACKEND", variable, 1);

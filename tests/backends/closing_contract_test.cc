@@ -1,4 +1,4 @@
-// The contract of FdMonitor: how descriptors close, and how their numbers come back.
+// The contract of FdMonitor: closed descriptors, and descriptors that the kernel uses again.
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -27,7 +27,7 @@
 namespace coaio::testing {
 namespace {
 
-// On a fresh monitor of each back end, with each trigger.
+// Runs the clause on a new monitor of each back end, with each trigger.
 void on_all(const std::function<void(FdMonitor&, Trigger)>& clause) {
   for (const Trigger trigger : kAllTriggers) {
     CAPTURE(static_cast<int>(trigger));
@@ -45,7 +45,7 @@ void arm_and_want(FdMonitor& monitor, int fd, Key key, Events interest, Trigger 
   }
 }
 
-// Closes `fd`, and gives its number to another file.
+// Closes `fd`, and makes the descriptor refer to another file.
 void reuse_number(int fd, const UniqueFd& other) {
   REQUIRE(dup3(other.get(), fd, O_CLOEXEC) == fd);
 }
@@ -172,7 +172,7 @@ TEST_CASE("the read end of a pipe is closed by close(2) once its watch has been 
   });
 }
 
-// The slot's next generation ends the watch of the one before.
+// A new generation of a slot ends the watch of the old generation.
 TEST_CASE("a watch that another key of its slot has replaced is settled as if it were disarmed") {
   on_all([](FdMonitor& monitor, Trigger trigger) {
     Pair pair = make_unix_pair();
@@ -261,8 +261,8 @@ TEST_CASE("one call settles many watches, with events and without") {
   });
 }
 
-// A poll request reports read-hang-up unasked; a watch for "out" on such a socket needs a request
-// that outlives its report.
+// A poll request reports read-hang-up even if it does not ask for it. A watch for output on such a
+// socket therefore needs a request that stays in flight after its report.
 TEST_CASE("a one-shot watch that was reported holds no file, also on a half-closed socket") {
   on_every_back_end([](FdMonitor& monitor) {
     Pair pair = make_unix_pair();
@@ -426,7 +426,8 @@ TEST_CASE("a descriptor of a monitor that is destroyed after its thread has ende
 }
 
 TEST_CASE("a monitor that thread-locals use until the thread ends leaves no file open") {
-  // Constructed before the thread's first wait(), and so destroyed after whatever that call makes.
+  // Constructed before the thread's first wait(), and so destroyed after each thread-local object
+  // that this call constructs.
   struct WaitsAtTheEnd {
     FdMonitor* monitor = nullptr;
     int fd = -1;
@@ -456,7 +457,7 @@ TEST_CASE("a monitor that thread-locals use until the thread ends leaves no file
   });
 }
 
-// --- numbers that come back ---------------------------------------------------------------------
+// --- descriptors that are used again ------------------------------------------------------------
 
 TEST_CASE("a number that is used again at once reports the new file, under the new key") {
   on_all([](FdMonitor& monitor, Trigger trigger) {
@@ -496,7 +497,7 @@ TEST_CASE("a number that is used again at once reports the new file, under the n
   });
 }
 
-// The harm of a close without a disarm stays with the key whose owner did it.
+// Only the key whose owner closed without a disarm may lose events.
 TEST_CASE("a watch hears of its descriptor though an older watch, never disarmed, had the number") {
   on_every_back_end([](FdMonitor& monitor) {
     const UniqueFd number = checked(open("/dev/zero", O_RDWR | O_CLOEXEC));
@@ -516,7 +517,8 @@ TEST_CASE("a watch hears of its descriptor though an older watch, never disarmed
   });
 }
 
-// A report of a dead key makes epoll register everything anew, in the order of slots.
+// A report of a dead key makes the epoll back end register all watches again, in the order of
+// slots.
 TEST_CASE("a watch whose number an older one had hears of it after another file was left behind") {
   on_every_back_end([](FdMonitor& monitor) {
     constexpr Key kOld{.slot = 9, .generation = 1};
@@ -543,8 +545,8 @@ TEST_CASE("a watch whose number an older one had hears of it after another file 
   });
 }
 
-// A one-shot watch has ended with its report, so its owner may close without a word, and arm what
-// has the number next under the key there is.
+// A one-shot watch ends with its report. Its owner may therefore close the descriptor without a
+// disarm, and arm the next file with this descriptor under the same key.
 TEST_CASE("a number goes from a file without readiness to a silent socket, under one key") {
   on_every_back_end([](FdMonitor& monitor) {
     const UniqueFd file = checked(open("/dev/null", O_RDWR | O_CLOEXEC));

@@ -1,5 +1,5 @@
-// The contract of FdMonitor: kinds of descriptors, and many of them. What lives on behind a closed
-// number, and what has it next, is in closing_contract_test.cc.
+// The contract of FdMonitor: kinds of descriptors, and many descriptors. Closed descriptors are in
+// closing_contract_test.cc.
 
 #include <fcntl.h>
 #include <sched.h>
@@ -172,7 +172,8 @@ TEST_CASE("a number that is no open file is reported as invalid, once") {
 
 // --- a file whose poll function clears the change that it reports -------------------------------
 
-// Of this key, by waits that do not sleep: a change is there when mount() returns.
+// Returns the events of this key, by waits that do not sleep: the change is visible when mount(2)
+// returns.
 Events seen_now(FdMonitor& monitor, Key key) {
   constexpr int kEnough = 20;
   std::vector<FdEvent> ready;
@@ -182,11 +183,11 @@ Events seen_now(FdMonitor& monitor, Key key) {
   return events_of(ready, key);
 }
 
-// Returns which change was not reported, if one was not.
+// Returns the name of a change that was not reported, or "".
 std::string watch_mount_table(FdMonitor& monitor, Key key, Trigger trigger) {
   const UniqueFd table = checked(open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC));
   const auto change = [] {
-    REQUIRE(mount("coaio", "/tmp", "tmpfs", 0, "") == 0);  // on top of the one before
+    REQUIRE(mount("coaio", "/tmp", "tmpfs", 0, "") == 0);  // above the previous mount
   };
   const auto wait = [&] {
     if (trigger == Trigger::kEdge) {
@@ -292,7 +293,7 @@ TEST_CASE("none of many ready descriptors is lost or reported twice") {
           missing -= seen[ready.key.slot]++ == 0 ? 1 : 0;
         }
       }
-      if (trigger != Trigger::kLevel) {  // which goes on, by parts that may overlap
+      if (trigger != Trigger::kLevel) {  // a level is reported again, by parts that may overlap
         CHECK(std::count(seen.begin(), seen.end(), 1) == kCount);
         CHECK(watcher.quiet());
       }

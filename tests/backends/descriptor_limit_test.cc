@@ -1,5 +1,5 @@
-// What a context does where RLIMIT_NOFILE leaves no descriptor: it says so, or makes do with what
-// it has. Each limit is real, in a process of its own.
+// RLIMIT_NOFILE leaves no descriptor: a context returns an error that names the limit, or works
+// with the descriptors that it has. Each test sets the real limit, in a process of its own.
 
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -34,7 +34,7 @@ namespace {
 
 constexpr char kChecksNeedDescriptors[] = "a sanitizer opens descriptors for its checks";
 
-// Until the object ends, no number from this one on can be had.
+// Until the object is destroyed, the process can open no descriptor from this one on.
 class NumbersBelow {
  public:
   explicit NumbersBelow(int number) {
@@ -50,7 +50,7 @@ class NumbersBelow {
   rlimit before_{};
 };
 
-// The number that the next descriptor would get.
+// The next descriptor that the kernel would use.
 int next_number() { return make_eventfd(0).get(); }
 
 void on_readable(Context& context, const UniqueFd& fd, std::string& log, char name) {
@@ -62,7 +62,7 @@ void on_readable(Context& context, const UniqueFd& fd, std::string& log, char na
                                     .write = nullptr});
 }
 
-// "" if a context that may open so many descriptors works, or says what it lacks.
+// "works" for a context that may open so many descriptors, "too few" if its error names the limit.
 std::string create_with(int left) {
   const Pair pipe = make_pipe();
   const NumbersBelow limit(next_number() + left);
@@ -86,7 +86,7 @@ TEST_CASE("a context at the limit of descriptors works, or says which limit to r
   if (kSanitized) {
     return report_skipped(kChecksNeedDescriptors);
   }
-  static_cast<void>(select_monitor(Backend::kAuto));  // the probe's answer is kept
+  static_cast<void>(select_monitor(Backend::kAuto));  // probes io_uring while descriptors are left
   CHECK(run_in_child([] { return create_with(0); }) == "too few");
   for (int left = 1; left <= 3; ++left) {
     CAPTURE(left);
@@ -105,7 +105,7 @@ TEST_CASE("a limit that is lowered below what is open already takes nothing away
             const Pair pipe = make_pipe();
             std::string log;
             on_readable(*context, pipe.a, log, 'x');
-            // ppoll may not be handed more descriptors than the limit.
+            // ppoll(2) takes no more descriptors than the limit.
             const NumbersBelow limit(backend == Backend::kPpoll ? 2 : 0);
             write_all(pipe.b, "x");
             while (log.empty()) {
@@ -184,7 +184,7 @@ TEST_CASE("a limit below the number of watches of ppoll moves the context to epo
   }
 }
 
-// Else a program whose back ends all fail would move from one to the other for ever.
+// A program whose back ends all fail must not move between two of them without end.
 TEST_CASE("a context that left epoll does not come back to it when ppoll fails") {
   const std::string words = abort_message([] {
     const absl::StatusOr<SelectedMonitor> ppoll = select_monitor(Backend::kPpoll);
@@ -211,7 +211,7 @@ TEST_CASE("where no descriptor is left to rebuild a set with, the context moves 
           const int number = dead.a.get();
           dead.a.reset();
           context->set_fd_handler(number, {});
-          const UniqueFd filler = make_eventfd(0);  // has the number
+          const UniqueFd filler = make_eventfd(0);  // has the last descriptor
           const NumbersBelow limit(next_number());
           write_all(dead.b, "x");
           write_all(live.b, "x");

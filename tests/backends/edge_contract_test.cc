@@ -1,4 +1,4 @@
-// The contract of FdMonitor: what an edge-triggered watch reports, and to whom.
+// The contract of FdMonitor: the events of an edge-triggered watch.
 
 #include <linux/net_tstamp.h>
 #include <poll.h>
@@ -81,7 +81,7 @@ TEST_CASE("an edge-triggered watch that nobody uses falls silent") {
   on_every_back_end([](FdMonitor& monitor) {
     Pair pair = make_unix_pair();
     monitor.arm(pair.a.get(), kKey, kAllDirections,
-                Trigger::kEdge);  // an idle socket: always "out"
+                Trigger::kEdge);  // an idle socket is always ready for output
     Watcher watcher(monitor);
     watcher.settle();
     CHECK(watcher.quiet());
@@ -119,7 +119,7 @@ TEST_CASE("data and end of file before one wait are in one report, and end of fi
     CHECK(any(events & Events::kIn));
     CHECK(any(events & Events::kReadHangUp));
     watcher.settle();
-    CHECK(read_all(pair.a) == "x");  // until end of file: there is no further report to wait for
+    CHECK(read_all(pair.a) == "x");  // until end of file, because no further report follows
     char byte = 0;
     CHECK(read(pair.a.get(), &byte, 1) == 0);
   });
@@ -165,7 +165,7 @@ TEST_CASE("hang-up is reported once to an edge that waits for something else") {
   });
 }
 
-// Each message that leaves the socket from now on puts its time on the error queue.
+// From now on the kernel adds a time stamp to the error queue for each sent message.
 bool ask_for_times(const UniqueFd& socket) {
   const int flags = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
   return setsockopt(socket.get(), SOL_SOCKET, SO_TIMESTAMPING, &flags, sizeof flags) == 0;

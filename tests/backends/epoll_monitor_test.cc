@@ -1,5 +1,5 @@
-// What the contract does not say and epoll does: sets that must be rebuilt, and what stands around
-// them.
+// Behaviour of the epoll back end beyond the contract: the epoll instance that must be replaced,
+// and the outer one.
 
 #include "backends/epoll_monitor.h"
 
@@ -38,7 +38,8 @@ bool readable(int fd) {
   return poll(&entry, 1, 0) == 1;
 }
 
-// A dead watch in the set: its number is closed, and its file lives on under the number returned.
+// Leaves a dead watch in the epoll instance: its descriptor is closed, and its file stays open
+// under the returned descriptor.
 UniqueFd leave_dead_watch(FdMonitor& monitor, Pair& pair, Key key) {
   monitor.arm(pair.a.get(), key, Events::kIn, Trigger::kLevel);
   CHECK(Watcher(monitor).quiet());
@@ -114,7 +115,7 @@ TEST_CASE("the pollable descriptor stays when the set is rebuilt") {
   CHECK(readable(*pollable));
 }
 
-// A child has both sets, the outer one and the one that was in it.
+// The child has both epoll instances, the outer one and the old inner one.
 TEST_CASE("the pollable descriptor forgets a set that a forked child keeps open") {
   const std::unique_ptr<FdMonitor> monitor = make_monitor();
   const absl::StatusOr<int> pollable = monitor->pollable_fd();
@@ -131,7 +132,7 @@ TEST_CASE("the pollable descriptor forgets a set that a forked child keeps open"
   CHECK_FALSE(readable(*pollable));
 }
 
-// Sets within sets, as deep as the kernel allows.
+// Epoll instances that watch each other, as deep as the kernel allows.
 std::vector<UniqueFd> make_deepest_sets() {
   std::vector<UniqueFd> sets;
   sets.push_back(checked(epoll_create1(EPOLL_CLOEXEC)));

@@ -71,8 +71,8 @@ TEST_CASE("a wait appends to what its caller has collected") {
   });
 }
 
-// Of several waits one may end early, by what the kernel does for a ring of an earlier test. Where
-// a timeout is rounded down, all of them do.
+// One of several waits may end early, because the kernel still works for a ring of an earlier test.
+// If the monitor rounds the timeout down, all of them end early.
 TEST_CASE("a wait does not end before its timeout when nothing is ready") {
   on_every_back_end([](FdMonitor& monitor) {
     const UniqueFd event = make_eventfd(0);
@@ -235,7 +235,7 @@ TEST_CASE("a descriptor may change its slot between two waits") {
     Watcher watcher(monitor);
     monitor.arm(event.get(), kFirst, Events::kIn, Trigger::kLevel);
     CHECK(watcher.quiet());
-    // The removal is listed after the slot that takes the descriptor over.
+    // The list of changes has the removal after the slot that takes the descriptor over.
     monitor.arm(other.get(), kSecond, Events::kIn, Trigger::kLevel);
     monitor.disarm(kSecond);
     monitor.disarm(kFirst);
@@ -257,7 +257,7 @@ TEST_CASE("watches may be armed and disarmed while a batch is dispatched") {
         write_all(pairs[slot].b, "x");
       }
       Watcher watcher(monitor);
-      const std::vector<FdEvent> batch = watcher.next();  // may be a part of it
+      const std::vector<FdEvent> batch = watcher.next();  // may be a part of the ready watches
       for (std::uint32_t slot = 0; slot < 2; ++slot) {
         monitor.disarm({slot, generation});
         write_all(pairs[slot].b, "x");
@@ -314,7 +314,7 @@ TEST_CASE("peek never says that nothing is ready when a wait would report someth
   });
 }
 
-// Within ten seconds, or now. A signal is how some kernels bring an event.
+// Waits ten seconds at most, or not at all. A signal may interrupt the wait.
 bool readable(int fd, int milliseconds) {
   pollfd entry{.fd = fd, .events = POLLIN, .revents = 0};
   int count = poll(&entry, 1, milliseconds);
@@ -327,7 +327,7 @@ bool readable(int fd, int milliseconds) {
 TEST_CASE("the pollable descriptor is readable while a wait would report something") {
   constexpr int kPatience = 10'000;
   on_every_back_end([](FdMonitor& monitor) {
-    // An eventfd too, for it is what wakes a context, and what signals in some back ends.
+    // An eventfd, too, because it wakes a context, and because the kernel treats it differently.
     const Pair sockets = make_unix_pair();
     const UniqueFd event = make_eventfd(0);
     const absl::StatusOr<int> pollable = monitor.pollable_fd();

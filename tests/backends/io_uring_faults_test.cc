@@ -1,5 +1,4 @@
-// Faults of a ring that no refused call brings about: flags that the kernel does not know, requests
-// that fail.
+// Faults of a ring other than refused system calls: unknown flags, and requests that fail.
 
 #include <liburing.h>
 #include <sys/syscall.h>
@@ -38,7 +37,7 @@ constexpr Key kKey{.slot = 0, .generation = 1};
 
 // --- flags that the kernel does not know --------------------------------------------------------
 
-// How many rings are asked for until one is made, and whether an event comes on it.
+// The number of attempts until a ring is made, and whether it reports an event.
 std::string fall_from(unsigned rung, unsigned unknown_flags) {
   return run_in_child([&]() -> std::string {
     refuse_ring_flags(unknown_flags);
@@ -72,7 +71,7 @@ TEST_CASE("a kernel that does not know the newest flags gets the older ones") {
 
 // --- sleeping -----------------------------------------------------------------------------------
 
-// liburing 2.3 has no names for these.
+// liburing 2.3 has no names for these constants.
 constexpr unsigned kFeatureNoIowait = 1U << 17;
 constexpr std::uint32_t kEnterNoIowait = 1U << 7;
 
@@ -84,7 +83,7 @@ bool kernel_has_no_iowait() {
   return has;
 }
 
-// What a wait says when calls of io_uring_enter() with exactly these flags are refused.
+// The status of a wait when calls of io_uring_enter(2) with exactly these flags are refused.
 std::string wait_without(std::uint32_t flags, std::chrono::nanoseconds timeout) {
   constexpr unsigned kFlags = 3;
   return run_in_child([&]() -> std::string {
@@ -126,7 +125,7 @@ std::unique_ptr<FdMonitor> monitor_or_skip() {
   return *std::move(monitor);
 }
 
-// The descriptor of the one ring that this process has.
+// The descriptor of the only ring of this process.
 int ring_of_this_process() {
   for (int fd = 0; fd < 1000; ++fd) {
     char target[64] = {};
@@ -192,7 +191,7 @@ TEST_CASE("a request that fails for want of memory is an error of the wait, and 
     const absl::Status status = monitor->wait(FdMonitor::kForever, ready);
     CHECK(errno_of(status) == ENOMEM);
     CHECK(ready.empty());
-    CHECK(watcher.quiet());  // if the owner stays
+    CHECK(watcher.quiet());  // if the owner keeps this monitor
     write_all(pair.b, "x");
     CHECK(watcher.next_of(kKey) == Events::kIn);
   }

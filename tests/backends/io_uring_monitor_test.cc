@@ -1,5 +1,5 @@
-// What the contract does not say and io_uring does: user space sees events, requests end by
-// themselves, rings overflow.
+// Behaviour of the io_uring back end beyond the contract: peek() in user space, requests that the
+// kernel ends, rings that overflow.
 
 #include "backends/io_uring_monitor.h"
 
@@ -44,7 +44,7 @@ using std::chrono::nanoseconds;
 
 constexpr Key kKey{.slot = 0, .generation = 1};
 
-// Null, and the test case reported as skipped, where io_uring is refused.
+// Where io_uring is refused, reports the test case as skipped and returns null.
 std::unique_ptr<FdMonitor> monitor_or_skip(IoUringOptions options = {}) {
   if (!io_uring_support().ok()) {
     report_skipped(std::string(io_uring_support().message()));
@@ -78,7 +78,7 @@ TEST_CASE("peek tells nothing, ready and cannot-tell apart without a system call
   CHECK(monitor->peek() == Peek::kReady);
   CHECK(any(watcher.next_of(kKey) & Events::kIn));
   CHECK(monitor->peek() == Peek::kNothing);
-  monitor->want(kKey, Events::kIn);  // the request is alive: nothing is queued
+  monitor->want(kKey, Events::kIn);  // the request is in flight: nothing is queued
   CHECK(monitor->peek() == Peek::kNothing);
   monitor->disarm(kKey);
   CHECK(monitor->peek() == Peek::kCannotTell);
@@ -93,7 +93,7 @@ TEST_CASE("what another thread does shows to peek") {
   monitor->arm(pair.a.get(), kKey, kAllDirections, Trigger::kEdge);
   Watcher(*monitor).settle();
   std::thread other([&] { write_all(pair.b, "x"); });
-  other.join();  // has published its event, since the write ran the wake-up
+  other.join();  // the write has published the event
   CHECK(monitor->peek() == Peek::kReady);
   CHECK(count_of(wait_once(*monitor), kKey) == 1);
 }
@@ -145,7 +145,7 @@ TEST_CASE(
       CHECK(read_all(pair.a) == "x");
     }
   }
-  // A request that was renewed asks for what was wanted then; another direction is added to it.
+  // The renewed request asks for the events that were wanted then; want() adds another direction.
   for (std::uint32_t slot = 0; slot < kCount; ++slot) {
     fill(pairs[slot].a);
     monitor->want({slot, 1}, Events::kOut);
@@ -163,7 +163,7 @@ TEST_CASE(
 
 // --- multishot requests that the kernel ended ---------------------------------------------------
 
-// So many ready descriptors that a small completion ring has no room for the events of others.
+// So many ready descriptors that a small completion ring has no room for other events.
 std::vector<UniqueFd> crowd(FdMonitor& monitor, std::uint32_t count) {
   std::vector<UniqueFd> ready;
   for (std::uint32_t i = 0; i < count; ++i) {
@@ -174,7 +174,7 @@ std::vector<UniqueFd> crowd(FdMonitor& monitor, std::uint32_t count) {
   return ready;
 }
 
-// Full: readable and not writable, until it is read.
+// Readable, and not writable until it is read.
 UniqueFd make_full_eventfd() {
   UniqueFd event = checked(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC | EFD_SEMAPHORE));
   REQUIRE(eventfd_write(event.get(), std::numeric_limits<std::uint64_t>::max() - 1) == 0);
@@ -222,7 +222,7 @@ TEST_CASE("an eventfd is not taken for a file without readiness when its request
   }
 }
 
-// A send leaves a time stamp in the error queue, and POLLERR lasts until somebody reads it.
+// A send leaves a time stamp in the error queue, and POLLERR lasts until the stamp is read.
 void put_into_error_queue(const Pair& pair) {
   const int flags = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
   REQUIRE(setsockopt(pair.a.get(), SOL_SOCKET, SO_TIMESTAMPING, &flags, sizeof flags) == 0);
@@ -233,7 +233,7 @@ void put_into_error_queue(const Pair& pair) {
   REQUIRE((entry.revents & POLLERR) != 0);
 }
 
-// The owner of a stream finds nothing to read or no room to write after each report, and waits on.
+// After each report the owner of a stream finds no data or no room, and waits again.
 TEST_CASE(
     "a stream with something in its error queue does not spin, whatever its requests ask for") {
   constexpr int kWaits = 200;
@@ -289,13 +289,13 @@ TEST_CASE("a watch that is removed with its event on the way leaves no request b
     Pair pair = make_unix_pair();
     monitor->arm(pair.a.get(), {0, generation}, kAllDirections, Trigger::kEdge);
     Watcher(*monitor).settle();
-    write_all(pair.b, "x");  // the kernel owns the request now
+    write_all(pair.b, "x");  // the kernel is processing the request now
     monitor->disarm({0, generation});
     pair.a.reset();
     CHECK(wait_once(*monitor).empty());
     char byte = 0;
     CHECK(recv(pair.b.get(), &byte, 1, 0) <= 0);
-    CHECK(errno != EAGAIN);  // the socket is gone, so nothing refers to it
+    CHECK(errno != EAGAIN);  // the peer is closed, so the kernel holds it no longer
   }
 }
 
@@ -338,7 +338,7 @@ TEST_CASE("a wait leaves no watch out of the ring, though it removes another one
         std::vector<FdEvent> ready;
         REQUIRE(monitor->wait(timeout, ready).ok());
         CHECK(ready.empty());
-        CHECK(monitor->peek() == Peek::kNothing);  // else it cannot tell
+        CHECK(monitor->peek() == Peek::kNothing);  // kCannotTell if a request were queued
       }
     }
   }
@@ -398,8 +398,9 @@ TEST_CASE("many watches move to a large ring once, and no event is lost by that"
   }
 }
 
-// How many rings fit into RLIMIT_MEMLOCK, which bounds those of a user together. No other process
-// may be the user's, and no earlier test: the kernel takes its time to give back what was locked.
+// The number of rings that fit into RLIMIT_MEMLOCK, which bounds all rings of a user together. The
+// user has no other process, and no earlier test used this user, because the kernel releases locked
+// memory late.
 std::string rings_within(rlim_t bytes, int wanted, uid_t user) {
   return run_in_child([=]() -> std::string {
     const rlimit limit{.rlim_cur = bytes, .rlim_max = bytes};
@@ -455,7 +456,7 @@ TEST_CASE("every rung of the ladder of flags makes a ring") {
   }
 }
 
-// What /proc says that this descriptor is.
+// The target of this descriptor's link in /proc.
 std::string kind_of(int fd) {
   char target[64] = {};
   const std::string link = "/proc/self/fd/" + std::to_string(fd);

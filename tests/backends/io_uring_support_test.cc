@@ -1,5 +1,5 @@
-// What the probe of io_uring keeps for the process. A program of its own, because one successful
-// probe decides for all later ones.
+// The answers of the io_uring probe that a process keeps. A program of its own, because a process
+// keeps the first success.
 
 #include "backends/io_uring_support.h"
 

@@ -1,5 +1,5 @@
-// What happens where a call begins to fail while a monitor is in use: wait() says so and forgets
-// nothing, or copes. Each fault is real, in a process of its own.
+// A system call begins to fail while a monitor is in use: wait() returns the error and loses no
+// watch, or works without the call. Each fault is real, in a process of its own.
 
 #include <sys/epoll.h>
 #include <sys/syscall.h>
@@ -41,7 +41,7 @@ using std::chrono::nanoseconds;
 constexpr nanoseconds kNow{0};
 constexpr std::uint32_t kMany = 400;
 
-// Why io_uring cannot be had, or not be refused; empty if it can.
+// Why this machine cannot run the test; empty if it can.
 std::string why_not() {
   if (!io_uring_support().ok()) {
     return std::string(io_uring_support().message());
@@ -49,7 +49,8 @@ std::string why_not() {
   return sandbox_works() ? "" : kNoSandbox;
 }
 
-// As a context does: every third pair has data, all are armed again on the next monitor.
+// Moves to the next monitor as a context does, and arms all watches again. Every third pair has
+// data.
 std::string move_and_count(FdMonitor& failed, const absl::Status& why,
                            const std::vector<Pair>& pairs) {
   const SelectedMonitor next = next_monitor(failed, why);
@@ -76,14 +77,15 @@ std::string move_and_count(FdMonitor& failed, const absl::Status& why,
   return std::string(next.monitor->name());
 }
 
-// Arms watches, installs the refusals, makes a third ready, and moves when wait() fails.
+// Arms watches, installs the refusals, makes a third of the watches ready, and moves when wait()
+// fails.
 std::string move_when(std::unique_ptr<FdMonitor> monitor, const std::vector<Refusal>& refusals,
                       int expected_error) {
   std::vector<Pair> pairs;
   for (std::uint32_t slot = 0; slot < kMany; ++slot) {
     pairs.push_back(make_unix_pair());
     monitor->arm(pairs.back().a.get(), {slot, 1}, Events::kIn, Trigger::kOneShot);
-    if (slot == kMany / 2) {  // half of the watches are known to the kernel, half are not
+    if (slot == kMany / 2) {  // half of the watches are registered
       std::vector<FdEvent> ready;
       if (const absl::Status status = monitor->wait(kNow, ready); !status.ok()) {
         return status.ToString();
@@ -211,7 +213,7 @@ TEST_CASE("a sandbox that forbids epoll_ctl does not make every descriptor ready
         }) == "ppoll");
 }
 
-// A ready eventfd shows both directions, as a file without readiness does.
+// An eventfd may be ready for both directions, as a file without readiness is.
 TEST_CASE("a sandbox that forbids epoll_ctl does not make a ready eventfd ready for ever") {
   if (!sandbox_works()) {
     return report_skipped(kNoSandbox);
@@ -234,7 +236,7 @@ TEST_CASE("epoll whose wait is refused is left for ppoll") {
   if (!sandbox_works()) {
     return report_skipped(kNoSandbox);
   }
-  // Which of the three calls stands behind epoll_wait() is the C library's business.
+  // The C library may implement epoll_wait() by any of the three system calls.
   CHECK(run_in_child([] {
           return move_when(*make_epoll_monitor(), {{.number = SYS_epoll_wait, .error = EPERM}},
                            EPERM);

@@ -1,5 +1,5 @@
-// What happens where a sandbox or a limit refuses what a back end needs: another one is taken, or
-// the failure has its sentence. Each fault is real, in a process of its own.
+// A sandbox or a limit refuses a system call that a back end needs: kAuto takes another back end,
+// or the status names the cause. Each fault is real, in a process of its own.
 
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -28,7 +28,8 @@ namespace coaio::testing {
 using namespace internal;
 namespace {
 
-// The name of what kAuto takes under these refusals, and the reason if it lacks one of the words.
+// The name of the back end that kAuto takes under these refusals, and its reason if the reason
+// lacks one of the words.
 std::string auto_under(const std::vector<Refusal>& refusals,
                        const std::vector<std::string>& words) {
   return run_in_child([&]() -> std::string {
@@ -54,7 +55,8 @@ std::string forced_under(Backend backend, const std::vector<Refusal>& refusals) 
   });
 }
 
-// In a child, because the answer is kept for the life of a process, and the next children ask anew.
+// In a child, because a process keeps the answer, and the later children of this process probe
+// again.
 std::string refusal_of_io_uring() {
   return run_in_child([] { return std::string(io_uring_support().message()); });
 }
@@ -147,8 +149,8 @@ TEST_CASE("where no descriptor is left, auto takes ppoll") {
         }) == "ppoll");
 }
 
-// A ring of the size that production begins with, or of a smaller one, down to `fewest` places for
-// submissions, is refused as RLIMIT_MEMLOCK does. The probe's ring is smaller still.
+// Refuses, as RLIMIT_MEMLOCK does, a ring of the first size of production, and of each smaller size
+// down to `fewest` submission entries. The ring of the probe is smaller.
 std::vector<Refusal> no_memory_for_rings_of(unsigned fewest) {
   constexpr unsigned kEntries = 0;
   std::vector<Refusal> refusals;

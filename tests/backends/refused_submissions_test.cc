@@ -1,5 +1,5 @@
-// What happens where io_uring's submissions are refused for now: the wait is an early return, and
-// the next one makes them. Each refusal is real, in a process of its own.
+// The kernel refuses submissions of io_uring for a short time: wait() returns early, and the next
+// wait() submits again. Each refusal is real, in a process of its own.
 
 #include <sys/syscall.h>
 
@@ -28,7 +28,7 @@ namespace {
 
 constexpr std::chrono::nanoseconds kNow{0};
 
-// Why io_uring cannot be had, or not be refused; empty if it can.
+// Why this machine cannot run the test; empty if it can.
 std::string why_not() {
   if (!io_uring_support().ok()) {
     return std::string(io_uring_support().message());
@@ -36,8 +36,8 @@ std::string why_not() {
   return sandbox_works() ? "" : kNoSandbox;
 }
 
-// The refusal hits submissions of this many requests, or sleeps; then one of another kind gets
-// through.
+// Refuses submissions of this many requests, or waits that sleep. A later call of another kind
+// succeeds.
 std::string cope_with(int error) {
   constexpr unsigned kToSubmit = 1;
   constexpr std::uint32_t kTwo = 2;
@@ -107,7 +107,7 @@ TEST_CASE("a watch that is disarmed while submissions are refused reports nothin
   }
   CHECK(run_in_child([]() -> std::string {
           constexpr unsigned kToSubmit = 1;
-          // On this rung completions come by themselves, and two changes fill the ring.
+          // With the flags of this rung completions need no system call. Two changes fill the ring.
           const std::unique_ptr<FdMonitor> monitor =
               *make_io_uring_monitor({.submissions = 2, .completions = 8, .rung = 1});
           const Pair pairs[] = {make_pipe(), make_pipe()};
@@ -135,7 +135,7 @@ TEST_CASE("a watch whose interest changes while submissions are refused reports 
   }
   CHECK(run_in_child([]() -> std::string {
           constexpr unsigned kToSubmit = 1;
-          // On this rung completions come by themselves, and one change fills the ring.
+          // With the flags of this rung completions need no system call. One change fills the ring.
           const std::unique_ptr<FdMonitor> monitor =
               *make_io_uring_monitor({.submissions = 2, .completions = 8, .rung = 1});
           const Pair pairs[] = {make_unix_pair(), make_unix_pair()};

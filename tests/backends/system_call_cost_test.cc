@@ -1,4 +1,4 @@
-// What each verb costs in system calls, on each back end, in the steady state.
+// The system calls of each verb, on each back end, in the steady state.
 
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -62,7 +62,7 @@ Cost cost_of(const std::map<long, int>& calls) {
       case SYS_epoll_ctl:
         cost.changes += count;
         break;
-      case SYS_read:  // of the test
+      case SYS_read:  // a call of the test itself
       case SYS_write:
         break;
       default:
@@ -92,7 +92,7 @@ Cost measure(Backend backend, const std::function<void(Bench&, CallCounter&)>& w
   }));
 }
 
-// What the same piece of work costs on each back end; one that is refused here is left out.
+// The costs of the same work on each back end that this machine allows.
 void check_costs(const std::map<Backend, Cost>& expected,
                  const std::function<void(Bench&, CallCounter&)>& work) {
   for (const auto& [backend, cost] : expected) {
@@ -292,7 +292,8 @@ TEST_CASE("a one-shot watch that was reported is disarmed and settled without a 
               });
 }
 
-// A removal after the close would fail, and the next event of the file rebuild the whole set.
+// If the watch were unregistered after the close, epoll_ctl(2) would fail, and the next event of
+// the file would replace the whole epoll instance.
 TEST_CASE("closing a file that a forked child has too does not make epoll watch all others anew") {
   if (!tracing_works()) {
     return;

@@ -1,5 +1,5 @@
-// The contract of FdMonitor: what each trigger reports, and what it keeps to itself. What holds for
-// edges only is in edge_contract_test.cc.
+// The contract of FdMonitor: the events that each trigger reports and does not report. The clauses
+// of kEdge alone are in edge_contract_test.cc.
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -131,8 +131,8 @@ TEST_CASE("a one-shot writer reports once, though hang-up follows before the nex
   });
 }
 
-// On io_uring the first request of such a watch ends with what was not asked for, and another one
-// must be made before the wait sleeps, whatever else it has to do.
+// On io_uring the first request of such a watch completes with an event that the owner did not ask
+// for. The monitor must submit another request before the wait sleeps.
 TEST_CASE(
     "a wait that removes one watch hears of another one that waits past what it did not ask") {
   on_every_back_end([](FdMonitor& monitor) {

@@ -98,7 +98,9 @@ TEST_CASE("a source that ends with something listed in it says so") {
     source.add(a);
   });
   CAPTURE(words);
-  CHECK(words.find("a cancel source ends before what it cancels") != std::string::npos);
+  CHECK(
+      words.find("a cancel source is destroyed before the operations and groups that it cancels") !=
+      std::string::npos);
 }
 
 TEST_CASE("the status of what was cancelled has no message, and needs no memory") {

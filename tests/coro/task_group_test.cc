@@ -5,8 +5,10 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "coro/cancel.h"
 #include "coro/run.h"
 #include "coro/sleep.h"
@@ -356,6 +358,45 @@ TEST_CASE("a group with the token of another context's source ends the process w
   CHECK(words.find("make it from co_await this_task()") != std::string::npos);
 }
 
+Task<void> end_without_join(Task<absl::Status> child) {
+  TaskGroup group(co_await this_task());
+  group.spawn(std::move(child));
+  while (group.size() != 0) {
+    co_await yield();
+  }
+}
+
+TEST_CASE("a failure that no join has reported goes to the sink of the context") {
+  std::vector<std::string> told;
+  const auto context =
+      make_context({.sink = [&](absl::string_view sentence) { told.emplace_back(sentence); }});
+  run(*context, end_without_join(give(absl::NotFoundError("the file"))));
+  REQUIRE(told.size() == 1);
+  CAPTURE(told[0]);
+  CHECK(told[0].find("no join() has reported: NOT_FOUND: the file") != std::string::npos);
+  CHECK(context->messages() == 1);
+}
+
+TEST_CASE("a group that has reported its failure, or has none, tells the sink nothing") {
+  const auto context = make_context();
+  run(*context, end_without_join(give(absl::OkStatus())));
+  const absl::Status failure = run(*context, []() -> Task<absl::Status> {
+    TaskGroup group(co_await this_task());
+    group.spawn(give(absl::NotFoundError("")));
+    co_return co_await group.join();
+  }());
+  CHECK(absl::IsNotFound(failure));
+  run(*context, []() -> Task<void> {
+    TaskGroup group(co_await this_task());
+    group.spawn(sleep_long());
+    group.cancel();
+    while (group.size() != 0) {
+      co_await yield();
+    }
+  }());
+  CHECK(context->messages() == 0);
+}
+
 #if defined(__cpp_exceptions)
 
 Task<void> fail(std::string what) {
@@ -374,6 +415,16 @@ TEST_CASE("an exception cancels the others, and is thrown by join") {
     };
     CHECK_THROWS_WITH_AS(run(context, join()).IgnoreError(), "first", std::runtime_error);
   });
+}
+
+TEST_CASE("an exception that no join has thrown goes to the sink of the context") {
+  const auto context = make_context();
+  run(*context, end_without_join([]() -> Task<absl::Status> {
+    co_await fail("lost");
+    co_return absl::OkStatus();
+  }()));
+  CHECK(context->messages() == 1);
+  CHECK(context->last_message().find("has reported: an exception") != std::string::npos);
 }
 
 TEST_CASE("a failure that came before an exception is what join reports") {

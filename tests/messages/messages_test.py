@@ -1,5 +1,10 @@
 #!/usr/bin/env python3
-"""Checks that compilers answer misuse with few errors, and print the line that says the fix."""
+"""Checks what users of coaio.h see: the compiler's answers to misuse, and the public names.
+
+Misuse gives few errors, and the compiler prints the line that says the fix. Each name of namespace
+coaio that coaio.h declares stands in public_names.txt, so that no internal name becomes public by
+accident.
+"""
 
 import os
 import re
@@ -8,6 +13,7 @@ import subprocess
 import unittest
 
 CASES = "tests/messages/cases.cc"
+PUBLIC_NAMES = "tests/messages/public_names.txt"
 IN_A_TASK = "// await it in a coaio::Task"
 IN_A_STATUS_TASK = "// or_return() needs a Task of a Status or a StatusOr"
 AS_RVALUE = "// a task is awaited once: co_await std::move(task)"
@@ -35,6 +41,30 @@ def compile_case(compiler, case):
         check=False,
     )
     return done.returncode, done.stderr
+
+
+def names_of_namespace_coaio():
+    """All names that coaio.h declares in namespace coaio, as clang lists them."""
+    listing = ["-Xclang", "-ast-list", "-x", "c++", "coaio.h"]
+    done = subprocess.run(
+        ["clang++-19", "-std=c++20", "-fsyntax-only", *include_flags(), *listing],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(re.findall(r"^coaio::(\w+)$", done.stdout, re.MULTILINE))
+
+
+class Names(unittest.TestCase):
+    @unittest.skipUnless(shutil.which("clang++-19"), "clang++-19 is not installed")
+    def test_coaio_h_declares_no_name_that_is_not_meant_to_be_public(self):
+        with open(PUBLIC_NAMES, encoding="utf-8") as lines:
+            words = [line.split("#")[0].strip() for line in lines]
+        listed = {word for word in words if word}
+        declared = names_of_namespace_coaio()
+        self.assertTrue(declared)
+        fix = "move it into coaio::internal, or add it to " + PUBLIC_NAMES
+        self.assertEqual(declared - listed, set(), fix)
 
 
 class Messages(unittest.TestCase):

@@ -245,6 +245,44 @@ TEST_CASE("a batch that is cut short before it has got anything says why") {
   CHECK(log == "batch:cancelled batch:end ");
 }
 
+TEST_CASE("sends and receives that have ended can be awaited again") {
+  const auto context = make_context();
+  Channel<std::string> channel(4);
+  const std::string log = run(*context, [](Channel<std::string>& c) -> Task<std::string> {
+    std::string all;
+    std::string element = "a";
+    auto send = c.send(std::move(element));
+    auto receive = c.receive();
+    std::array<std::string, 2> batch;
+    auto receive_batch = c.receive(batch);
+    for (const char* value : {"a", "b"}) {
+      element = value;
+      (co_await send).IgnoreError();
+      const absl::StatusOr<std::string> one = co_await receive;
+      absl::StrAppend(&all, *one);
+      element = value;
+      (co_await send).IgnoreError();
+      const absl::StatusOr<std::size_t> count = co_await receive_batch;
+      absl::StrAppend(&all, *count, batch[0], " ");
+    }
+    c.close();
+    const absl::StatusOr<std::string> end = co_await receive;
+    const absl::StatusOr<std::size_t> end_of_batch = co_await receive_batch;
+    const absl::Status closed = co_await send;
+    absl::StrAppend(&all, told(end.status()), told(end_of_batch.status()), told(closed));
+    co_return all;
+  }(channel));
+  CHECK(log == "a1a b1b endendclosed");
+}
+
+TEST_CASE("a batch of no element is told so") {
+  CHECK(abort_message([] {
+          Channel<int> channel(1);
+          std::array<int, 2> batch{};
+          static_cast<void>(channel.receive(batch, 0));
+        }).find("a batch of a channel is asked for no element") != std::string::npos);
+}
+
 TEST_CASE("an unbounded channel takes any number of elements, in their order") {
   const auto context = make_context();
   UnboundedChannel<int> channel;

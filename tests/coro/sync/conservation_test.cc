@@ -1,9 +1,8 @@
 // Operations of tasks on two contexts, which a third thread cancels at random: nothing is lost and
-// nothing is doubled. A task that is never woken ends the process by TestTimeout.
+// nothing is doubled. TestTimeout ends the process if a task is never woken.
 //
-//   bazel test //tests/coro/sync:conservation_test             10^6 operations
-//   bazel test -c opt --test_tag_filters= --test_output=all
-//   //tests/coro/sync:long_conservation_test 10^9 operations
+// By default the test makes 20,000 operations in each case, 4,000 under a sanitizer. The target
+// long_conservation_test, tagged stress, makes 10^9 in all.
 
 #include <array>
 #include <atomic>

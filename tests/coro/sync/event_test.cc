@@ -4,6 +4,8 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "coro/cancel.h"
+#include "coro/promise.h"
 #include "coro/run.h"
 #include "coro/sync/latch.h"
 #include "coro/task.h"
@@ -75,6 +77,28 @@ TEST_CASE("a wait for an event that is cancelled ends with kCancelled, and the o
   event.set();
   actors.settle();
   CHECK(log == "Bac");
+}
+
+TEST_CASE("a wait for an event that has ended can be awaited again, also after a cancellation") {
+  const auto context = make_context();
+  Event event;
+  std::string log;
+  Actors actors(*context);
+  actors.start("a", [](Event& awaited, std::string& told) -> Task<void> {
+    Event::Wait wait = awaited.wait();
+    for (int i = 0; i < 3; ++i) {
+      const absl::Status status = co_await wait;
+      told += status.ok() ? 'o' : 'C';
+    }
+  }(event, log));
+  actors.settle();
+  event.set();
+  event.reset();
+  actors.settle();
+  CHECK(log == "o");
+  actors.cancel("a");
+  actors.settle();
+  CHECK(log == "oCC");
 }
 
 TEST_CASE("a task that was cancelled before it waits for an event does not wait") {
@@ -165,6 +189,21 @@ TEST_CASE("an event that is destroyed while a task waits for it is told so") {
           actors.settle();
           event.reset();
         }).find("an event is destroyed while tasks wait for it") != std::string::npos);
+}
+
+TEST_CASE("a task that is destroyed while it waits for an event is told so") {
+  CHECK(abort_message([] {
+          const auto context = make_context();
+          context->bind();
+          Event event;
+          std::string log;
+          internal::TaskOwner owner(*context, [](internal::TaskOwner&, PromiseBase&) {});
+          const auto handle = wait_and_tell(event, 'a', log).release();
+          handle.promise().start(owner, CancelToken());
+          while (context->poll(false)) {
+          }
+          handle.destroy();
+        }).find("a task is destroyed while it waits") != std::string::npos);
 }
 
 TEST_CASE("a latch wakes its tasks when the last count is taken") {

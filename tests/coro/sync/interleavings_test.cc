@@ -27,7 +27,7 @@ namespace coaio::testing {
 namespace {
 
 // Steps of a sequence: the number of sequences grows by a factor of five or so with each.
-constexpr std::size_t kLength = kSanitized ? 6 : 7;
+constexpr std::size_t kLength = kSanitized ? 5 : 6;
 
 // --- permits and locks --------------------------------------------------------------------------
 
@@ -167,8 +167,7 @@ TEST_CASE("a semaphore does as its model in every interleaving of three tasks") 
     Interleavings<SemaphoreModel, SemaphoreObject> all(*context, {.available = permits});
     const std::size_t tried =
         all.try_all(kLength, [&] { return std::make_unique<SemaphoreObject>(permits); });
-    CHECK(tried > 1000);
-    MESSAGE(tried);
+    CHECK(tried > 100);
   }
 }
 
@@ -177,8 +176,7 @@ TEST_CASE("a mutex does as its model in every interleaving of three tasks") {
   Interleavings<MutexModel, MutexObject> all(*context, {.available = 1});
   const std::size_t tried =
       all.try_all(kLength + 1, [] { return std::make_unique<MutexObject>(); });
-  CHECK(tried > 1000);
-  MESSAGE(tried);
+  CHECK(tried > 100);
 }
 
 // --- channels -----------------------------------------------------------------------------------
@@ -355,8 +353,7 @@ TEST_CASE("a channel does as its model in every interleaving of two senders and 
     Interleavings<ChannelModel, ChannelObject> all(*context, {.capacity = capacity});
     const std::size_t tried =
         all.try_all(kLength - 1, [&] { return std::make_unique<ChannelObject>(capacity); });
-    CHECK(tried > 1000);
-    MESSAGE(tried);
+    CHECK(tried > 100);
   }
 }
 

@@ -22,8 +22,8 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::nanoseconds;
 
-// A loop whose time passes only in the wait: each probe takes a microsecond, and a sleep that
-// nothing but its limit ends is late by `wake_cost`.
+// A loop whose time passes only in the wait. Each probe takes a microsecond, and each sleep ends
+// late by `wake_cost`.
 class FakeLoop final : public AdaptiveWait::Loop {
  public:
   explicit FakeLoop(ManualClock& clock) : clock_(clock) {}
@@ -180,6 +180,26 @@ TEST_CASE("under a small share the learned policy polls for what the share cover
       scene.clock.advance(20ms);  // the share is earned meanwhile
     }
     CHECK(scene.stats.poll_hits > 50);
+  }
+}
+
+TEST_CASE("a budget above what a small share ever covers is cut to it, not refused for ever") {
+  for (const PollPolicy& policy :
+       {PollPolicy(PollFixed{.max = 20ms}), PollPolicy(PollGrowShrink{.max = 20ms, .grow = 100})}) {
+    CAPTURE(policy.index());
+    Scene scene(policy, 0.01);
+    for (int i = 0; i < 100; ++i) {
+      scene.wait_for_event(i < 4 ? 10ms : 20us);
+      scene.clock.advance(100ms);  // the share is earned meanwhile
+    }
+    CHECK(scene.stats.poll_hits > 90);
+    CHECK(scene.stats.guard.over_share == 0);
+    const std::uint64_t hits = scene.stats.poll_hits;
+    const nanoseconds polled = scene.stats.polled;
+    scene.wait_for_event(10ms);
+    CHECK(scene.stats.poll_hits == hits);
+    CHECK(scene.stats.polled - polled >= 250us);  // a quarter of 1 % of 100 ms
+    CHECK(scene.stats.polled - polled < 270us);
   }
 }
 

@@ -161,7 +161,7 @@ TEST_CASE("the time of handlers is no time of waiting") {
       {.polling = PollGrowShrink{.max = kMax, .shrink = 0}});
 }
 
-// Of a wait for a timer that is always taken for the last stretch before it.
+// For waits for a timer that are as a whole the last stretch before it.
 TEST_CASE("a loop that may not poll before its timers sleeps towards them, and does not turn") {
   on_every_context(
       [](Context& context) {

@@ -29,7 +29,7 @@ TEST_CASE("late polling begins after eight intervals") {
   CHECK(after_intervals(30, 500us, 0us).window(kWake, kMissCost).has_value());
 }
 
-TEST_CASE("late polling wakes before a steady event, early enough, and looks beyond it") {
+TEST_CASE("late polling wakes before a steady event, early enough, and polls beyond it") {
   for (const nanoseconds interval : {200us, 1000us, 5000us}) {
     const LatePolling::Window window = after_intervals(100, interval, 0us)
                                            .window(kWake, kMissCost)

@@ -15,7 +15,7 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::nanoseconds;
 
-TEST_CASE("off never polls, whatever it is told") {
+TEST_CASE("off never polls, whatever the waits were") {
   PollBudget budget(PollOff{});
   CHECK(budget.budget() == 0ns);
   budget.waited({.blocked = 10us});

@@ -43,18 +43,18 @@ struct Scene {
     guard.spend(clock.now(), poll);
     guard.record_outcome(clock.now(), poll, slept);
   }
-  // 100 µs of looks at nothing, and a sleep until the event.
-  void miss(nanoseconds slept = 20us) { end(looks_until(100us, false), slept); }
-  void hit() { end(looks_until(100us, true)); }
+  // 100 µs of probes that find nothing, and a sleep until the event.
+  void miss(nanoseconds slept = 20us) { end(probes_until(100us, false), slept); }
+  void hit() { end(probes_until(100us, true)); }
   void hit_at_once() { end(PollRecord()); }
-  // Most of the time goes to somebody else.
+  // Another thread has the CPU for most of the time.
   void be_interrupted(bool found) {
-    PollRecord poll = looks_until(20us, false);
+    PollRecord poll = probes_until(20us, false);
     poll.probed(100us, found);
     end(poll);
   }
 
-  static PollRecord looks_until(nanoseconds end, bool found) {
+  static PollRecord probes_until(nanoseconds end, bool found) {
     PollRecord poll;
     for (nanoseconds time = 1us; time < end; time += 1us) {
       poll.probed(time, false);
@@ -84,7 +84,7 @@ struct Scene {
 
 // --- the share of the user and the quota of the cgroup ------------------------------------------
 
-TEST_CASE("where nothing limits and nobody suffers, polling goes on and on") {
+TEST_CASE("without limits and contention, polling goes on and on") {
   Scene scene;
   CHECK(scene.poll_through(1s) == 1s);
 }
@@ -109,6 +109,15 @@ TEST_CASE("polling takes at most half of the quota of the cgroup over any 100 ms
     CHECK(scene.stats.over_quota > 0);
     CHECK(scene.stats.over_share == 0);
   }
+}
+
+TEST_CASE("the longest grant is what a full quota covers, and is granted") {
+  Scene scene(0.2);  // half of it, a quarter of that in 100 ms
+  scene.granted();   // reads the quota
+  CHECK(scene.guard.longest_grant() == 2500us);
+  scene.clock.advance(1s);
+  CHECK(scene.guard.grants(scene.clock.now(), scene.guard.longest_grant()));
+  CHECK(!scene.guard.grants(scene.clock.now(), scene.guard.longest_grant() + 1ns));
 }
 
 TEST_CASE("the contexts of a process divide the quota") {
@@ -160,7 +169,7 @@ TEST_CASE("polling pauses for a second when the CPU is taken from the loop again
 TEST_CASE("a long poll pauses as well when others want the CPU") {
   Scene scene;
   REQUIRE(scene.granted());
-  PollRecord poll = Scene::looks_until(10us, false);
+  PollRecord poll = Scene::probes_until(10us, false);
   CHECK(scene.guard.may_continue(scene.clock.now(), poll));
   g_thread.involuntary_switches += 20;
   poll.probed(60ms, false);
@@ -222,7 +231,7 @@ TEST_CASE("with one CPU, an event that came while the CPU was away proves nothin
 
 TEST_CASE("with one CPU, a few long polls are as bad as many short ones") {
   Scene scene(kNoQuota, true);
-  PollRecord poll = Scene::looks_until(20us, false);
+  PollRecord poll = Scene::probes_until(20us, false);
   poll.probed(20ms, false);
   scene.end(poll);
   CHECK(scene.stats.shared_cpu == 1);
@@ -272,13 +281,13 @@ TEST_CASE("with several CPUs, polls that miss are left to the policy") {
   CHECK(scene.stats.shared_cpu == 0);
 }
 
-TEST_CASE("who ignores the surroundings is limited by the share of the user alone") {
+TEST_CASE("a guard that ignores its environment is limited by the share of the user alone") {
   PollGuardStats stats;
   PollGuard guard(1.0, PollEnvironment::ignored(), stats);
   ManualClock clock;
   CHECK(guard.grants(clock.now(), 1h));
   for (int i = 0; i < 100; ++i) {
-    guard.record_outcome(clock.now(), Scene::looks_until(100us, false), 20us);
+    guard.record_outcome(clock.now(), Scene::probes_until(100us, false), 20us);
   }
   CHECK(guard.grants(clock.now(), 1h));
 }

@@ -201,7 +201,7 @@ TEST_CASE(
   });
 }
 
-TEST_CASE("where no further step will be told, the notice is withdrawn before its number is free") {
+TEST_CASE("where no further step can be noticed, the handler is removed before its descriptor is closed") {
   on_every_wall([](Context& context, WallClockByHand& wall) {
     WallTimer timer(context, [] {});
     timer.arm_at(kNoon);
@@ -209,7 +209,7 @@ TEST_CASE("where no further step will be told, the notice is withdrawn before it
     wall.renewals = 0;
     wall.set(WallTime(1h));
     CHECK(context.poll(true));
-    // Whoever gets the number next may own it.
+    // The descriptor may now be another file's.
     const WatchedFd next(context, make_eventfd(0));
     context.poll(false);
     CHECK(wall.renewals == 1);
