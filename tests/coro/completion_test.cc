@@ -253,12 +253,11 @@ TEST_CASE(
           std::jthread first(setter);
           std::jthread canceller([&] { cancel.request_cancel(); });
           std::jthread second(setter);
-          const absl::StatusOr<int> result = co_await completion.wait();
-          if (result.ok()) {
-            results += *result;
-          } else {
-            results += co_await completion.wait_shielded();
+          absl::StatusOr<int> result = co_await completion.wait();
+          if (!result.ok()) {
+            result = co_await completion.wait_shielded();
           }
+          results += *result;
         }(source, won, got),
         source.token());
   }
