@@ -1,5 +1,6 @@
 #include "coro/frame_memory.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <new>
@@ -24,10 +25,6 @@ constexpr std::size_t kClassSize = 64;
 constexpr std::size_t kClasses = 32;  // frames of up to 2 KiB
 constexpr std::size_t kBytesPerClass = 256 * 1024;
 
-// The alignment of every kept frame that exceeds kFrameAlignment, whether 32 or 64 was asked for. A
-// frame with a greater alignment is not kept.
-constexpr std::align_val_t kKeptAlignment{64};
-
 struct Free {
   Free* next;
 };
@@ -49,27 +46,37 @@ thread_local constinit FreeLists t_lists{};
 
 template <typename Return>
 void return_all(std::array<SizeClass, kClasses>& classes, Return give_back) {
-  for (SizeClass& size_class : classes) {
-    while (size_class.first != nullptr) {
-      Free* frame = size_class.first;
-      size_class.first = frame->next;
-      give_back(frame);
+  for (std::size_t index = 0; index < kClasses; ++index) {
+    while (Free* frame = classes[index].first) {
+      classes[index].first = frame->next;
+      give_back(frame, index);
     }
   }
+}
+
+constexpr std::size_t class_of(std::size_t size) { return (size - 1) / kClassSize; }
+constexpr std::size_t size_of(std::size_t index) { return (index + 1) * kClassSize; }
+
+// The alignment of all kept frames of a class that need more than kFrameAlignment: the most that a
+// frame of this size can need. g++ has no other measure, and then any two frames of a class fit.
+constexpr std::align_val_t kept_alignment(std::size_t index) {
+  return std::align_val_t(std::max(kClassSize, alignment_by_size(size_of(index))));
+}
+
+constexpr bool has_aligned_class(std::size_t index, std::size_t alignment) {
+  return index < kClasses && std::align_val_t(alignment) <= kept_alignment(index);
 }
 
 // Returns the kept frames when the thread ends.
 struct Returner {
   ~Returner() {
     t_lists.closed = true;
-    return_all(t_lists.classes, [](Free* frame) { ::operator delete(frame); });
-    return_all(t_lists.aligned_classes,
-               [](Free* frame) { ::operator delete(frame, kKeptAlignment); });
+    return_all(t_lists.classes, [](Free* frame, std::size_t) { ::operator delete(frame); });
+    return_all(t_lists.aligned_classes, [](Free* frame, std::size_t index) {
+      ::operator delete(frame, kept_alignment(index));
+    });
   }
 };
-
-constexpr std::size_t class_of(std::size_t size) { return (size - 1) / kClassSize; }
-constexpr std::size_t size_of(std::size_t index) { return (index + 1) * kClassSize; }
 
 void* checked(void* memory) {
   check(memory != nullptr, "no memory for a coroutine frame");
@@ -126,22 +133,20 @@ void free_frame(void* frame, std::size_t size) {
 }
 
 void* allocate_aligned_frame(std::size_t size, std::size_t alignment) {
-  if (std::align_val_t(alignment) > kKeptAlignment) {
+  const std::size_t index = class_of(size);
+  if (!has_aligned_class(index, alignment)) {
     return allocate(size, std::align_val_t(alignment));
   }
-  const std::size_t index = class_of(size);
-  if (!COAIO_KEEP_FRAMES || index >= kClasses) {
-    return allocate(size, kKeptAlignment);
-  }
-  void* frame = take(t_lists.aligned_classes[index]);
-  return frame != nullptr ? frame : allocate(size_of(index), kKeptAlignment);
+  void* frame = COAIO_KEEP_FRAMES ? take(t_lists.aligned_classes[index]) : nullptr;
+  return frame != nullptr ? frame : allocate(size_of(index), kept_alignment(index));
 }
 
 void free_aligned_frame(void* frame, std::size_t size, std::size_t alignment) {
-  if (std::align_val_t(alignment) > kKeptAlignment) {
+  const std::size_t index = class_of(size);
+  if (!has_aligned_class(index, alignment)) {
     ::operator delete(frame, std::align_val_t(alignment));
-  } else if (!keep(t_lists.aligned_classes, class_of(size), frame)) {
-    ::operator delete(frame, kKeptAlignment);
+  } else if (!keep(t_lists.aligned_classes, index, frame)) {
+    ::operator delete(frame, kept_alignment(index));
   }
 }
 
