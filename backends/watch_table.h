@@ -1,4 +1,4 @@
-// WatchTable: the watches of a monitor, and the list of those that changed since the last wait.
+// WatchTable: the watches of a monitor, and a list of the slots that changed since the last wait.
 // Private to the back ends.
 //
 // Slots are small and dense, so the table is an array. A back end derives its record from Watch and
