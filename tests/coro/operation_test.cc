@@ -78,7 +78,7 @@ void Gate::open() { std::exchange(waiting, nullptr)->complete_soon(); }
 
 Task<absl::Status> pass(Gate& gate) { co_return co_await Gate::Wait(gate); }
 
-TEST_CASE("an operation that is completed inside a call of another task resumes its task later") {
+TEST_CASE("an operation that is completed inside somebody's call resumes its task later") {
   const auto context = make_context();
   run(*context, []() -> Task<void> {
     Gate gate;

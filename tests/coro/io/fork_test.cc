@@ -74,7 +74,7 @@ class Server {
     end_group();
     outer_.reset();
   }
-  // Without the group, which another test destroys.
+  // Leaves the group to end_group().
   void end_cancel_source() { outer_.reset(); }
 
   Task<void> join() {
