@@ -75,6 +75,22 @@ Task<void> keep_and_win(Task<T> task, KeptResult<T>& result, std::size_t index, 
 // One after the other, for the calls of one thread.
 std::size_t next_to_begin(std::size_t count);
 
+// Not part of the coroutine, whose frame g++ would enlarge by what this needs.
+template <typename... T>
+void begin_race(std::tuple<KeptResult<T>...>& results, Race& race, Task<T>&... tasks) {
+  const std::size_t first = next_to_begin(sizeof...(T));
+  for (std::size_t n = 0; n < sizeof...(T); ++n) {
+    const std::size_t chosen = (first + n) % sizeof...(T);
+    auto begin_if_chosen = [&, i = std::size_t{0}]<typename U>(Task<U>& task,
+                                                               KeptResult<U>& kept) mutable {
+      if (i++ == chosen) {
+        race.group.spawn(keep_and_win(std::move(task), kept, chosen, race));
+      }
+    };
+    std::apply([&](KeptResult<T>&... kept) { (begin_if_chosen(tasks, kept), ...); }, results);
+  }
+}
+
 }  // namespace internal
 
 template <typename... T>
@@ -84,21 +100,7 @@ Task<AnyResults<T...>> when_any(Task<T>... tasks) {
   AnyResults<T...> results;
   TaskGroup group(here);
   internal::Race race{.group = group};
-  const std::size_t first = internal::next_to_begin(sizeof...(T));
-  const auto begin = [&](std::size_t wanted) {
-    std::apply(
-        [&](internal::KeptResult<T>&... kept) {
-          std::size_t i = 0;
-          ((i++ == wanted
-                ? group.spawn(internal::keep_and_win(std::move(tasks), kept, wanted, race))
-                : void()),
-           ...);
-        },
-        results.kept_);
-  };
-  for (std::size_t i = 0; i < sizeof...(T); ++i) {
-    begin((first + i) % sizeof...(T));
-  }
+  internal::begin_race(results.kept_, race, tasks...);
   const absl::Status joined = co_await group.join();
   joined.IgnoreError();  // what cancelled the tasks is in their results
   results.index_ = race.winner;
