@@ -38,8 +38,6 @@
 #include "coro/task.h"
 #include "coro/task_group.h"
 #include "coro/this_task.h"
-#include "coro/when_all.h"
-#include "coro/when_any.h"
 #include "coro/with_task_group.h"
 #include "coro/with_timeout.h"
 #include "coro/yield.h"
