@@ -85,9 +85,7 @@ class Operation : protected CancelNode {
 
   // For withdraw(), after it has taken the operation out of the loop's lists.
   void complete_cancelled() {
-    if (cause_ == CancelCause::kNone) {
-      cause_ = CancelCause::kCancelled;
-    }
+    note_cause();
     complete_soon();
   }
 
@@ -115,8 +113,14 @@ class Operation : protected CancelNode {
     return cause_ == CancelCause::kDeadline ? deadline_exceeded() : cancelled();
   }
 
-  // The task is to end: withdraw() follows.
-  void note_cause() { cause_ = task_->cancel_cause(); }
+  // For an operation that a cancellation has withdrawn, and that completes later in another way.
+  // Without a request to the task, the owner of what the task waited for has ended the operation.
+  void note_cause() {
+    cause_ = task_->cancel_cause();
+    if (cause_ == CancelCause::kNone) {
+      cause_ = CancelCause::kCancelled;
+    }
+  }
 
   // Between start() and completion.
   PromiseBase& task() const { return *task_; }
@@ -140,9 +144,7 @@ class AwaitableOperation : public Operation, public Awaitable<Derived> {
 
  private:
   static void cancel(CancelNode& node) {
-    auto& operation = static_cast<Operation&>(node);
-    static_cast<AwaitableOperation&>(operation).note_cause();
-    static_cast<Derived&>(operation).withdraw();
+    static_cast<Derived&>(static_cast<Operation&>(node)).withdraw();
   }
 };
 

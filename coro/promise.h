@@ -72,8 +72,8 @@ class PromiseBase : public internal::RunNode, public internal::FrameMemory {
     }
   }
 
-  // Resumes the task, which is suspended, inside this call. On its home thread, and not inside a call
-  // of another task.
+  // Resumes the task, which is suspended, inside this call. On its home thread, and not inside a
+  // call of another task.
   void resume();
 
   // Makes `target` the task's home, and resumes the task there.

@@ -25,7 +25,8 @@
 // Who must outlive whom? The group outlives its children, which its destructor checks: co_await
 //   join() on every way out. An exception or a co_return between spawn() and join() is a way out;
 //   task_group() (coro/with_task_group.h) joins on every one of them. A capturing lambda is spawned
-//   as a callable, not called: the task of `spawn([x] { ... }())` refers to a lambda that has ended.
+//   as a callable, not called: the task of `spawn([x] { ... }())` refers to a lambda that has
+//   ended.
 // Threads: the home thread of the context; any thread may call cancel().
 
 #ifndef COAIO_CORO_TASK_GROUP_H_

@@ -348,7 +348,7 @@ void Context::set_polling_share(double share) {
   wait_.set_share(share);
 }
 
-const Activity& Context::watch() {
+const Activity& Context::attach_watchdog() {
   affinity_.check_home();
   check(activity_ == nullptr, "a context has two watchdogs: one is enough");
   if (watched_activity_ == nullptr) {
@@ -360,7 +360,7 @@ const Activity& Context::watch() {
 }
 
 // The Activity stays: the callback that unwatches may be recorded in it.
-void Context::unwatch() {
+void Context::detach_watchdog() {
   if (!affinity_.may_take_back()) {
     return;
   }

@@ -290,8 +290,8 @@ class Context final : private internal::AdaptiveWait::Loop {
   }
   void refill_budget() { coop_budget_ = kCoopBudget; }
   internal::RunNode* set_resumed(internal::RunNode* task) { return std::exchange(resumed_, task); }
-  const internal::Activity& watch();
-  void unwatch();
+  const internal::Activity& attach_watchdog();
+  void detach_watchdog();
   void task_left() { ++away_tasks_; }
   void task_returned() { --away_tasks_; }
 

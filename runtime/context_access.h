@@ -90,10 +90,10 @@ class ContextAccess {
 
   // --- the Watchdog -----------------------------------------------------------------------------
 
-  // From watch() to unwatch() the loop records which callback runs, for another thread to read.
-  // The Activity lasts as long as the context.
-  const Activity& watch() const { return context_.watch(); }
-  void unwatch() const { context_.unwatch(); }
+  // From attach_watchdog() to detach_watchdog() the loop records which callback runs, for another
+  // thread to read. The Activity lasts as long as the context.
+  const Activity& attach_watchdog() const { return context_.attach_watchdog(); }
+  void detach_watchdog() const { context_.detach_watchdog(); }
 
  private:
   Context& context_;

@@ -1,4 +1,4 @@
-// ScopedPollSource: a poll source is looked at by a context for as long as this lives.
+// ScopedPollSource: adds a poll source to a context, and removes it when this object is destroyed.
 //
 //   Inbox inbox(ring);
 //   const ScopedPollSource added(context, inbox);

@@ -23,7 +23,9 @@ using namespace internal;
 namespace {}  // namespace
 
 Watchdog::Watchdog(Context& context, WatchdogOptions options)
-    : context_(context), options_(std::move(options)), activity_(ContextAccess(context).watch()) {
+    : context_(context),
+      options_(std::move(options)),
+      activity_(ContextAccess(context).attach_watchdog()) {
   if (options_.report == nullptr) {
     options_.report = [&context](const std::string& sentence) { context.tell_sink(sentence); };
   }
@@ -56,7 +58,7 @@ Watchdog::~Watchdog() {
     ended_.notify_one();
     thread_.join();
   }
-  ContextAccess(context_).unwatch();
+  ContextAccess(context_).detach_watchdog();
 }
 
 void Watchdog::check() {

@@ -90,7 +90,6 @@ class SyncOperation : public Waiter, public Awaitable<Derived> {
   static void cancel(CancelNode& node) {
     auto& self = static_cast<SyncOperation&>(static_cast<Operation&>(node));
     if (self.derived().leave()) {
-      self.note_cause();
       self.complete_cancelled();
     }
   }
