@@ -7,7 +7,7 @@
 //   monitor->settle();                           // then close(fd)
 //
 // A monitor knows descriptors and keys; it knows nothing of callbacks, timers or coroutines.
-// backends/README.md is the table of this contract, tests/backends/fd_monitor_contract_test.cc runs
+// backends/README.md has this contract as a table; tests/backends/fd_monitor_contract_test.cc tests
 // each clause on every back end.
 //
 // Threads: one thread. Another thread may construct the monitor; the first wait() binds the monitor
@@ -100,9 +100,9 @@ class FdMonitor {
   // or exhausted: no watch is lost, and the owner can arm them all on another monitor.
   virtual absl::Status wait(std::chrono::nanoseconds timeout, std::vector<FdEvent>& ready) = 0;
 
-  // Whether a wait(0) would report an event, as far as user space can see; never a system call. A
-  // false kReady costs one wait(0). kNothing is false for no longer than the kernel needs to
-  // publish an event.
+  // Whether wait(0) would report an event, as far as user space can see. peek() makes no system
+  // call. kReady may be wrong: wait(0) then reports no event. kNothing may be wrong only until the
+  // kernel has published an event that has just occurred.
   virtual Peek peek() const = 0;
 
   // A descriptor that is readable when wait(0) would report an event; spurious readiness is

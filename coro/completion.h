@@ -1,5 +1,5 @@
-// Completion<T>: one result that is set once, from anywhere, and that one task awaits. What a
-// callback API is adapted with.
+// Completion<T>: one result that any thread sets once, and that one task awaits. It adapts an API
+// that calls back.
 //
 //   Task<absl::StatusOr<int>> ask(Library& library) {
 //     Completion<int> answer(co_await this_task());
@@ -7,8 +7,7 @@
 //     absl::StatusOr<int> result = co_await answer.wait();
 //     if (result.ok()) co_return result;                    // else it is kCancelled
 //     if (!library.withdraw(request)) co_return co_await answer.wait_shielded();
-//     co_return result;                                     // withdrawn: set() does not come any
-//     more
+//     co_return result;                                     // withdrawn: no set() follows
 //   }
 //
 // wait() gives what a task of T would give if it could be cancelled: a T that is a Status or a
@@ -24,9 +23,8 @@
 // Who must outlive whom? The completion outlives every call of set(); the one call whose result the
 //   task has received may be about to return. So a task that was cancelled does not end before the
 //   API has promised that it does not call any more, or has called. The context outlives them all.
-// Threads: set() anywhere; set_from_signal() in signal handlers; everything else at home. Of
-// several
-//   calls the first one counts, and the others return false.
+// Threads: set() on any thread; set_from_signal() in signal handlers; everything else on the home
+//   thread. The first call counts; later calls return false.
 //
 // Allocates nothing.
 

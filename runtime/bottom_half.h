@@ -3,15 +3,17 @@
 //   BottomHalf flush(context, [&] { write_out(); });
 //   flush.schedule();      // from any thread
 //
-// Scheduled ones run in the next step of the loop, in the order of scheduling of each thread; one
-// that schedules itself runs in the next turn. If two threads schedule one, its position is that of
-// the first call. Scheduling allocates nothing.
+// The loop calls each scheduled bottom half in the step for bottom halves of the current or the next
+// turn. The bottom halves that one thread schedules run in the order of its calls. A callback that
+// schedules its own bottom half runs again in the next turn. If two threads schedule the same bottom
+// half, the first call determines its position. schedule() does not allocate.
 //
-// Threads: schedule() anywhere; schedule_from_signal() also in signal handlers, on any thread; the
-//   rest on the home thread. What the scheduler wrote before is visible to the callback.
-// Lifetime: the callback may schedule, cancel or delete its own bottom half; after deleting it, it
-//   must not use what it captured. No thread schedules a bottom half that is being destroyed. The
-//   name is what a Watchdog calls it, and outlives it.
+// Threads: schedule() on any thread; schedule_from_signal() also in signal handlers; everything else
+//   on the home thread. The callback sees all memory writes that the scheduling thread made before
+//   schedule().
+// Lifetime: the callback may schedule, cancel or delete its own bottom half. After it has deleted
+//   its bottom half, the callback must not use its captures. No thread schedules a bottom half that
+//   is being destroyed. The name is what a Watchdog prints, and outlives the bottom half.
 
 #ifndef COAIO_RUNTIME_BOTTOM_HALF_H_
 #define COAIO_RUNTIME_BOTTOM_HALF_H_
@@ -43,8 +45,8 @@ class BottomHalf final : private internal::NamedRunNode {
  private:
   static void call(internal::RunNode& node) { static_cast<BottomHalf&>(node).callback_(); }
 
-  // Only read, also by other threads. In a cache line of its own, so that they need not wait for
-  // the one above, which both sides write.
+  // No thread writes this reference after construction. It stands in a separate cache line from the
+  // NamedRunNode, because the home thread and the scheduling threads write to the NamedRunNode.
   alignas(64) Context& context_;
   absl::AnyInvocable<void()> callback_;
 };

@@ -8,22 +8,23 @@
 // Tasks are started with coro/run.h. Everything in this header also works without tasks.
 //
 // Threads: the first call of bind(), poll(), run() or run_until() makes its thread the home thread.
-//   Before that call, one thread at a time may use the context. After it, other threads may call
-//   post(), notify(), stop(), tell_sink(), set_fd_handler(), remove_fd_handler_and_wait() and
-//   BottomHalf::schedule(). Signal handlers may call notify() and
-//   BottomHalf::schedule_from_signal().
+//   Before that call, one thread at a time may use the context. After that call, other threads may
+//   call post(), notify(), stop(), tell_sink(), messages(), last_message(), set_fd_handler(),
+//   remove_fd_handler_and_wait(), is_home(), may_act(), was_forked() and BottomHalf::schedule().
+//   Signal handlers may call notify() and BottomHalf::schedule_from_signal().
 //   After the home thread has ended, no thread can run the context. One thread at a time may then
-//   cancel, remove and destroy the objects that use it, and destroy the context. A thread ends
-//   after the destructors of its thread-locals, and the main thread after those of statics: these
-//   destructors may still run a context of their thread.
+//   cancel, remove and destroy the objects that use the context, and destroy the context. The home
+//   thread counts as running during the destructors of its thread_local objects, and the main
+//   thread also during the destructors of static objects: these may still run the context.
 // Lifetime: a context outlives all objects that are scheduled, armed or waiting on it, the tasks
 //   that left it for another context and return to it, and the calls by other threads. The
 //   destructor checks this, except for the calls. The context is destroyed on its home thread, or
 //   after that thread has ended, and not by a callback that it runs.
-// Fork: a forked child cannot use a context of its parent: each call aborts with a sentence. Calls
-//   that take something back do nothing there: cancel, remove, enable_external(), set_fd_handler()
-//   with empty handlers, and the destructors of the context and of the objects that use it. post()
-//   aborts there also in a destructor: a destructor that posts asks was_forked() before.
+// Fork: a forked child cannot use a context of its parent. was_forked() works in the child. The
+//   following calls do nothing in the child: the cancel() of timers and bottom halves, the removal
+//   of handlers and poll sources, enable_external(), and the destructors of the context and of the
+//   objects that use it. Each other call aborts with a sentence. A destructor that calls post()
+//   must call was_forked() first.
 // Errors: create() fails if the requested back end is not available, the process has no descriptor
 //   left, or an option is out of range. The status names the errno or the value, and the fix.
 //   Misuse aborts with a sentence that tells the fix. An exception that leaves a callback
@@ -81,9 +82,9 @@ struct ContextOptions {
   // Whether, and for how long, the loop polls in user space before it sleeps.
   PollPolicy polling = PollOff{};
 
-  // The share of one CPU that polling may take in any 100 ms, from 0 (no polling) to 1 (no limit).
-  // One poll may take a quarter of what the share allows in 100 ms, and 5 ms at most. PollLearned
-  // keeps its budgets below this; a longer budget of PollFixed or PollGrowShrink is not polled.
+  // The share of one CPU that polling may take in any 100 ms: 0 means no polling, and 1 means no
+  // limit on the share. One poll takes at most a quarter of the time that the share allows in
+  // 100 ms, and at most 5 ms. The loop shortens each longer budget to this limit.
   double polling_share = 1.0;
 
   // Whether the loop also stops polling when it would use up the CPU quota of the cgroup, when
@@ -109,10 +110,10 @@ struct ContextOptions {
   // slack matters to them.
   std::optional<Duration> timer_slack = std::chrono::nanoseconds(1);
 
-  // run() probes the kernel and the timers after at most this many bottom halves and resumed tasks,
-  // and after at most this time. A probe costs a system call on epoll and ppoll. Events and timers
-  // that become ready meanwhile are delayed by at most this time and the one callback that runs
-  // then.
+  // run() looks for events and timers after at most nodes_between_looks nodes (a node is a bottom
+  // half or a resumed task) and after at most time_between_looks. A look costs one system call on
+  // epoll and ppoll. An event or timer that becomes ready waits for at most time_between_looks plus
+  // the rest of the callback that is running at the end of that time.
   unsigned nodes_between_looks = 1024;
   Duration time_between_looks = std::chrono::microseconds(50);
 
@@ -126,7 +127,7 @@ struct ContextStats : PollStats {
   std::uint64_t turns = 0;
   std::uint64_t looks = 0;    // calls that asked the kernel without sleeping
   std::uint64_t waits = 0;    // calls that were allowed to sleep in the kernel
-  std::uint64_t wakeups = 0;  // turns that began with a notification or a node of another thread
+  std::uint64_t wakeups = 0;  // turns that began with notify() or with a node of another thread
   std::uint64_t moves = 0;    // changes of the back end
 };
 
@@ -179,8 +180,8 @@ class Context final : private internal::AdaptiveWait::Loop {
   // it.
   void notify();
 
-  // The loop calls the function, on the home thread. Allocates. A context that is destroyed before
-  // that destroys the function without calling it.
+  // The loop calls the function on the home thread. post() allocates. If the context is destroyed
+  // before it has called the function, the context destroys the function without a call.
   void post(absl::AnyInvocable<void()> function);
 
   // Sets the handlers of a descriptor; empty handlers remove the descriptor. Remove a descriptor

@@ -9,8 +9,8 @@
 //
 // Threads: start(), stop() and the destructor on any thread that is not of the pool; next(),
 //   by_key() and operator[] on any thread.
-// Lifetime: what uses the contexts ends before stop(), as for ContextThread. The destructor stops
-//   all threads before it destroys a context, so that tasks may still hop between them until then.
+// Lifetime: the objects and tasks that use the contexts end before stop(), as for ContextThread.
+//   The destructor stops all threads before it destroys the first context.
 // Fork: in a forked child the object does nothing, and neither does its destructor.
 // Errors: start() fails where ContextThread::start() fails, for the first thread that does; the
 //   others are stopped then.
@@ -35,8 +35,8 @@ struct ContextPoolOptions {
   // How many contexts. 0: one for each CPU on which the calling thread may run.
   std::size_t size = 0;
 
-  // Whether each thread stays on one CPU of those: the first on the first, and from the beginning
-  // again where there are more contexts than CPUs.
+  // Whether each thread runs on one CPU only. Thread i runs on CPU i modulo n of the n CPUs on which
+  // the calling thread may run.
   bool pin = false;
 
   // The threads are called name/0, name/1, ...
@@ -56,10 +56,10 @@ class ContextPool {
   std::size_t size() const { return threads_.size(); }
   Context& operator[](std::size_t index) const { return threads_[index].context(); }
 
-  // Round robin over all callers.
+  // The contexts in turn, one after the other, over the calls of all threads.
   Context& next() const;
 
-  // The same one for the same key, for as long as the program runs. Keys that differ in few bits
+  // The same context for the same key, for as long as the pool lives. Keys that differ in few bits
   // are spread as well.
   Context& by_key(std::uint64_t key) const;
 

@@ -7,9 +7,9 @@
 //
 // Threads: start(), stop() and the destructor on any thread but the one that is started; the thread
 //   is the home of the context when start() returns. A Context says what other threads may call.
-// Lifetime: what uses the context ends before stop(): afterwards no thread runs it, and the
-//   destructor, which stops it too, checks as the destructor of a Context does that nothing is
-//   left.
+// Lifetime: the objects and tasks that use the context end before stop(), because no thread runs
+//   the context after stop(). The destructor calls stop() and then destroys the context. The
+//   destructor of the context aborts if an object or task still uses the context.
 // Fork: in a forked child the object does nothing, and neither does its destructor.
 // Errors: start() fails where Context::create() fails, where the system has no thread to give, and
 //   where the thread may not run on the CPU.

@@ -9,14 +9,15 @@
 
 namespace coaio {
 
-// Called while the descriptor is ready; an empty callback asks for nothing. Error and hang-up call
-// both. A nested turn does not call a handler that is running.
+// The loop calls `read` while the descriptor is readable, and `write` while it is writable. On an
+// error or a hang-up the loop calls both. An empty callback is never called. A nested turn does not
+// call a handler that is running.
 struct FdHandlers {
   absl::AnyInvocable<void()> read;
   absl::AnyInvocable<void()> write;
 
-  // Brings work from clients, as opposed to completions of our own: disable_external() holds it
-  // back.
+  // True for a descriptor that receives requests of clients. The loop does not call its handlers
+  // between Context::disable_external() and enable_external().
   bool external = false;
 
   // The name that a Watchdog prints. It outlives the handlers.

@@ -4,9 +4,9 @@
 // One record per descriptor. The record merges the interests of its waiters and of its handlers
 // into the one watch that the monitor knows. A descriptor is used in one of three ways:
 //
-//   borrowed   waiters wait for it once (FdWaiter), several queue per direction; kOneShot handled
-//   callbacks are called while it is ready (set_handlers), waiters may join;     kLevel owned a
-//   WatchedFd belongs to the object that owns the descriptor;                  kEdge
+// - borrowed (kOneShot): waiters wait for it once (FdWaiter); several queue for each direction;
+// - handled (kLevel): callbacks are called while it is ready (set_handlers); waiters may join;
+// - owned (kEdge): a WatchedFd belongs to the object that owns the descriptor.
 //
 // A report of the monitor puts the waiters and handlers that it concerns on one list, and
 // dispatch() takes them from there one by one. What is on the list can be taken off again by its

@@ -9,23 +9,23 @@
 //     void on_ready() override { while (auto message = ring_.take()) { ... } }
 //   };
 //
-// A loop that polls sees the source in nanoseconds, on every back end, and the producer makes no
-// system call. Before the loop sleeps, and once the source has not been ready for a while
-// (ContextOptions::idle_source_limit), poll_end() asks for the doorbell, and poll() is asked once
-// more, for an event may have come in between.
+// While the loop polls, it finds a ready source within nanoseconds on every back end, and the
+// producer makes no system call. The loop calls poll_end() before it sleeps, and when the source has
+// not been ready for ContextOptions::idle_source_limit. poll_end() makes the producer use the
+// doorbell for later events. The loop then calls poll() once more, to find an event that became
+// ready before poll_end().
 //
 // The doorbell is a file descriptor that becomes readable, usually an eventfd: the loop empties it
 // by reading 8 bytes. The loop polls a source without a doorbell in every turn for ever, and the
 // producer calls Context::notify() after it has made the source ready. A doorbell or a notification
 // without an event is allowed. Each source of a context has a doorbell of its own.
 //
-// Threads: all four functions are called on the home thread.
-// Lifetime: while an ScopedPollSource is there (scoped_poll_source.h), the source and its doorbell
-// live, and
-//   nothing else uses the doorbell on that context.
-// Errors: poll(), poll_begin() and poll_end() only read and change memory. They may schedule, post
-//   and arm; to run a turn, or to add or remove a source there, is checked. on_ready() may do
-//   anything, also remove its own source, and destroy it.
+// Threads: the context calls all virtual functions on its home thread.
+// Lifetime: the source and its doorbell outlive the ScopedPollSource (scoped_poll_source.h). During
+//   this time nothing else on that context uses the doorbell. on_ready() may end both.
+// Errors: poll(), poll_begin() and poll_end() only read and change memory. These functions may
+//   schedule, post and arm. If one of them runs a turn, or adds or removes a source, the process
+//   aborts with a sentence. on_ready() may do anything: it may also remove and destroy its source.
 
 #ifndef COAIO_RUNTIME_POLL_SOURCE_H_
 #define COAIO_RUNTIME_POLL_SOURCE_H_
@@ -57,8 +57,9 @@ class PollSource : private internal::ListNode {
   // Whether it is ready. Called in a tight loop, with or without a poll_begin() before.
   virtual bool poll() = 0;
 
-  // From now on, and until poll_end(), the loop looks by itself: no doorbell is needed. The two are
-  // called in turns, also when the source is removed in between.
+  // Between poll_begin() and poll_end() the loop calls poll(), and the producer need not use the
+  // doorbell. The two calls alternate, beginning with poll_begin(). If the source is removed after
+  // poll_begin(), the loop calls poll_end() first.
   virtual void poll_begin() {}
   virtual void poll_end() {}
 

@@ -1,15 +1,15 @@
 // Sink: where a context says what an operator should know.
 //
 //   auto context = Context::create({.sink = standard_error_sink()});
-//   auto context = Context::create({.sink = [](absl::string_view sentence) { LOG(WARNING) << ...;
-//   }});
+//   auto other = Context::create({.sink = [](absl::string_view sentence) { log(sentence); }});
 //
-// coaio itself writes to no descriptor of the program, apart from the sentence of a failed check
-// before abort(), and run(task) when no context can be made. A context counts its messages and
-// keeps the last one (Context::messages(), last_message()), and calls its sink, if it has one.
+// coaio itself writes to standard error in two cases only: a failed check writes its sentence before
+// abort(), and run(task) writes a sentence if it cannot create a context. A context counts its
+// messages and keeps the last one (Context::messages(), last_message()), and calls its sink, if it
+// has one.
 //
-// Threads: a sink is called by the thread that has something to say: the home thread inside the
-//   loop, or the thread of a Watchdog. Calls may overlap.
+// Threads: the home thread calls the sink inside the loop, a Watchdog calls it on the thread that
+//   checks, and Context::tell_sink() calls it on the calling thread. The calls may overlap.
 // Lifetime: what the sink refers to outlives the context.
 // Errors: a sink does not throw, and should not block: the loop waits for it.
 
@@ -30,14 +30,14 @@ namespace coaio {
 using Sink = std::function<void(absl::string_view sentence)>;
 
 // Writes "coaio: sentence" to the file that is standard error now. Never blocks and raises no
-// signal: a sentence that finds a full pipe, or a pipe without a reader, is dropped. A socket is
-// refused, because it may be a connection to a client: everything is dropped then, and a service
-// whose standard error is a socket to its supervisor needs a sink of its own.
-// The sink keeps one descriptor, so that it works when there is no further one, and so that it does
-// not write to whatever is descriptor 2 later.
+// signal: the sink drops a sentence if the pipe is full or has no reader. If standard error is a
+// socket, the sink drops all sentences, because the peer may be a client. A service whose standard
+// error is a socket to its supervisor needs a sink of its own.
+// The sink opens a descriptor of its own when it is made. It therefore also works when the process
+// has no free descriptor, and it does not write to a file that is opened as descriptor 2 later.
 Sink standard_error_sink();
 
-// What a context has said.
+// The messages of one context.
 class Messages {
  public:
   explicit Messages(Sink sink) : sink_(std::move(sink)) {}

@@ -17,13 +17,13 @@ namespace coaio {
 
 struct TraceEvent {
   enum class Kind : std::uint8_t {
-    kPollBegin,   // begins to look for work in user space, for at most `duration`
-    kPollEnd,     // has done so for `duration`, in which nothing else had the CPU
-    kPollGrow,    // the poll budget is longer after this wait: `duration`
-    kPollShrink,  // or shorter
-    kWait,      // is about to sleep, for at most `duration`, unless work comes at the last moment;
-                // FdMonitor::kForever: without end
-    kDispatch,  // the turn has called bottom halves, handlers or timers
+    kPollBegin,   // the loop begins to poll in user space, for at most `duration`
+    kPollEnd,     // the loop has polled for `duration`, without the time in which it had no CPU
+    kPollGrow,    // the poll budget has grown to `duration`
+    kPollShrink,  // the poll budget has shrunk to `duration`
+    kWait,        // the loop is about to sleep for at most `duration` (FdMonitor::kForever: no
+                  // limit); it does not sleep if work arrives after this event
+    kDispatch,    // the turn has called bottom halves, handlers or timers; `duration` is 0
   };
 
   Kind kind;

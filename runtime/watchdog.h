@@ -7,9 +7,9 @@
 //   a task that waited for descriptor 9 has been running for 120 ms
 //   the bottom half "flush" has been running for 1000 ms, and waits in a turn that it nests
 //
-// The last is what a deadlock looks like: a callback that waits inside for what an outer call has
-// yet to finish. Each call of the loop is reported once. A loop that sleeps because it is idle is
-// not reported.
+// The third sentence is typical of a deadlock: a callback runs a nested turn and waits there for an
+// outer callback, which cannot continue before the nested turn returns. A callback that exceeds the
+// limit is reported once. A loop that sleeps because it has no work is not reported.
 //
 // Names: those of BottomHalf, IdleBottomHalf, Timer, WallTimer, PollSource and FdHandlers, of which
 //   the first 63 bytes are shown. What has no name is told by its kind, and by its descriptor. A
@@ -60,8 +60,8 @@ class Watchdog {
   Watchdog& operator=(const Watchdog&) = delete;
   ~Watchdog();
 
-  // Looks at the loop, and reports the callbacks that have been running for longer than the limit
-  // since a check saw them first.
+  // Reports each callback for which more than the limit has passed since a check first found the
+  // callback running. The time before that check is not counted.
   void check();
 
  private:

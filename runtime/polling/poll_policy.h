@@ -5,8 +5,9 @@
 // While work keeps coming within the budget, the thread never sleeps and is as fast as a busy loop.
 // An idle context sleeps and uses no CPU time, with PollFixed after one poll.
 //
-// Whatever the policy, no poll is longer than ContextOptions::polling_share covers at one moment: a
-// quarter of what the share allows in 100 ms, and at most 5 ms. Longer budgets are cut to that.
+// One poll of any policy takes at most a quarter of the polling time that
+// ContextOptions::polling_share allows in 100 ms, and at most 5 ms. The loop shortens each longer
+// budget to this limit.
 //
 // Threads: any; a policy is a value.
 // Errors: Context::create() returns the status of validate(); Context::set_polling() checks it.
@@ -33,11 +34,12 @@ struct PollFixed {
   std::chrono::nanoseconds max{0};
 };
 
-// Start at 4 µs. After a wait that was longer than the budget but shorter than `max`, multiply by
-// `grow` (0 means 2); after one longer than `max`, divide by `shrink` (0 means: to nothing).
+// The budget starts at 4 µs. A wait longer than the budget and within `max` multiplies the budget by
+// `grow` (0 means 2). A wait longer than `max` divides the budget by `shrink` (0 sets the budget to
+// 0). Each other wait leaves the budget as it is.
 //
-// `max` has to exceed the time to the next event plus the cost of a wake from sleep (15 to 70 µs on
-// a virtual machine): a blocked wait is longer by that cost, and would not seem to fit otherwise.
+// The measured length of a wait that slept includes the cost of the wake-up (8 to 70 µs on a virtual
+// machine). `max` must therefore exceed the time to the next event plus this cost.
 struct PollGrowShrink {
   std::chrono::nanoseconds max = std::chrono::microseconds(128);
   unsigned grow = 2;

@@ -25,8 +25,8 @@ class Clock {
 
   virtual TimePoint now() const = 0;
 
-  // The longest sleep that does not miss `deadline`: zero if the deadline has passed,
-  // FdMonitor::kForever if only a call can move this clock there.
+  // The longest sleep that does not miss `deadline`: zero if the deadline has passed. A clock that
+  // moves only by calls, such as ManualClock, returns FdMonitor::kForever for a later deadline.
   virtual std::chrono::nanoseconds until(TimePoint deadline) const = 0;
 
   // CLOCK_MONOTONIC.

@@ -6,8 +6,9 @@
 //   arm_after(0.5s);                        // floating point too
 //
 // A duration that does not fit into nanoseconds (292 years) becomes nanoseconds::max(), which means
-// for ever, or nanoseconds::min() if it is negative. A count of a finer unit is rounded up, so that
-// no wait ends early. Floating point is rounded to the nearest nanosecond.
+// for ever, or nanoseconds::min() if it is negative. A whole number
+// of a unit shorter than 1 ns is rounded up. A floating-point count is rounded to the nearest
+// nanosecond.
 //
 // Errors: NaN ends the process.
 

@@ -1,7 +1,8 @@
 // WallClock: the time of day, and a notice when the clock is set.
 //
-// A sleep that was computed by the old time is wrong when the clock has been set. The kernel then
-// cancels each timerfd that was armed with TFD_TIMER_CANCEL_ON_SET.
+// When the clock is set, the timeout of a sleep in progress becomes wrong. The notice is a timerfd
+// with TFD_TIMER_CANCEL_ON_SET: when the clock is set, the kernel cancels the timer, the descriptor
+// becomes readable, and the loop computes the timeout again.
 //
 // Threads: any, like Clock.
 
