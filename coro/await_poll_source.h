@@ -16,7 +16,8 @@
 // May complete without suspending? Yes: when the source is ready already, or when the task was
 //   cancelled before.
 // Observes cancellation? Yes: kCancelled.
-// Resumes where? On the task's home, inside the turn that found the source ready.
+// Resumes where? On the task's home: inside the turn that found the source ready, or through the
+//   run queue after a cancellation.
 // Who must outlive whom? The source outlives the wait, and stays added to the task's home
 //   meanwhile. Its removal during a wait is a checked error.
 

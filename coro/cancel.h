@@ -6,9 +6,10 @@
 //
 //   TaskGroup group(TaskEnv{context, source.token()});             // or the tasks of a group
 //
-// A request interrupts no code. Operations that are under way leave the loop and complete with
-// kCancelled, and operations that begin later complete with kCancelled at once; the task decides
-// what to do then. A task gets its token from the task that awaits it, from the group into which it
+// A request does not interrupt code. An operation that waits is withdrawn and completes with
+// kCancelled. An operation that begins later completes with kCancelled at once. If a deadline of the
+// task caused the request, the status is kDeadlineExceeded instead, and every "kCancelled" in the
+// other headers includes this case. The task decides what to do with the status. A task gets its token from the task that awaits it, from the group into which it
 // is spawned, or from run(); tokens are not passed by hand. A task that wants to cancel a part of
 // its own work spawns that part into a TaskGroup, and calls TaskGroup::cancel().
 //
@@ -18,8 +19,8 @@
 //   const TaskEnv here = co_await this_task();
 //   if (absl::IsCancelled(status) && !here.token.cancel_requested()) ...   // the socket was closed
 //
-// Threads: a source belongs to one context. Any thread may call request_cancel() and
-//   cancel_requested(); everything else is for the home thread.
+// Threads: a source belongs to one context. Any thread may call request_cancel(), request(),
+//   cancel_requested(), cause() and deadline(); only the home thread calls the other functions.
 // Lifetime: a source outlives the tasks that hold its token. The destructor checks this for
 //   operations under way and for groups. A TaskGroup contains its own source.
 
@@ -109,8 +110,8 @@ class CancelSource : private internal::RunNode {
   TimePoint deadline() const { return deadline_.load(std::memory_order_relaxed); }
   void set_deadline(TimePoint deadline) { deadline_.store(deadline, std::memory_order_relaxed); }
 
-  // Takes over the deadline of `parent`, and a request that was made to it. On the home thread of
-  // this source, which is new.
+  // Copies the deadline of `parent`, and its request if there was one. For a new source, on the home
+  // thread of that source.
   void inherit(const CancelSource& parent);
 
   // Lists an operation, so that a request withdraws it. The caller has found that

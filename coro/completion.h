@@ -10,19 +10,21 @@
 //     co_return result;                                     // withdrawn: no set() follows
 //   }
 //
-// wait() gives what a task of T would give if it could be cancelled: a T that is a Status or a
-// StatusOr as it is, any other as a StatusOr<T>, void as a Status. wait_shielded() gives the T. The
-// result is taken once. It is not lost by a cancellation: if it is there when the task goes on, the
-// task gets it, and after a wait that was cancelled it can be awaited with wait_shielded().
+// wait() gives a result that can also hold a cancellation: for Completion<void> an absl::Status, for
+// a T that is a Status or a StatusOr this T, for any other T an absl::StatusOr<T>. wait_shielded()
+// gives the T. The result can be taken once. A cancellation does not lose the result: a task that
+// resumes after set() gets the result, and a task whose wait() was cancelled can still await
+// wait_shielded().
 //
 // May complete without suspending? wait(): when the result is there already, or cancelled before;
 //   wait_shielded(): when the result is there. A result that another thread sets arrives through
 //   the queue of the context.
 // Observes cancellation? wait(): yes, kCancelled, and set() stays legal. wait_shielded(): no.
 // Resumes where? On the context that the completion was made with, which is the task's home.
-// Who must outlive whom? The completion outlives every call of set(); the one call whose result the
-//   task has received may be about to return. So a task that was cancelled does not end before the
-//   API has promised that it does not call any more, or has called. The context outlives them all.
+// Who must outlive whom? The completion outlives every call of set(), with one exception: a task
+//   that has received the result may destroy the completion before the set() of that result has
+//   returned. A cancelled task therefore keeps the completion until the library has called set(), or
+//   has promised not to call set(). The context outlives the completion and every call of set().
 // Threads: set() on any thread; set_from_signal() in signal handlers; everything else on the home
 //   thread. The first call counts; later calls return false.
 //
@@ -186,9 +188,9 @@ class [[nodiscard]] Completion : public internal::CompletionBase {
   // For a task of that context: Completion<int> answer(co_await this_task()).
   explicit Completion(const TaskEnv& here) : CompletionBase(here) {}
 
-  // Makes the result of the arguments. False, and nothing happens, if there is one already. Any
-  // thread. The task does not run inside this call. An exception of T's constructor terminates: the
-  // task would wait for ever.
+  // Any thread. Constructs the result from the arguments, and returns true. Returns false, and does
+  // nothing, if the result was set before. The task does not run inside this call. An exception from
+  // the constructor of T terminates the process, because the task would otherwise wait for ever.
   template <typename... Args>
     requires std::constructible_from<Value, Args...>
   bool set(Args&&... args) noexcept {

@@ -1,9 +1,9 @@
 // or_return: the value of a result, or the end of the task.
 //
 //   Task<absl::Status> serve(TcpStream stream) {
-//     std::array<std::byte, 4096> buffer;
+//     std::array<char, 4096> buffer;
 //     const std::size_t count = co_await or_return(stream.read_some(buffer));
-//     co_await or_return(stream.write_all(std::span(buffer).first(count)));
+//     co_await or_return(stream.write_all({buffer.data(), count}));
 //     const Config config = co_await or_return(load_config());   // a Task<absl::StatusOr<Config>>
 //     co_return co_await use(config);
 //   }
@@ -16,14 +16,14 @@
 // Write the await as a statement of its own, or as the initialiser of a variable: g++ 12 compiles
 // an await in a condition wrongly (docs/compilers.md).
 //
-// May complete without suspending? When the result is OK and is there already.
-// Observes cancellation? By itself not: the awaitable does, and its kCancelled ends the task.
+// May complete without suspending? Yes: when the result is OK and available already.
+// Observes cancellation? Only through the awaitable: its kCancelled ends the task.
 // Resumes where? Where the awaitable resumes.
-// Who must outlive whom? The awaitable outlives the await. or_return() refers to it, so that
-//   or_return(...) is awaited in the expression that makes it.
-// Lifetime: the local variables of a task that fails are destroyed on the task's home, before its
-//   parent or its group goes on. A TaskGroup among these variables is joined before, which is
-//   checked.
+// Who must outlive whom? The awaitable outlives the await, because or_return() keeps a reference to
+//   the awaitable. So write co_await or_return(...) in one expression.
+// Lifetime: when a failure ends the task, the local variables of the task are destroyed on the
+//   task's home, before the parent or the group continues. A TaskGroup among these variables must be
+//   joined before the failing await; its destructor checks this.
 
 #ifndef COAIO_CORO_OR_RETURN_H_
 #define COAIO_CORO_OR_RETURN_H_

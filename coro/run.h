@@ -8,12 +8,12 @@
 //   }
 //
 // run() runs the loop on the calling thread until the task has ended, and returns the task's
-// result. Other tasks and bottom halves of the context run meanwhile; they stay where they are when
-// run() returns.
+// result. Other tasks and bottom halves of the context run meanwhile. Those that have not ended when
+// run() returns continue in the next run of the context.
 //
-// Threads: the calling thread becomes the home thread of the context, or is it already. A call
-//   inside a turn of the same thread is a checked error: a task awaits another task instead, and a
-//   callback spawns it into a TaskGroup.
+// Threads: run() makes the calling thread the home thread of the context, if it is not the home
+//   thread already. A call of run() inside a turn on the same thread is a checked error: a task
+//   awaits the other task instead, and a callback spawns the other task into a TaskGroup.
 // Lifetime: the context, and the source of the token, outlive the call.
 // Cancellation: a request to the token's source cancels the task, and so does one call of
 //   Context::stop(). run() still waits until the task has ended, and returns its result. A stop()
@@ -22,9 +22,9 @@
 //   COAIO_BACKEND asks for a back end that is not available or because descriptors are exhausted.
 //   - If the task's result is an absl::Status or absl::StatusOr, run(task) and run(task, options)
 //     return the error.
-//   - For other results they write the error to standard error (standard_error_sink()), because no
-//     context and no sink exists yet, and exit with code 1. A program that wants to handle the
-//     error calls Context::create() itself.
+//   - For any other result type, run(task) and run(task, options) write the error to standard error
+//     and exit with code 1, because the context whose sink would get the error does not exist. A
+//     program that wants to handle the error calls Context::create() itself.
 
 #ifndef COAIO_CORO_RUN_H_
 #define COAIO_CORO_RUN_H_

@@ -3,7 +3,7 @@
 //   absl::Status status = co_await sleep_for(100ms);
 //   if (!status.ok()) co_return status;
 //
-// A sleep never ends early by the clock of the context. Sleeps with equal deadlines end in the
+// Measured by the clock of the context, a sleep never ends early. Sleeps with equal deadlines end in the
 // order in which they began. A sleep takes any duration, or any time point of the steady clock; a
 // value too large for nanoseconds is for ever. Sleeping allocates nothing in the steady state.
 //
@@ -11,7 +11,8 @@
 //   cancelled before.
 // Observes cancellation? Yes: kCancelled. A loop that ignores the status spins once its task is
 //   cancelled.
-// Resumes where? On the task's home, in the timer step of a turn.
+// Resumes where? On the task's home: in the timer step of a turn, or through the run queue after a
+//   cancellation.
 // Who must outlive whom? There is no such requirement.
 
 #ifndef COAIO_CORO_SLEEP_H_

@@ -9,12 +9,12 @@
 // result, or the exception that left the task. The task's parameters are destroyed before the
 // parent goes on.
 //
-// May complete without suspending? Yes. When the parent's coop budget is used up, the parent
-//   continues through the run queue.
+// May complete without suspending? Yes, a limited number of times in a row (the coop budget of the
+//   context). When this budget is used up, the parent continues through the run queue.
 // Observes cancellation? The task itself does not; the operations that it awaits do.
-// Resumes where? The parent resumes on the parent's home, on whichever context the task ended.
-// Who must outlive whom? A task keeps references to arguments that it takes by reference, and to
-//   the object of a member coroutine or of a capturing lambda: these outlive the task.
+// Resumes where? The parent resumes on the parent's home, even if the task ended on another context.
+// Who must outlive whom? Three kinds of objects outlive the task: arguments that the task takes by
+//   reference, the object of a member coroutine, and the closure of a lambda coroutine.
 //   `co_await f(x)` is safe; a task that is stored or spawned should take its arguments by value.
 
 #ifndef COAIO_CORO_TASK_H_

@@ -11,22 +11,22 @@
 // the first failure. When join() returns, nothing of the group runs any more.
 //
 // - cancel() cancels the children; a child that ends with kCancelled then has not failed.
-// - A cancellation of the task that owns the group cancels the children; join() returns kCancelled
-//   if one of them ended with kCancelled.
-// - After join() the group may be used again. A failure leaves no trace, so that an attempt can be
-//   repeated; but after cancel(), cancel_after() or a cancellation of the owner, later children
-//   begin cancelled.
+// - The group takes the cancel token of its TaskEnv. A request to this token cancels the children;
+//   join() returns kCancelled if a child then ended with kCancelled.
+// - The group can be used again after join(). A failure of earlier children does not affect later
+//   children. A cancellation does: after cancel(), after the time of cancel_after() has passed, or
+//   after a request to the token of the group, later children begin cancelled.
 // - A failure that no join() has reported when the group is destroyed goes to the sink of the
 //   context (Context::tell_sink).
 //
 // join(): may complete without suspending? Yes: when no child is left.
 //   Observes cancellation? It passes a cancellation on to the children, and waits until they end.
 //   Resumes where? On the home of the group.
-// Who must outlive whom? The group outlives its children, which its destructor checks: co_await
-//   join() on every way out. An exception or a co_return between spawn() and join() is a way out;
-//   task_group() (coro/with_task_group.h) joins on every one of them. A capturing lambda is spawned
-//   as a callable, not called: the task of `spawn([x] { ... }())` refers to a lambda that has
-//   ended.
+// Who must outlive whom? The group outlives its children; the destructor checks this. So co_await
+//   join() before every exit from the scope of the group, also before an exception or a co_return
+//   leaves that scope. task_group() (coro/with_task_group.h) does this by itself. Pass a capturing
+//   lambda to spawn() without calling the lambda: in `spawn([x] { ... }())` the lambda is destroyed
+//   while the task still refers to its captures.
 // Threads: the home thread of the context; any thread may call cancel().
 
 #ifndef COAIO_CORO_TASK_GROUP_H_
@@ -80,8 +80,8 @@ class TaskGroup : private CancelNode {
   TaskGroup& operator=(const TaskGroup&) = delete;
   ~TaskGroup();
 
-  // Queues the task; it does not run inside this call. On the home thread of the group's context,
-  // which is checked.
+  // Queues the task, and returns before the task runs. Only the home thread of the group's context
+  // calls spawn(); spawn() checks this.
   void spawn(Task<void> task);
   void spawn(Task<absl::Status> task);
 
@@ -96,21 +96,22 @@ class TaskGroup : private CancelNode {
         std::forward<Make>(make), std::forward<Args>(args)...));
   }
 
-  // Requests the cancellation of all children, also of children that are spawned later, after a
-  // join() too. Any thread.
+  // Any thread. Requests the cancellation of all children, and of all children that are spawned
+  // later, even after a join().
   void cancel() {
     cancelled_.store(true, std::memory_order_relaxed);  // read after join(), on the home thread
     source_.request_cancel();
   }
 
-  // Calls cancel() after this time, unless join() returns before. The time counts from this call,
-  // whether or not there are children yet. A second call replaces the first.
+  // Calls cancel() when `delay` has passed since this call, unless join() returns earlier. The group
+  // need not have children yet. A second call replaces the first.
   void cancel_after(Duration delay);
 
-  // Ends the children with kDeadlineExceeded at this time, also those that are spawned later, until
-  // the group is joined; join() then reports the same. The sooner of this deadline and of the
-  // owner's counts. Another call, also of cancel_after(), replaces it; while no child is left, also
-  // one that has passed.
+  // At this time the operations of the children end with kDeadlineExceeded, and join() returns
+  // kDeadlineExceeded. The deadline holds until join() returns, also for children that are spawned
+  // after this call. If the token of the group has a deadline as well, the sooner deadline counts. A
+  // later call of set_deadline(), set_timeout() or cancel_after() replaces the deadline. A deadline
+  // that has passed can be replaced only while the group has no child.
   void set_deadline(TimePoint deadline);
   void set_timeout(Duration delay);
 

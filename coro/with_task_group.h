@@ -6,22 +6,23 @@
 //     co_return co_await shutdown_requested();       // its failure cancels the others
 //   });
 //
-// The body is itself a child of the group. Where it ends by co_return or by an exception, early or
-// not, the group goes on until the last child has ended. The first failure of the body or of a
-// child cancels all others, and is the result; an exception is thrown at the task that awaits
-// task_group(). group.cancel() cancels the body as well. A body that returns a Task<void> does not
-// fail but by an exception.
+// The body is itself a child of the group. After the body has ended, by a co_return or by an
+// exception, task_group() waits until the last child has ended. The first failure of the body or of
+// a child cancels all others. task_group() returns the status of this failure, or throws its
+// exception. group.cancel() cancels the body as well. A body that returns a Task<void> fails only by
+// an exception.
 //
 // Children that must not end one another, such as the connections of a server, keep their failures
 // to themselves: spawn a Task<void> that reports its status and returns.
 //
 // May complete without suspending? No.
-// Observes cancellation? It passes it on to the body and the children, and waits for their ends;
-//   kCancelled, if the cancellation cut one of them short.
-// Resumes where? On the home of the task that awaits it.
-// Who must outlive whom? What the body captures by reference outlives the call. The body object is
-//   kept until the group is joined, but the locals of its coroutine end with the coroutine: a child
-//   that may run longer does not refer to them. Let them be locals of the task around the call.
+// Observes cancellation? task_group() passes a cancellation on to the body and to the children, and
+//   waits until they end. The result is kCancelled if one of them then ended with kCancelled.
+// Resumes where? On the home of the task that awaits task_group().
+// Who must outlive whom? Objects that the body captures by reference outlive the call. The group
+//   keeps the body object until all children have ended. The local variables of the body's coroutine
+//   are destroyed earlier, when the body ends: declare variables that children use in the task that
+//   awaits task_group().
 // Threads: the home thread of the task.
 
 #ifndef COAIO_CORO_WITH_TASK_GROUP_H_

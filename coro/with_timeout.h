@@ -8,10 +8,11 @@
 //   }
 //   absl::StatusOr<Reply> reply = co_await with_timeout(2s, request(server, query));
 //
-// They take an awaitable or a Task, and give its result. The result counts as it is: one that was
-// there in the turn in which the deadline passed is not lost. A task in with_timeout() ends itself,
-// as its operations end with kDeadlineExceeded, and is awaited until then. All operations and tasks
-// that begin meanwhile in it have the sooner deadline of this one and those outside.
+// Each function takes an awaitable or a Task, and gives the result of that awaitable or Task. If the
+// result arrives in the same turn in which the deadline passes, the caller gets the result and not
+// kDeadlineExceeded. A Task is not destroyed at the deadline: its operations end with
+// kDeadlineExceeded, and the await continues until the Task has ended. Deadlines nest: inside the
+// Task the sooner of the inner and the outer deadline counts.
 //
 // Write the await as a statement of its own, or as the initialiser of a variable. The time counts
 // from the await. Allocates nothing in the steady state.

@@ -5,31 +5,31 @@
 //
 // While the object lives, its signals do not have their usual effect on the process: next() returns
 // them instead. Several objects, on one context or on several, may name one signal; each of them
-// receives it. When the last of them is destroyed, the action from before is restored. Signals that
-// an object has received and that next() has not returned are dropped with the object. Two signals
-// with one number are one signal if the first was not returned before the second came. next()
-// returns the lowest number first.
+// receives it. When the last of these objects is destroyed, the action that the signal had before the
+// first open() is restored. When an object is destroyed, its pending signals are discarded. A signal
+// that arrives while a signal with the same number is pending is merged with the pending signal.
+// next() returns the lowest pending number first.
 //
-// Effect on the process: open() installs a signal handler (with SA_RESTART). If the program
-// installs
-//   another action for the signal later, that action stays. open() unblocks the signals in the
-//   calling thread until the object is destroyed. A system call that SA_RESTART does not restart,
-//   such as poll(2) or nanosleep(2), may end with EINTR in any thread that does not block the
+// Effect on the process: open() installs a signal handler (with SA_RESTART). An action that the
+//   program installs for the signal later stays. open() unblocks the signals in the calling thread
+//   until the object is destroyed. Some system calls, such as poll(2) and nanosleep(2), are not
+//   restarted by SA_RESTART: such a call may end with EINTR in any thread that does not block the
 //   signal.
 // Children: a program that is started begins with the default action; a forked child has the action
 //   from before open().
 //
-// next(): may complete without suspending? Yes: when a signal is pending; as a task, see
-//   coro/task.h.
+// next(): may complete without suspending? Yes: when a signal is pending. next() is a Task, so the
+//   rule in coro/task.h about the coop budget applies.
 // Observes cancellation? Yes: kCancelled.
 // Resumes where? On the task's home.
 // Who must outlive whom? The object outlives next(). One task at a time calls next(), which is
 //   checked: another task opens an object of its own.
-// Threads: the home thread of the context; it has also called open().
-// Errors: open() gives kInvalidArgument, which names the signal, for a number that is no signal,
-// for
-//   SIGKILL and SIGSTOP, and for signals that report a fault of the thread itself (SIGSEGV, SIGBUS,
-//   SIGFPE, SIGILL, SIGTRAP, SIGSYS), after which no loop could go on.
+// Threads: the home thread of the context calls open() and next().
+// Errors: open() gives kInvalidArgument, with the number of the signal, in three cases:
+//   - the number is not the number of a signal;
+//   - the signal is SIGKILL or SIGSTOP;
+//   - the signal reports a fault of a thread (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS): the
+//     loop could not continue after such a fault.
 
 #ifndef COAIO_CORO_IO_SIGNALS_H_
 #define COAIO_CORO_IO_SIGNALS_H_

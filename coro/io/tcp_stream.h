@@ -10,10 +10,11 @@
 // is set, and SIGPIPE is not raised.
 //
 // May complete without suspending? Yes: when the kernel has data, or room for it. When the coop
-//   budget of the task is used up, the task continues through the run queue.
+//   budget of the context is used up, the task continues through the run queue.
 // Observes cancellation? Yes: kCancelled. read_some() has read nothing then; write_all() may have
 //   sent a part, and its count says how much.
-// Resumes where? On the task's home, inside the turn that found the socket ready.
+// Resumes where? On the task's home: inside the turn that found the socket ready, or through the
+//   run queue after a cancellation.
 // Who must outlive whom? The buffer outlives the operation. When a stream is closed or destroyed,
 //   its operations end with kCancelled, and so do later operations on a closed stream. A stream may
 //   be moved while operations are under way. An operation on a moved-from stream is a checked

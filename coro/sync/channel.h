@@ -152,8 +152,10 @@ class ReceivingChannel {
   // absl::StatusOr<T>: the oldest element.
   ReceiveOne<T> receive() { return ReceiveOne<T>(core_); }
 
-  // absl::StatusOr<std::size_t>: how many elements were moved into the span. At least `min`, which
-  // is at least 1; fewer if some had come when the channel was closed or the task was cancelled.
+  // Gives an absl::StatusOr<std::size_t>: the number of elements that were moved into the span. The
+  // wait ends when `min` elements have arrived; `min` is at least 1. If the channel is closed or the
+  // task is cancelled earlier, the result is the number of elements that have arrived. If no element
+  // has arrived, the result is the error.
   ReceiveMany<T> receive(std::span<T> out, std::size_t min = 1) { return {core_, out, min}; }
 
   // Nothing if the channel is empty.

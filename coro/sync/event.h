@@ -8,8 +8,9 @@
 //
 // Threads: set(), reset() and is_set() on any thread; tasks of several contexts may wait. A task
 //   that set() has woken sees what the calling thread wrote before set().
-// Lifetime: the event outlives the calls and the waits. Waits are checked. A task that was woken
-//   may destroy the event.
+// Lifetime: the event outlives its waits; the destructor checks this. The event also outlives the
+//   calls of its functions, with one exception: the task that a set() has woken may destroy the
+//   event before that set() returns.
 // Fork: in a forked child an event of the parent can only be destroyed.
 //
 // wait(): May complete without suspending? When the flag is set, or the task was cancelled before.

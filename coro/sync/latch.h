@@ -6,7 +6,8 @@
 //
 // Threads: count_down() and is_done() on any thread; tasks of several contexts may wait. A task
 //   that has waited sees what the other threads wrote before their count_down().
-// Lifetime: the latch outlives the calls and the waits. A task that was woken may destroy it.
+// Lifetime: the latch outlives its waits and the calls of its functions, with one exception: the
+//   task that the last count_down() has woken may destroy the latch before that call returns.
 // Fork: in a forked child a latch of the parent can only be destroyed.
 //
 // wait(): as Event::wait() (coro/sync/event.h).

@@ -13,7 +13,8 @@
 // Threads: release(), try_acquire() and available() on any thread, and Permits may be destroyed on
 //   any thread. Tasks of several contexts may share a semaphore. A task that gets a permit sees
 //   what other threads wrote before they gave it back.
-// Lifetime: the semaphore outlives its permits and waits; the latter is checked.
+// Lifetime: the semaphore outlives its permits and its waits. The destructor checks the waits, but
+//   not the permits.
 // Fork: in a forked child a semaphore of the parent, and its permits, can only be destroyed.
 //
 // acquire(): May complete without suspending? When there are enough permits and no other task
