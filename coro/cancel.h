@@ -7,11 +7,12 @@
 //   TaskGroup group(TaskEnv{context, source.token()});             // or the tasks of a group
 //
 // A request does not interrupt code. An operation that waits is withdrawn and completes with
-// kCancelled. An operation that begins later completes with kCancelled at once. If a deadline of the
-// task caused the request, the status is kDeadlineExceeded instead, and every "kCancelled" in the
-// other headers includes this case. The task decides what to do with the status. A task gets its token from the task that awaits it, from the group into which it
-// is spawned, or from run(); tokens are not passed by hand. A task that wants to cancel a part of
-// its own work spawns that part into a TaskGroup, and calls TaskGroup::cancel().
+// kCancelled. An operation that begins later completes with kCancelled at once. If a deadline of
+// the task caused the request, the status is kDeadlineExceeded instead, and every "kCancelled" in
+// the other headers includes this case. The task decides what to do with the status. A task gets
+// its token from the task that awaits it, from the group into which it is spawned, or from run();
+// tokens are not passed by hand. A task that wants to cancel a part of its own work spawns that
+// part into a TaskGroup, and calls TaskGroup::cancel().
 //
 // An operation on a socket also completes with kCancelled when the owner of the socket closes it. A
 // task tells the two causes apart by its token:
@@ -110,8 +111,8 @@ class CancelSource : private internal::RunNode {
   TimePoint deadline() const { return deadline_.load(std::memory_order_relaxed); }
   void set_deadline(TimePoint deadline) { deadline_.store(deadline, std::memory_order_relaxed); }
 
-  // Copies the deadline of `parent`, and its request if there was one. For a new source, on the home
-  // thread of that source.
+  // Copies the deadline of `parent`, and its request if there was one. For a new source, on the
+  // home thread of that source.
   void inherit(const CancelSource& parent);
 
   // Lists an operation, so that a request withdraws it. The caller has found that

@@ -10,11 +10,11 @@
 //     co_return result;                                     // withdrawn: no set() follows
 //   }
 //
-// wait() gives a result that can also hold a cancellation: for Completion<void> an absl::Status, for
-// a T that is a Status or a StatusOr this T, for any other T an absl::StatusOr<T>. wait_shielded()
-// gives the T. The result can be taken once. A cancellation does not lose the result: a task that
-// resumes after set() gets the result, and a task whose wait() was cancelled can still await
-// wait_shielded().
+// wait() gives a result that can also hold a cancellation: for Completion<void> an absl::Status,
+// for a T that is a Status or a StatusOr this T, for any other T an absl::StatusOr<T>.
+// wait_shielded() gives the T. The result can be taken once. A cancellation does not lose the
+// result: a task that resumes after set() gets the result, and a task whose wait() was cancelled
+// can still await wait_shielded().
 //
 // May complete without suspending? wait(): when the result is there already, or cancelled before;
 //   wait_shielded(): when the result is there. A result that another thread sets arrives through
@@ -23,8 +23,8 @@
 // Resumes where? On the context that the completion was made with, which is the task's home.
 // Who must outlive whom? The completion outlives every call of set(), with one exception: a task
 //   that has received the result may destroy the completion before the set() of that result has
-//   returned. A cancelled task therefore keeps the completion until the library has called set(), or
-//   has promised not to call set(). The context outlives the completion and every call of set().
+//   returned. A cancelled task therefore keeps the completion until the library has called set(),
+//   or has promised not to call set(). The context outlives the completion and every call of set().
 // Threads: set() on any thread; set_from_signal() in signal handlers; everything else on the home
 //   thread. The first call counts; later calls return false.
 //
@@ -189,8 +189,9 @@ class [[nodiscard]] Completion : public internal::CompletionBase {
   explicit Completion(const TaskEnv& here) : CompletionBase(here) {}
 
   // Any thread. Constructs the result from the arguments, and returns true. Returns false, and does
-  // nothing, if the result was set before. The task does not run inside this call. An exception from
-  // the constructor of T terminates the process, because the task would otherwise wait for ever.
+  // nothing, if the result was set before. The task does not run inside this call. An exception
+  // from the constructor of T terminates the process, because the task would otherwise wait for
+  // ever.
   template <typename... Args>
     requires std::constructible_from<Value, Args...>
   bool set(Args&&... args) noexcept {

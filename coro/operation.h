@@ -12,9 +12,9 @@
 //   };
 //
 // An operation is started for a task, and completes exactly once: because the event happened, or
-// because cancellation was requested, whichever comes first. A completed operation is in no
-// list of the loop or of a cancel source when await_resume() returns. After that, the task may await
-// the operation again. If two tasks await one operation at the same time, that is a checked error.
+// because cancellation was requested, whichever comes first. A completed operation is in no list of
+// the loop or of a cancel source when await_resume() returns. After that, the task may await the
+// operation again. If two tasks await one operation at the same time, that is a checked error.
 //
 // Threads: the home thread, except schedule_granted().
 // Events of other threads (a lock, a queue): the other thread hands the event over under the mutex

@@ -22,8 +22,8 @@
 // Who must outlive whom? The awaitable outlives the await, because or_return() keeps a reference to
 //   the awaitable. So write co_await or_return(...) in one expression.
 // Lifetime: when a failure ends the task, the local variables of the task are destroyed on the
-//   task's home, before the parent or the group continues. A TaskGroup among these variables must be
-//   joined before the failing await; its destructor checks this.
+//   task's home, before the parent or the group continues. A TaskGroup among these variables must
+//   be joined before the failing await; its destructor checks this.
 
 #ifndef COAIO_CORO_OR_RETURN_H_
 #define COAIO_CORO_OR_RETURN_H_

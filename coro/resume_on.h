@@ -2,10 +2,11 @@
 //
 //   co_await resume_on(other);   // the rest of this task runs on the home thread of `other`
 //
-// `other` becomes the task's home. When the task has ended, its parent continues on the parent's own
-// home. A socket or a task group stays with the context that it was made for: move the task back to
-// that context before the task uses or destroys the object. A request for cancellation follows the task. The first move of a
-// task that can be cancelled allocates; later moves allocate nothing.
+// `other` becomes the task's home. When the task has ended, its parent continues on the parent's
+// own home. A socket or a task group stays with the context that it was made for: move the task
+// back to that context before the task uses or destroys the object. A request for cancellation
+// follows the task. The first move of a task that can be cancelled allocates; later moves allocate
+// nothing.
 //
 // May complete without suspending? Never.
 // Observes cancellation? No.

@@ -8,8 +8,8 @@
 //   }
 //
 // run() runs the loop on the calling thread until the task has ended, and returns the task's
-// result. Other tasks and bottom halves of the context run meanwhile. Those that have not ended when
-// run() returns continue in the next run of the context.
+// result. Other tasks and bottom halves of the context run meanwhile. Those that have not ended
+// when run() returns continue in the next run of the context.
 //
 // Threads: run() makes the calling thread the home thread of the context, if it is not the home
 //   thread already. A call of run() inside a turn on the same thread is a checked error: a task

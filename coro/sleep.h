@@ -3,9 +3,10 @@
 //   absl::Status status = co_await sleep_for(100ms);
 //   if (!status.ok()) co_return status;
 //
-// Measured by the clock of the context, a sleep never ends early. Sleeps with equal deadlines end in the
-// order in which they began. A sleep takes any duration, or any time point of the steady clock; a
-// value too large for nanoseconds is for ever. Sleeping allocates nothing in the steady state.
+// Measured by the clock of the context, a sleep never ends early. Sleeps with equal deadlines end
+// in the order in which they began. A sleep takes any duration, or any time point of the steady
+// clock; a value too large for nanoseconds is for ever. Sleeping allocates nothing in the steady
+// state.
 //
 // May complete without suspending? Yes: when the time has come already, or when the task was
 //   cancelled before.

@@ -103,15 +103,15 @@ class TaskGroup : private CancelNode {
     source_.request_cancel();
   }
 
-  // Calls cancel() when `delay` has passed since this call, unless join() returns earlier. The group
-  // need not have children yet. A second call replaces the first.
+  // Calls cancel() when `delay` has passed since this call, unless join() returns earlier. The
+  // group need not have children yet. A second call replaces the first.
   void cancel_after(Duration delay);
 
   // At this time the operations of the children end with kDeadlineExceeded, and join() returns
   // kDeadlineExceeded. The deadline holds until join() returns, also for children that are spawned
-  // after this call. If the token of the group has a deadline as well, the sooner deadline counts. A
-  // later call of set_deadline(), set_timeout() or cancel_after() replaces the deadline. A deadline
-  // that has passed can be replaced only while the group has no child.
+  // after this call. If the token of the group has a deadline as well, the sooner deadline counts.
+  // A later call of set_deadline(), set_timeout() or cancel_after() replaces the deadline. A
+  // deadline that has passed can be replaced only while the group has no child.
   void set_deadline(TimePoint deadline);
   void set_timeout(Duration delay);
 

@@ -9,8 +9,8 @@
 // The body is itself a child of the group. After the body has ended, by a co_return or by an
 // exception, task_group() waits until the last child has ended. The first failure of the body or of
 // a child cancels all others. task_group() returns the status of this failure, or throws its
-// exception. group.cancel() cancels the body as well. A body that returns a Task<void> fails only by
-// an exception.
+// exception. group.cancel() cancels the body as well. A body that returns a Task<void> fails only
+// by an exception.
 //
 // Children that must not end one another, such as the connections of a server, keep their failures
 // to themselves: spawn a Task<void> that reports its status and returns.
@@ -20,9 +20,9 @@
 //   waits until they end. The result is kCancelled if one of them then ended with kCancelled.
 // Resumes where? On the home of the task that awaits task_group().
 // Who must outlive whom? Objects that the body captures by reference outlive the call. The group
-//   keeps the body object until all children have ended. The local variables of the body's coroutine
-//   are destroyed earlier, when the body ends: declare variables that children use in the task that
-//   awaits task_group().
+//   keeps the body object until all children have ended. The local variables of the body's
+//   coroutine are destroyed earlier, when the body ends: declare variables that children use in the
+//   task that awaits task_group().
 // Threads: the home thread of the task.
 
 #ifndef COAIO_CORO_WITH_TASK_GROUP_H_

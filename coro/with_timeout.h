@@ -8,9 +8,9 @@
 //   }
 //   absl::StatusOr<Reply> reply = co_await with_timeout(2s, request(server, query));
 //
-// Each function takes an awaitable or a Task, and gives the result of that awaitable or Task. If the
-// result arrives in the same turn in which the deadline passes, the caller gets the result and not
-// kDeadlineExceeded. A Task is not destroyed at the deadline: its operations end with
+// Each function takes an awaitable or a Task, and gives the result of that awaitable or Task. If
+// the result arrives in the same turn in which the deadline passes, the caller gets the result and
+// not kDeadlineExceeded. A Task is not destroyed at the deadline: its operations end with
 // kDeadlineExceeded, and the await continues until the Task has ended. Deadlines nest: inside the
 // Task the sooner of the inner and the outer deadline counts.
 //

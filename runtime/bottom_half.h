@@ -3,14 +3,14 @@
 //   BottomHalf flush(context, [&] { write_out(); });
 //   flush.schedule();      // from any thread
 //
-// The loop calls each scheduled bottom half in the step for bottom halves of the current or the next
-// turn. The bottom halves that one thread schedules run in the order of its calls. A callback that
-// schedules its own bottom half runs again in the next turn. If two threads schedule the same bottom
-// half, the first call determines its position. schedule() does not allocate.
+// The loop calls each scheduled bottom half in the step for bottom halves of the current or the
+// next turn. The bottom halves that one thread schedules run in the order of its calls. A callback
+// that schedules its own bottom half runs again in the next turn. If two threads schedule the same
+// bottom half, the first call determines its position. schedule() does not allocate.
 //
-// Threads: schedule() on any thread; schedule_from_signal() also in signal handlers; everything else
-//   on the home thread. The callback sees all memory writes that the scheduling thread made before
-//   schedule().
+// Threads: schedule() on any thread; schedule_from_signal() also in signal handlers; everything
+//   else on the home thread. The callback sees all memory writes that the scheduling thread made
+//   before schedule().
 // Lifetime: the callback may schedule, cancel or delete its own bottom half. After it has deleted
 //   its bottom half, the callback must not use its captures. No thread schedules a bottom half that
 //   is being destroyed. The name is what a Watchdog prints, and outlives the bottom half.

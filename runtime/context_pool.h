@@ -35,8 +35,8 @@ struct ContextPoolOptions {
   // How many contexts. 0: one for each CPU on which the calling thread may run.
   std::size_t size = 0;
 
-  // Whether each thread runs on one CPU only. Thread i runs on CPU i modulo n of the n CPUs on which
-  // the calling thread may run.
+  // Whether each thread runs on one CPU only. Thread i runs on CPU i modulo n of the n CPUs on
+  // which the calling thread may run.
   bool pin = false;
 
   // The threads are called name/0, name/1, ...

@@ -10,8 +10,8 @@
 //   };
 //
 // While the loop polls, it finds a ready source within nanoseconds on every back end, and the
-// producer makes no system call. The loop calls poll_end() before it sleeps, and when the source has
-// not been ready for ContextOptions::idle_source_limit. poll_end() makes the producer use the
+// producer makes no system call. The loop calls poll_end() before it sleeps, and when the source
+// has not been ready for ContextOptions::idle_source_limit. poll_end() makes the producer use the
 // doorbell for later events. The loop then calls poll() once more, to find an event that became
 // ready before poll_end().
 //

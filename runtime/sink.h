@@ -3,10 +3,10 @@
 //   auto context = Context::create({.sink = standard_error_sink()});
 //   auto other = Context::create({.sink = [](absl::string_view sentence) { log(sentence); }});
 //
-// coaio itself writes to standard error in two cases only: a failed check writes its sentence before
-// abort(), and run(task) writes a sentence if it cannot create a context. A context counts its
-// messages and keeps the last one (Context::messages(), last_message()), and calls its sink, if it
-// has one.
+// coaio itself writes to standard error in two cases only: a failed check writes its sentence
+// before abort(), and run(task) writes a sentence if it cannot create a context. A context counts
+// its messages and keeps the last one (Context::messages(), last_message()), and calls its sink, if
+// it has one.
 //
 // Threads: the home thread calls the sink inside the loop, a Watchdog calls it on the thread that
 //   checks, and Context::tell_sink() calls it on the calling thread. The calls may overlap.

@@ -5,10 +5,10 @@
 //
 // While the object lives, its signals do not have their usual effect on the process: next() returns
 // them instead. Several objects, on one context or on several, may name one signal; each of them
-// receives it. When the last of these objects is destroyed, the action that the signal had before the
-// first open() is restored. When an object is destroyed, its pending signals are discarded. A signal
-// that arrives while a signal with the same number is pending is merged with the pending signal.
-// next() returns the lowest pending number first.
+// receives it. When the last of these objects is destroyed, the action that the signal had before
+// the first open() is restored. When an object is destroyed, its pending signals are discarded. A
+// signal that arrives while a signal with the same number is pending is merged with the pending
+// signal. next() returns the lowest pending number first.
 //
 // Effect on the process: open() installs a signal handler (with SA_RESTART). An action that the
 //   program installs for the signal later stays. open() unblocks the signals in the calling thread
@@ -28,8 +28,8 @@
 // Errors: open() gives kInvalidArgument, with the number of the signal, in three cases:
 //   - the number is not the number of a signal;
 //   - the signal is SIGKILL or SIGSTOP;
-//   - the signal reports a fault of a thread (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS): the
-//     loop could not continue after such a fault.
+//   - the signal reports a fault of a thread (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS):
+//     the loop could not continue after such a fault.
 
 #ifndef COAIO_CORO_IO_SIGNALS_H_
 #define COAIO_CORO_IO_SIGNALS_H_

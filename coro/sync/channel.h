@@ -153,9 +153,9 @@ class ReceivingChannel {
   ReceiveOne<T> receive() { return ReceiveOne<T>(core_); }
 
   // Gives an absl::StatusOr<std::size_t>: the number of elements that were moved into the span. The
-  // wait ends when `min` elements have arrived; `min` is at least 1. If the channel is closed or the
-  // task is cancelled earlier, the result is the number of elements that have arrived. If no element
-  // has arrived, the result is the error.
+  // wait ends when `min` elements have arrived; `min` is at least 1. If the channel is closed or
+  // the task is cancelled earlier, the result is the number of elements that have arrived. If no
+  // element has arrived, the result is the error.
   ReceiveMany<T> receive(std::span<T> out, std::size_t min = 1) { return {core_, out, min}; }
 
   // Nothing if the channel is empty.

@@ -15,8 +15,8 @@
 //
 // Threads: notify_one() and notify_all() on any thread, with or without the lock. Tasks of several
 //   contexts may wait.
-// Lifetime: the mutex outlives the condition variable. The condition variable outlives its waits; the
-//   destructor checks this.
+// Lifetime: the mutex outlives the condition variable. The condition variable outlives its waits;
+//   the destructor checks this.
 // Fork: in a forked child a condition variable of the parent can only be destroyed.
 //
 // wait(): May complete without suspending? Only if the task was cancelled before.

@@ -34,12 +34,12 @@ struct PollFixed {
   std::chrono::nanoseconds max{0};
 };
 
-// The budget starts at 4 µs. A wait longer than the budget and within `max` multiplies the budget by
-// `grow` (0 means 2). A wait longer than `max` divides the budget by `shrink` (0 sets the budget to
-// 0). Each other wait leaves the budget as it is.
+// The budget starts at 4 µs. A wait longer than the budget and within `max` multiplies the budget
+// by `grow` (0 means 2). A wait longer than `max` divides the budget by `shrink` (0 sets the budget
+// to 0). Each other wait leaves the budget as it is.
 //
-// The measured length of a wait that slept includes the cost of the wake-up (8 to 70 µs on a virtual
-// machine). `max` must therefore exceed the time to the next event plus this cost.
+// The measured length of a wait that slept includes the cost of the wake-up (8 to 70 µs on a
+// virtual machine). `max` must therefore exceed the time to the next event plus this cost.
 struct PollGrowShrink {
   std::chrono::nanoseconds max = std::chrono::microseconds(128);
   unsigned grow = 2;
