@@ -51,7 +51,7 @@ void PromiseBase::run(RunNode& node) { static_cast<PromiseBase&>(node).resume_in
 // does not at -O0 and under sanitizers. The coop budget bounds the depth everywhere.
 std::coroutine_handle<> PromiseBase::start(PromiseBase& parent, void* holder) {
   parent_ = &parent;
-  holder_ = holder;
+  starter_ = holder;
   context_ = parent.context_;
   cancel_ = parent.cancel_;
   if (ContextAccess(*context_).consume_budget()) {
@@ -68,7 +68,7 @@ void PromiseBase::start(TaskOwner& owner, CancelToken token) {
       token.source() == nullptr || &token.source()->context() == &owner.context_,
       "a task is started with the token of a cancel source of another context: make the source on "
       "the task's context");
-  owner_ = &owner;
+  starter_ = &owner;
   context_ = &owner.context_;
   cancel_ = token.source();
   begin_in_queue();
@@ -89,7 +89,7 @@ void PromiseBase::begin(RunNode& node) {
 
 // The context to which the task returns when it has ended.
 Context& PromiseBase::destination() const {
-  return parent_ != nullptr ? *parent_->context_ : owner_->context_;
+  return parent_ != nullptr ? *parent_->context_ : owner().context_;
 }
 
 // The relay is listed at the context where the task was started, which is the destination; the
@@ -131,7 +131,7 @@ void PromiseBase::end(RunNode& node) {
   if (promise.parent_ != nullptr) {
     promise.parent_->resume();
   } else {
-    promise.owner_->done_(*promise.owner_, promise);
+    promise.owner().done_(promise.owner(), promise);
   }
 }
 
@@ -151,11 +151,7 @@ void PromiseBase::end_as(PromiseBase& carrier) {
   carrier.context_ = context_;
   carrier.cancel_ = cancel_;
   carrier.parent_ = parent_;
-  if (parent_ != nullptr) {
-    carrier.holder_ = holder_;
-  } else {
-    carrier.owner_ = owner_;
-  }
+  carrier.starter_ = starter_;
   carrier.relay_ = std::move(relay_);
   self_.destroy();  // and with it this promise
   ContextAccess(*carrier.context_).refill_budget();

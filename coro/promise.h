@@ -105,7 +105,7 @@ class PromiseBase : public internal::RunNode, public internal::FrameMemory {
   bool has_moved() const { return relay_ != nullptr || context_ != &destination(); }
 
   // Null if the task was started for an owner.
-  void* holder() const { return parent_ != nullptr ? holder_ : nullptr; }
+  void* holder() const { return parent_ != nullptr ? starter_ : nullptr; }
 
   // Calls `last` for this node soon: at the task's home, when the coroutine has suspended.
   void end_soon(internal::RunNode::Run last);
@@ -124,6 +124,9 @@ class PromiseBase : public internal::RunNode, public internal::FrameMemory {
 
   static void begin(internal::RunNode& node);
   static void run(internal::RunNode& node);
+  // Without a parent only.
+  internal::TaskOwner& owner() const { return *static_cast<internal::TaskOwner*>(starter_); }
+
   Context& destination() const;
   static void depart(internal::RunNode& node);
   static void return_home(internal::RunNode& node);
@@ -135,10 +138,7 @@ class PromiseBase : public internal::RunNode, public internal::FrameMemory {
   Context* context_ = nullptr;
   CancelSource* cancel_ = nullptr;
   PromiseBase* parent_ = nullptr;  // what awaits the task, or null
-  union {
-    internal::TaskOwner* owner_ = nullptr;  // what started the task, which has no parent
-    void* holder_;                          // where the parent keeps the task
-  };
+  void* starter_ = nullptr;        // with a parent: where it keeps the task; else the TaskOwner
   std::unique_ptr<internal::CancelRelay> relay_;  // null: the task has not moved
 };
 

@@ -33,9 +33,9 @@ concept StatusResult = std::same_as<R, absl::Status> || kIsStatusOr<R> || HasCou
 template <StatusResult R>
 absl::Status take_status(R&& result) {
   if constexpr (std::same_as<R, absl::Status>) {
-    return std::move(result);
+    return std::forward<R>(result);
   } else {
-    return std::move(result).status();
+    return std::forward<R>(result).status();
   }
 }
 
@@ -43,7 +43,7 @@ absl::Status take_status(R&& result) {
 template <StatusResult R>
 auto take_value(R&& result) {
   if constexpr (kIsStatusOr<R>) {
-    return *std::move(result);
+    return *std::forward<R>(result);
   } else if constexpr (HasCount<R>) {
     return result.count();
   }
