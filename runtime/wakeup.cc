@@ -26,10 +26,11 @@ absl::StatusOr<UniqueFd> Wakeup::make_event() {
 
 absl::Status Wakeup::open() {
   absl::StatusOr<UniqueFd> event = make_event();
-  if (event.ok()) {
-    open(*std::move(event));
+  if (!event.ok()) {
+    return event.status();
   }
-  return event.status();
+  open(*std::move(event));
+  return absl::OkStatus();
 }
 
 bool Wakeup::notify() {
