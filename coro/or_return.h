@@ -89,7 +89,7 @@ struct EndsWithStatus<TaskPromise<U>> : std::bool_constant<!HasCount<U>> {};
 template <typename Promise>
 concept EndsEarly = EndsWithStatus<Promise>::value;
 
-// Of a result that is there.
+// Awaits a result that is available already.
 template <StatusResult R>
 class [[nodiscard("or_return() does nothing until it is awaited")]] OrReturnResult {
  public:
@@ -110,8 +110,8 @@ class [[nodiscard("or_return() does nothing until it is awaited")]] OrReturnResu
   R result_;
 };
 
-// Of a result that is awaited. A task cannot be ended once it goes on, so that whatever resumes the
-// task resumes a Detour, which looks at the result before.
+// Awaits a result. A resumed task cannot be ended early, so the awaitable resumes a Detour in place
+// of the task, and the Detour first looks at the result.
 template <typename Inner>  // a class that has await_ready(), or a reference to one
 class OrReturnAwaiter {
   using R = std::remove_cvref_t<decltype(std::declval<Inner&>().await_resume())>;
