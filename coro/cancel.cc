@@ -22,14 +22,19 @@ CancelSource::~CancelSource() {
   }
 }
 
-void CancelSource::request(CancelCause cause) {
+bool CancelSource::request(CancelCause cause) {
   CancelCause none = CancelCause::kNone;
-  // Release: pairs with the acquire in cause().
-  if (cause_.compare_exchange_strong(none, cause, std::memory_order_release,
-                                     std::memory_order_relaxed) &&
-      !context_.was_forked()) {
+  // Release: pairs with the acquire in cause(). Sequentially consistent: pairs with renew(). A
+  // caller that fails here has written before that it wants the cancellation, and the caller of
+  // renew() reads that afterwards.
+  if (!cause_.compare_exchange_strong(none, cause, std::memory_order_seq_cst,
+                                      std::memory_order_seq_cst)) {
+    return false;
+  }
+  if (!context_.was_forked()) {
     ContextAccess(context_).schedule(*this);
   }
+  return true;
 }
 
 void CancelSource::inherit(const CancelSource& parent) {
@@ -43,8 +48,8 @@ void CancelSource::renew() {
   check(nodes_.empty(), "a cancel source is renewed while operations are listed in it");
   if (cancel_requested()) {
     ContextAccess(context_).cancel(*this);
-    cause_.store(CancelCause::kNone,
-                 std::memory_order_relaxed);  // as in the beginning: nothing to publish
+    // Sequentially consistent: pairs with request().
+    cause_.store(CancelCause::kNone, std::memory_order_seq_cst);
   }
 }
 

@@ -97,8 +97,8 @@ class CancelSource : private internal::RunNode {
   // Any thread. Later calls do nothing. In a forked child no operation is withdrawn.
   void request_cancel() { request(CancelCause::kCancelled); }
 
-  // The same for a given cause, which is not kNone.
-  void request(CancelCause cause);
+  // The same for a given cause, which is not kNone. True for the first call, whose cause counts.
+  bool request(CancelCause cause);
 
   bool cancel_requested() const { return cause() != CancelCause::kNone; }
   CancelCause cause() const {
@@ -119,8 +119,9 @@ class CancelSource : private internal::RunNode {
   // cancel_requested() is false.
   void add(CancelNode& node) { nodes_.push_back(node); }
 
-  // Takes the request back, so that the source can be used for new tasks. On the home thread, while
-  // no operation is listed and no other thread calls request_cancel().
+  // Takes the request back, so that the source can be used for new tasks. On the home thread, which
+  // has made the request itself, while no operation is listed. Another thread that has made the
+  // request may not have queued its delivery yet.
   void renew();
 
  private:

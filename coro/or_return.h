@@ -71,7 +71,7 @@ void end_in_other_frame(RunNode& node) {
 // the frame, which is destroyed where the result is taken. The home of a task that has moved may
 // be another one, and that task's frame is destroyed before.
 template <typename U>
-std::coroutine_handle<> end_early(TaskPromise<U>& promise, absl::Status failure) noexcept {
+std::coroutine_handle<> end_early(TaskPromise<U>& promise, absl::Status failure) {
   promise.return_value(std::move(failure));
   if (!promise.has_moved()) {
     return promise.finish();
@@ -98,7 +98,7 @@ class [[nodiscard("or_return() does nothing until it is awaited")]] OrReturnResu
   bool await_ready() const noexcept { return result_.ok(); }
 
   template <EndsEarly Promise>
-  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> task) noexcept {
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> task) {
     return end_early(task.promise(), take_status(std::move(result_)));
   }
   template <typename Other>

@@ -68,7 +68,6 @@ void TaskGroup::pass_on(CancelNode& node) {
 
 void TaskGroup::pass_on_cause(CancelCause cause) {
   owner_cancelled_ = true;
-  cancelled_.store(true, std::memory_order_relaxed);
   source_.request(cause);
 }
 
@@ -98,7 +97,7 @@ void TaskGroup::set_deadline(TimePoint deadline) {
   source_.set_deadline(deadline);
   deadline_.cause = CancelCause::kDeadline;
   if (deadline <= context().now()) {
-    source_.request(CancelCause::kDeadline);
+    end_children(CancelCause::kDeadline);
   } else {
     ContextAccess(context()).arm(deadline_, deadline);
   }
@@ -111,7 +110,7 @@ void TaskGroup::set_timeout(Duration delay) {
 void TaskGroup::Deadline::fire(TimerNode& timer) {
   auto& deadline = static_cast<Deadline&>(timer);
   if (deadline.cause == CancelCause::kDeadline) {
-    deadline.group.source_.request(CancelCause::kDeadline);
+    deadline.group.end_children(CancelCause::kDeadline);
   } else {
     deadline.group.cancel();
   }
@@ -122,7 +121,21 @@ void TaskGroup::lift_deadline() {
   ContextAccess(context()).cancel(deadline_);
   source_.set_deadline(upstream_ == nullptr ? TimePoint::max() : upstream_->deadline());
   if (size_ == 0 && !owner_cancelled_ && source_.cause() == CancelCause::kDeadline) {
-    source_.renew();
+    take_request_back();
+  }
+}
+
+// Only a request of this thread: the cancel() of another thread may have requested, and not yet
+// queued the source, which would then be queued although nothing tells so. A cancel() that found
+// our request did nothing but write cancelled_, and is made up for.
+void TaskGroup::take_request_back() {
+  if (!std::exchange(requested_here_, false)) {
+    return;
+  }
+  source_.renew();
+  // Sequentially consistent, as the store in cancel() and the accesses in request() and renew().
+  if (cancelled_.load(std::memory_order_seq_cst)) {
+    source_.request_cancel();
   }
 }
 
@@ -160,14 +173,14 @@ void TaskGroup::fail(absl::Status status) {
     return;
   }
   first_failure_ = std::move(status);
-  source_.request_cancel();
+  end_children(CancelCause::kCancelled);
 }
 
 void TaskGroup::fail(std::exception_ptr exception) {
   if (!failed()) {
     first_exception_ = std::move(exception);
   }
-  source_.request_cancel();
+  end_children(CancelCause::kCancelled);
 }
 
 // A failure that no join() reports would be lost: an operator should know at least.
@@ -220,10 +233,9 @@ void TaskGroup::Join::pass_on(CancelNode& node) {
 
 absl::Status TaskGroup::take_result() {
   ContextAccess(context()).cancel(deadline_);
-  const bool deadline_passed = source_.cause() == CancelCause::kDeadline;
-  if (!owner_cancelled_ && !cancelled_.load(std::memory_order_relaxed) && !deadline_passed) {
+  if (!owner_cancelled_ && source_.cause() != CancelCause::kDeadline) {
     lift_deadline();
-    source_.renew();  // at most a failure has requested cancellation
+    take_request_back();
   }
   absl::Status failure = std::exchange(first_failure_, absl::OkStatus());
   if (first_exception_ != nullptr) {

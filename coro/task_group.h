@@ -99,7 +99,7 @@ class TaskGroup : private CancelNode {
   // Any thread. Requests the cancellation of all children, and of all children that are spawned
   // later, even after a join().
   void cancel() {
-    cancelled_.store(true, std::memory_order_relaxed);  // read after join(), on the home thread
+    cancelled_.store(true, std::memory_order_seq_cst);  // before the request: take_request_back()
     source_.request_cancel();
   }
 
@@ -160,6 +160,8 @@ class TaskGroup : private CancelNode {
   bool failed() const;
   void fail(absl::Status status);
   void fail(std::exception_ptr exception);
+  void end_children(CancelCause cause) { requested_here_ |= source_.request(cause); }
+  void take_request_back();
   void tell_failure();
   void check_home() const;
   void lift_deadline();
@@ -177,6 +179,7 @@ class TaskGroup : private CancelNode {
   std::size_t size_ = 0;
   PromiseBase* joiner_ = nullptr;
   bool owner_cancelled_ = false;
+  bool requested_here_ = false;         // a failure or the deadline has ended the children
   std::atomic<bool> cancelled_{false};  // by cancel()
   absl::Status first_failure_;
   std::exception_ptr first_exception_;

@@ -184,16 +184,17 @@ TEST_CASE("a port is free when its listener and the context have been destroyed,
         const std::unique_ptr<Context> context = make_context({.backend = backend});
         const bool owned = i % 2 == 0;
         UniqueFd listener = listen_on(0);
+        const int fd = listener.get();
         port = port_of(listener);
         WatchedFd owner;
         if (owned) {
           owner = WatchedFd(*context, std::move(listener));
         } else {
-          context->set_fd_handler(listener.get(), silent());
+          context->set_fd_handler(fd, silent());
         }
         look(*context);
         if (!owned) {
-          context->set_fd_handler(listener.get(), {});
+          context->set_fd_handler(fd, {});
         }
       }
       free += listen_on(port).valid() ? 1 : 0;

@@ -312,8 +312,7 @@ struct ChannelObject {
 
   Task<void> operation(int task) {
     if (ChannelModel::sends(task)) {
-      char element = ChannelModel::value(task);
-      const absl::Status status = co_await channel.send(std::move(element));
+      const absl::Status status = co_await channel.send(ChannelModel::value(task));
       became[task] = status.ok() ? "ok" : word(status);
     } else if (task == 2) {
       const absl::StatusOr<char> element = co_await channel.receive();
