@@ -1,6 +1,8 @@
 #include "coro/task_group.h"
 
+#include <atomic>
 #include <chrono>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -20,6 +22,8 @@
 #include "runtime/time/clock.h"
 #include "tests/support/abort_message.h"
 #include "tests/support/contexts.h"
+#include "tests/support/sanitized.h"
+#include "tests/support/test_timeout.h"
 
 namespace coaio::testing {
 namespace {
@@ -40,6 +44,52 @@ struct Counted {
   }
   int* alive;
 };
+
+// Makes groups that end at once, each of which another thread may cancel.
+Task<void> end_groups(int rounds, std::mutex& mutex, TaskGroup*& current) {
+  for (int i = 0; i < rounds; ++i) {
+    TaskGroup group(co_await this_task());
+    group.spawn(give(absl::OkStatus()));
+    {
+      const std::lock_guard lock(mutex);
+      current = &group;
+    }
+    (co_await group.join()).IgnoreError();
+    const std::lock_guard lock(mutex);
+    current = nullptr;
+  }
+}
+
+TEST_CASE("a cancel() from another thread that meets the end of join() loses no wake-up") {
+  const auto context = make_context();
+  std::mutex mutex;
+  TaskGroup* current = nullptr;
+  std::atomic<bool> over{false};
+  std::atomic<int> arrived{0};
+  int posted = 0;
+  std::thread other([&] {
+    while (!over.load()) {
+      {
+        const std::lock_guard lock(mutex);
+        if (current != nullptr) {
+          current->cancel();
+        }
+      }
+      if (posted - arrived.load() < 4) {
+        ++posted;
+        context->post([&] { ++arrived; });
+      }
+    }
+  });
+  const TestTimeout timeout;
+  run(*context, end_groups(kSanitized ? 20'000 : 200'000, mutex, current));
+  over = true;
+  other.join();
+  while (arrived.load() != posted) {
+    context->poll(true);
+  }
+  CHECK(arrived.load() == posted);
+}
 
 TEST_CASE("a group without tasks is joined at once") {
   const auto context = make_context();
