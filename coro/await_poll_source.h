@@ -18,7 +18,7 @@
 // Observes cancellation? Yes: kCancelled.
 // Resumes where? On the task's home: inside the turn that found the source ready, or through the
 //   run queue after a cancellation.
-// Who must outlive whom? The source outlives the wait, and stays added to the task's home
+// What must outlive what? The source outlives the wait, and stays added to the task's home
 //   meanwhile. Its removal during a wait is a checked error.
 
 #ifndef COAIO_CORO_AWAIT_POLL_SOURCE_H_

@@ -24,9 +24,9 @@ CancelSource::~CancelSource() {
 
 bool CancelSource::request(CancelCause cause) {
   CancelCause none = CancelCause::kNone;
-  // Release: pairs with the acquire in cause(). Sequentially consistent: pairs with renew(). A
-  // caller that fails here has written before that it wants the cancellation, and the caller of
-  // renew() reads that afterwards.
+  // Release: pairs with the acquire in cause(). Sequentially consistent: pairs with renew(). If the
+  // request is not the first one, it has no effect after a renew(). TaskGroup::cancel() therefore
+  // sets a flag before its request, and the group reads the flag after renew().
   if (!cause_.compare_exchange_strong(none, cause, std::memory_order_seq_cst,
                                       std::memory_order_seq_cst)) {
     return false;

@@ -21,7 +21,7 @@
 //   the queue of the context.
 // Observes cancellation? wait(): yes, kCancelled, and set() stays legal. wait_shielded(): no.
 // Resumes where? On the context that the completion was made with, which is the task's home.
-// Who must outlive whom? The completion outlives every call of set(), with one exception: a task
+// What must outlive what? The completion outlives every call of set(), with one exception: a task
 //   that has received the result may destroy the completion before the set() of that result has
 //   returned. A cancelled task therefore keeps the completion until the library has called set(),
 //   or has promised not to call set(). The context outlives the completion and every call of set().

@@ -18,7 +18,7 @@ namespace coaio::internal {
 class Detour {
  public:
   // Called when the task is resumed. Calls end(), and returns what to resume.
-  using Arrive = std::coroutine_handle<> (*)(void* object) noexcept;
+  using Arrive = std::coroutine_handle<> (*)(void* object);
 
   struct promise_type;
 

@@ -19,8 +19,8 @@
 // May complete without suspending? Yes: when the result is OK and available already.
 // Observes cancellation? Only through the awaitable: its kCancelled ends the task.
 // Resumes where? Where the awaitable resumes.
-// Who must outlive whom? The awaitable outlives the await, because or_return() keeps a reference to
-//   the awaitable. So write co_await or_return(...) in one expression.
+// What must outlive what? The awaitable outlives the await, because or_return() keeps a reference
+//   to the awaitable. So write co_await or_return(...) in one expression.
 // Lifetime: when a failure ends the task, the local variables of the task are destroyed on the
 //   task's home, before the parent or the group continues. A TaskGroup among these variables must
 //   be joined before the failing await; its destructor checks this.
@@ -163,7 +163,7 @@ class OrReturnAwaiter {
  private:
   // The awaitable has completed. Returns what to resume.
   template <typename Promise>
-  static std::coroutine_handle<> arrive(void* object) noexcept {
+  static std::coroutine_handle<> arrive(void* object) {
     auto& self = *static_cast<OrReturnAwaiter*>(object);
     auto& promise = static_cast<Promise&>(self.detour_.end());
     self.take_result();

@@ -13,7 +13,7 @@
 // Observes cancellation? Yes: kCancelled.
 // Resumes where? On the task's home: inside the turn that found the descriptor ready, or through
 //   the run queue after a cancellation.
-// Who must outlive whom? The descriptor stays open while a task waits for it. When the wait has
+// What must outlive what? The descriptor stays open while a task waits for it. When the wait has
 //   ended, with any result, close(2) closes the file. To close the descriptor earlier, release it
 //   first; the waits then end with kCancelled:
 //

@@ -11,7 +11,7 @@
 // May complete without suspending? Never.
 // Observes cancellation? No.
 // Resumes where? On the target context, which is the task's home from then on.
-// Who must outlive whom? The target context outlives the task, and a thread runs that context.
+// What must outlive what? The target context outlives the task, and a thread runs that context.
 
 #ifndef COAIO_CORO_RESUME_ON_H_
 #define COAIO_CORO_RESUME_ON_H_

@@ -14,7 +14,7 @@
 //   cancelled.
 // Resumes where? On the task's home: in the timer step of a turn, or through the run queue after a
 //   cancellation.
-// Who must outlive whom? There is no such requirement.
+// What must outlive what? There is no such requirement.
 
 #ifndef COAIO_CORO_SLEEP_H_
 #define COAIO_CORO_SLEEP_H_

@@ -14,7 +14,7 @@
 // Observes cancellation? The task itself does not; the operations that it awaits do.
 // Resumes where? The parent resumes on the parent's home, even if the task ended on another
 //   context.
-// Who must outlive whom? Three kinds of objects outlive the task: arguments that the task takes by
+// What must outlive what? Three kinds of objects outlive the task: arguments that the task takes by
 //   reference, the object of a member coroutine, and the closure of a lambda coroutine.
 //   `co_await f(x)` is safe; a task that is stored or spawned should take its arguments by value.
 

@@ -125,9 +125,9 @@ void TaskGroup::lift_deadline() {
   }
 }
 
-// Only a request of this thread: the cancel() of another thread may have requested, and not yet
-// queued the source, which would then be queued although nothing tells so. A cancel() that found
-// our request did nothing but write cancelled_, and is made up for.
+// Takes back a request of this thread only. If cancel() on another thread has made the request, it
+// may not have queued the source yet, and the source could end while it is queued. A cancel() that
+// came after our request has only set cancelled_, so its request is made here.
 void TaskGroup::take_request_back() {
   if (!std::exchange(requested_here_, false)) {
     return;

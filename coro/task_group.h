@@ -22,7 +22,7 @@
 // join(): may complete without suspending? Yes: when no child is left.
 //   Observes cancellation? It passes a cancellation on to the children, and waits until they end.
 //   Resumes where? On the home of the group.
-// Who must outlive whom? The group outlives its children; the destructor checks this. So co_await
+// What must outlive what? The group outlives its children; the destructor checks this. So co_await
 //   join() before every exit from the scope of the group, also before an exception or a co_return
 //   leaves that scope. task_group() (coro/with_task_group.h) does this by itself. Pass a capturing
 //   lambda to spawn() without calling the lambda: in `spawn([x] { ... }())` the lambda is destroyed

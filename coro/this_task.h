@@ -7,7 +7,7 @@
 // May complete without suspending? It always does.
 // Observes cancellation? No; the token reports whether cancellation was requested.
 // Resumes where? The task goes on at once, where it is.
-// Who must outlive whom? The token is valid until the task ends or moves to another context. The
+// What must outlive what? The token is valid until the task ends or moves to another context. The
 //   context outlives the task.
 
 #ifndef COAIO_CORO_THIS_TASK_H_

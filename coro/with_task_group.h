@@ -19,7 +19,7 @@
 // Observes cancellation? task_group() passes a cancellation on to the body and to the children, and
 //   waits until they end. The result is kCancelled if one of them then ended with kCancelled.
 // Resumes where? On the home of the task that awaits task_group().
-// Who must outlive whom? Objects that the body captures by reference outlive the call. The group
+// What must outlive what? Objects that the body captures by reference outlive the call. The group
 //   keeps the body object until all children have ended. The local variables of the body's
 //   coroutine are destroyed earlier, when the body ends: declare variables that children use in the
 //   task that awaits task_group().

@@ -20,7 +20,7 @@
 // May complete without suspending? Where the awaitable does.
 // Observes cancellation? with_timeout() passes it on: kCancelled. shielded() does not.
 // Resumes where? Where the awaitable resumes.
-// Who must outlive whom? The awaitable outlives the await, which stands in the same expression.
+// What must outlive what? The awaitable outlives the await, which stands in the same expression.
 
 #ifndef COAIO_CORO_WITH_TIMEOUT_H_
 #define COAIO_CORO_WITH_TIMEOUT_H_

@@ -5,7 +5,7 @@
 // May complete without suspending? Never.
 // Observes cancellation? No.
 // Resumes where? On the task's home, behind everything that was queued there before.
-// Who must outlive whom? There is no such requirement.
+// What must outlive what? There is no such requirement.
 
 #ifndef COAIO_CORO_YIELD_H_
 #define COAIO_CORO_YIELD_H_

@@ -22,7 +22,7 @@
 //   rule in coro/task.h about the coop budget applies.
 // Observes cancellation? Yes: kCancelled.
 // Resumes where? On the task's home.
-// Who must outlive whom? The object outlives next(). One task at a time calls next(), which is
+// What must outlive what? The object outlives next(). One task at a time calls next(), which is
 //   checked: another task opens an object of its own.
 // Threads: the home thread of the context calls open() and next().
 // Errors: open() gives kInvalidArgument, with the number of the signal, in three cases:

@@ -13,7 +13,7 @@
 // May complete without suspending? Yes: when a connection is waiting; as a task, see coro/task.h.
 // Observes cancellation? Yes: kCancelled.
 // Resumes where? On the task's home.
-// Who must outlive whom? The listener outlives accept(), and is not moved meanwhile. Closing the
+// What must outlive what? The listener outlives accept(), and is not moved meanwhile. Closing the
 //   listener ends accept() with kCancelled.
 // Threads: the home thread of the context.
 // Closing: when close() or the destructor returns, clients are refused and the port is free. When a

@@ -15,7 +15,7 @@
 //   sent a part, and its count says how much.
 // Resumes where? On the task's home: inside the turn that found the socket ready, or through the
 //   run queue after a cancellation.
-// Who must outlive whom? The buffer outlives the operation. When a stream is closed or destroyed,
+// What must outlive what? The buffer outlives the operation. When a stream is closed or destroyed,
 //   its operations end with kCancelled, and so do later operations on a closed stream. A stream may
 //   be moved while operations are under way. An operation on a moved-from stream is a checked
 //   error.

@@ -34,7 +34,7 @@
 //   channel is closed; when the task was cancelled before.
 // Observes cancellation? Yes: kCancelled, unless the element was handed over before.
 // Resumes where? On the home context of the task, through the run queue.
-// Who must outlive whom? The channel, the argument of send() and the span of receive() outlive the
+// What must outlive what? The channel, the argument of send() and the span of receive() outlive the
 //   operation.
 
 #ifndef COAIO_CORO_SYNC_CHANNEL_H_

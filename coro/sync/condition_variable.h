@@ -23,7 +23,7 @@
 // Observes cancellation? Yes: kCancelled, after the lock was taken again. A task that was notified
 //   reports OK, even if it was cancelled afterwards, so that no notification is lost.
 // Resumes where? On the home context of the task, through the run queue.
-// Who must outlive whom? The lock and the condition variable outlive wait().
+// What must outlive what? The lock and the condition variable outlive wait().
 
 #ifndef COAIO_CORO_SYNC_CONDITION_VARIABLE_H_
 #define COAIO_CORO_SYNC_CONDITION_VARIABLE_H_

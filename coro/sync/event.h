@@ -17,7 +17,7 @@
 // Observes cancellation? Yes: kCancelled. A task that set() has woken reports OK, even if it was
 //   cancelled afterwards.
 // Resumes where? On the home context of the task, through the run queue.
-// Who must outlive whom? The event outlives wait().
+// What must outlive what? The event outlives wait().
 
 #ifndef COAIO_CORO_SYNC_EVENT_H_
 #define COAIO_CORO_SYNC_EVENT_H_

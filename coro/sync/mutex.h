@@ -21,7 +21,7 @@
 // Observes cancellation? Yes: kCancelled, and the task does not own the lock. A task that was
 //   handed the lock owns it, even if the task was cancelled afterwards.
 // Resumes where? On the home context of the task, through the run queue.
-// Who must outlive whom? The mutex outlives lock().
+// What must outlive what? The mutex outlives lock().
 
 #ifndef COAIO_CORO_SYNC_MUTEX_H_
 #define COAIO_CORO_SYNC_MUTEX_H_

@@ -22,7 +22,7 @@
 // Observes cancellation? Yes: kCancelled, and the task has no permit. A task that was handed its
 //   permits has them, even if it was cancelled afterwards.
 // Resumes where? On the home context of the task, through the run queue.
-// Who must outlive whom? The semaphore outlives acquire().
+// What must outlive what? The semaphore outlives acquire().
 
 #ifndef COAIO_CORO_SYNC_SEMAPHORE_H_
 #define COAIO_CORO_SYNC_SEMAPHORE_H_

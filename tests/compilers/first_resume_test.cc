@@ -25,7 +25,9 @@ Task<absl::Status> succeed() {
 
 // The form that g++ 12 compiles wrongly: it awaits in a condition and declares nothing.
 Task<void> no_variable(bool* ended) {
-  if (!(co_await succeed()).ok()) co_return;  // NOLINT(coaio-compiler-trap)
+  if (!(co_await succeed()).ok()) {  // NOLINT(coaio-compiler-trap)
+    co_return;
+  }
   *ended = true;
 }
 

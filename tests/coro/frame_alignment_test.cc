@@ -97,7 +97,7 @@ TEST_CASE("locals and parameters of a task are aligned as their types ask") {
 }
 
 TEST_CASE("a vector register that lives across a suspension is stored where it may be") {
-  typedef double Vector __attribute__((vector_size(32)));
+  using Vector __attribute__((vector_size(32))) = double;
   const auto context = make_context();
   CHECK(run(*context, all_aligned([] { return local<Vector>(); })));
 }

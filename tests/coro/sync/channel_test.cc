@@ -37,7 +37,7 @@ std::string told(const absl::Status& status) {
 
 Task<void> send(Channel<std::string>& channel, std::string value, std::string& log) {
   const absl::Status status = co_await channel.send(std::move(value));
-  // What was not sent is still here.
+  // What was not sent is still here. NOLINTNEXTLINE(bugprone-use-after-move)
   absl::StrAppend(&log, "send:", told(status), status.ok() ? "" : "=" + value, " ");
 }
 

@@ -14,7 +14,6 @@
 #include <mutex>
 #include <random>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -129,12 +128,11 @@ TEST_CASE("a channel loses and doubles no element, whoever is cancelled") {
     // No partner is sure to come, so each operation is tried before it is awaited, and the
     // canceller ends those that wait for nothing.
     const Operation send = [&]() -> Task<absl::Status> {
-      std::uint64_t value = next.fetch_add(1);
-      const std::uint64_t same = value;
-      const absl::Status status = co_await channel.send(std::move(value));
+      const std::uint64_t value = next.fetch_add(1);
+      const absl::Status status = co_await channel.send(std::uint64_t{value});
       if (status.ok()) {
         sent.fetch_add(1);
-        sum_sent.fetch_add(same);
+        sum_sent.fetch_add(value);
       }
       co_return unless_cancelled(status);
     };

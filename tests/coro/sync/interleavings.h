@@ -52,7 +52,7 @@ namespace coaio::testing {
 template <typename Model, typename Object>
 class Interleavings {
  public:
-  Interleavings(Context& context, Model initial) : context_(context), initial_(initial) {
+  Interleavings(Context& context, Model initial) : context_(context), initial_(std::move(initial)) {
     context.bind();
   }
 

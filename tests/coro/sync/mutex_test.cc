@@ -132,7 +132,7 @@ TEST_CASE("a lock that is moved, or moved from, unlocks once") {
   std::optional<Mutex::Lock> lock = mutex.try_lock();
   {
     const Mutex::Lock moved = *std::move(lock);
-    lock.reset();
+    lock.reset();  // NOLINT(bugprone-use-after-move)
     CHECK_FALSE(mutex.try_lock().has_value());
   }
   CHECK(mutex.try_lock().has_value());

@@ -103,7 +103,7 @@ TEST_CASE("permits give themselves back once, or not at all when they are forgot
     std::optional<Semaphore::Permits> two = semaphore.try_acquire(2);
     CHECK(semaphore.available() == 1);
     const Semaphore::Permits moved = *std::move(two);
-    two.reset();
+    two.reset();  // NOLINT(bugprone-use-after-move)
     CHECK(semaphore.available() == 1);
   }
   CHECK(semaphore.available() == 3);
