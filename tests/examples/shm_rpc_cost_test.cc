@@ -9,6 +9,7 @@
 #include <memory>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -92,7 +93,8 @@ std::map<long, int> count_calls(Backend backend, Traced traced, Wrap wrap,
                                 const coaio::PollPolicy& polling = coaio::PollFixed{20s}) {
   return count_system_calls([=](CallCounter& counter) {
     const TestTimeout patience;
-    const ContextOptions options{.backend = backend, .polling = polling};
+    const ContextOptions options{
+        .backend = backend, .polling = polling, .polling_gives_way = false};
     std::array<int, 2> fds;
     socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds.data());
     absl::StatusOr<Connection> server = Connection::offer(UniqueFd(fds[0]));
@@ -114,6 +116,22 @@ std::map<long, int> count_calls(Backend backend, Traced traced, Wrap wrap,
   });
 }
 
+// Nothing, if one of several runs made no system call but those in `allowed`. A side polls for 5 ms
+// at most. On a busy machine its partner may be off the CPU for longer, so that the side sleeps,
+// and then the run was none in which both sides poll.
+std::map<long, int> calls_while_both_poll(Backend backend, Traced traced, Wrap wrap,
+                                          const std::vector<long>& allowed) {
+  constexpr int kRuns = 20;
+  std::map<long, int> calls;
+  for (int run = 0; run == 0 || (!calls.empty() && run < kRuns); ++run) {
+    calls = count_calls(backend, traced, wrap);
+    for (const long call : allowed) {
+      calls.erase(call);
+    }
+  }
+  return calls;
+}
+
 bool can_count() {
   if (kSanitized || !tracing_works()) {
     report_skipped("system calls cannot be counted in this build, or here");
@@ -128,9 +146,8 @@ TEST_CASE("a call makes no system call on any back end while both sides poll") {
   }
   for (const Backend backend : available_back_ends()) {
     for (const Traced traced : {Traced::kClient, Traced::kServer}) {
-      std::map<long, int> calls = count_calls(backend, traced, alone);
-      calls.erase(SYS_clock_gettime);  // made only on machines without a clock in user space
-      CHECK(calls.empty());
+      // A clock in user space is not on every machine.
+      CHECK(calls_while_both_poll(backend, traced, alone, {SYS_clock_gettime}).empty());
     }
     CHECK(!count_calls(backend, Traced::kClient, alone, coaio::PollOff{}).empty());
   }
@@ -144,14 +161,11 @@ TEST_CASE(
   }
   for (const Backend backend : available_back_ends()) {
     for (const Traced traced : {Traced::kClient, Traced::kServer}) {
-      std::map<long, int> calls = count_calls(backend, traced, converse);
-      calls.erase(SYS_clock_gettime);
+      std::vector<long> allowed = {SYS_clock_gettime};
       if (backend != Backend::kIoUring) {
-        calls.erase(SYS_ppoll);
-        calls.erase(SYS_epoll_wait);
-        calls.erase(SYS_epoll_pwait2);
+        allowed.insert(allowed.end(), {SYS_ppoll, SYS_epoll_wait, SYS_epoll_pwait2});
       }
-      CHECK(calls.empty());
+      CHECK(calls_while_both_poll(backend, traced, converse, allowed).empty());
     }
   }
 }
